@@ -1,0 +1,108 @@
+"""Causal self-attention, and the keys and values it remembers while tokens are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+__all__ = ["CausalSelfAttention", "GPTCache", "visibility"]
+
+
+@dataclass
+class GPTCache:
+    """What a GPT remembers of the positions it has read, in buffers that never grow.
+
+    Attributes:
+        keys: (n_layer, B, n_head, capacity, head_dim).
+        values: likewise.
+        length: positions filled so far, the condition's included; the same for all B rows.
+        last_hidden: (B, n_embd), what the last block made of the last position read.
+    """
+
+    keys: Tensor
+    values: Tensor
+    length: int
+    last_hidden: Tensor
+
+    @property
+    def capacity(self) -> int:
+        """The number of positions there is room for."""
+        return self.keys.shape[3]
+
+    def rows(self, start: int, stop: int) -> GPTCache:
+        """The cache of rows start..stop-1 alone, as copies, so that the other rows' memory can be freed."""
+        rows = slice(start, stop)
+        return GPTCache(
+            self.keys[:, rows].clone(), self.values[:, rows].clone(), self.length, self.last_hidden[rows].clone()
+        )
+
+
+def visibility(queries: int, keys: int, n_unmasked: int = 0, device: torch.device | None = None) -> Tensor:
+    """Which keys the last ``queries`` of ``keys`` positions may see: bool (queries, keys), True where they may.
+
+    A position sees itself and those before it; the first ``n_unmasked`` positions all see each other.
+    """
+    query = torch.arange(keys - queries, keys, device=device)[:, None]
+    key = torch.arange(keys, device=device)
+    return (key <= query) | ((query < n_unmasked) & (key < n_unmasked))
+
+
+class CausalSelfAttention(nn.Module):
+    """Multi-head attention in which a position sees itself and what came before.
+
+    Args:
+        n_embd: width.
+        n_head: number of heads; divides n_embd.
+        attention_dropout: probability that an attention weight is dropped while training.
+        residual_dropout: the same for the output.
+    """
+
+    def __init__(self, n_embd: int, n_head: int, *, attention_dropout: float, residual_dropout: float):
+        super().__init__()
+        self.n_head = n_head
+        self.attention_dropout = attention_dropout
+        self.qkv = nn.Linear(n_embd, 3 * n_embd)
+        self.out = nn.Linear(n_embd, n_embd)
+        self.residual_dropout = nn.Dropout(residual_dropout)
+
+    def forward(
+        self, x: Tensor, *, n_unmasked: int = 0, remembered: tuple[Tensor, Tensor] | None = None, past: int = 0,
+        last_only: bool = False,
+    ) -> Tensor:
+        """Attends over x and, if given, over what is remembered.
+
+        Args:
+            x: (B, T, n_embd), the positions past..past+T-1.
+            n_unmasked: the first positions that see each other whatever their order.
+            remembered: buffers for keys and values, (B, n_head, capacity, head_dim) each; x's are written into them.
+            past: positions already in the buffers.
+            last_only: give the output of the last position alone.
+
+        Returns:
+            (B, T, n_embd), or (B, 1, n_embd) with ``last_only``.
+        """
+        steps = x.shape[1]
+        query, key, value = rearrange(self.qkv(x), "b t (three h d) -> three b h t d", three=3, h=self.n_head)
+        if remembered is not None:
+            total = past + steps
+            for buffer, new in zip(remembered, (key, value), strict=True):
+                buffer[:, :, past:total] = new
+            key, value = (buffer[:, :, :total] for buffer in remembered)
+        if last_only:
+            query = query[:, :, -1:]
+        plain = past == 0 and n_unmasked < 2  # then the kernel's own causal mask is the right one
+        single = query.shape[2] == 1
+        mask = None if plain or single else visibility(query.shape[2], key.shape[2], n_unmasked, x.device)
+        attended = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=mask,
+            is_causal=plain and not single,
+            dropout_p=self.attention_dropout if self.training else 0.0,
+        )
+        return self.residual_dropout(self.out(rearrange(attended, "b h t d -> b t (h d)")))

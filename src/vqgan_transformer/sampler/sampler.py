@@ -1,0 +1,216 @@
+"""The sliding-window sampler: a token grid of any size from a GPT that sees one window (paper, section 3.2, figure 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import nearest_name
+from ..gpt.model import CondGPT
+from ..hub.pretrained import Pretrained
+from .draw import filter_logits, guide, place_noise
+from .schedule import wavefront
+from .windows import Windows
+
+__all__ = ["SamplerConfig", "SlidingWindowSampler"]
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """How tokens are drawn.
+
+    Args:
+        temperature: divides the logits; below 1 favours likely codes.
+        top_k: draw among the k likeliest codes only (the paper's pictures: 100); ``None`` for all.
+        top_p: then among the likeliest codes that together reach probability p.
+        guidance_scale: how far to move from the logits without the condition through those with it; 1 is no guidance.
+            Other values need a model that was trained with a dropped condition, and cost twice the work.
+        stride: places, down and across, for which a window stays put. 1 is the paper's rule. A larger stride saves
+            most of the work but lets a place see less of one side: an approximation.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = 100
+    top_p: float = 1.0
+    guidance_scale: float = 1.0
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0 or self.temperature == float("inf"):
+            raise ValueError(
+                f"temperature must be a positive number, got {self.temperature}. For the likeliest code, use top_k=1."
+            )
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k must be at least 1 (or None for all codes), got {self.top_k}.")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must lie in (0, 1], got {self.top_p}.")
+        if not 0 <= self.guidance_scale < float("inf"):
+            raise ValueError(f"guidance_scale must be a number from 0 on, got {self.guidance_scale}.")
+        if self.stride < 1:
+            raise ValueError(f"stride must be at least 1, got {self.stride}.")
+
+
+class SlidingWindowSampler(Pretrained):
+    """Paints token grids of any size by sliding the window that the GPT was trained on.
+
+    Each token is drawn from the window around it, given the condition in that window and the tokens already there. A
+    grid smaller than a window is drawn inside one window, the condition continued by its edge, and cut.
+
+    Example:
+        >>> sampler = SlidingWindowSampler(temperature=1.0, top_k=100)
+        >>> sampler.config.stride
+        1
+    """
+
+    config_class: ClassVar[type] = SamplerConfig
+
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        top_k: int | None = 100,
+        top_p: float = 1.0,
+        guidance_scale: float = 1.0,
+        stride: int = 1,
+    ):
+        self.config = SamplerConfig(temperature, top_k, top_p, guidance_scale, stride)
+
+    @classmethod
+    def from_config(cls, config: SamplerConfig) -> SlidingWindowSampler:
+        """A sampler with the settings of ``config``."""
+        sampler = cls()
+        sampler.config = config
+        return sampler
+
+    def with_settings(self, **settings: Any) -> SlidingWindowSampler:
+        """A copy with some settings changed; names and ranges as in :class:`SamplerConfig`."""
+        for name in settings:
+            if name not in SamplerConfig.__dataclass_fields__:
+                known = SamplerConfig.__dataclass_fields__
+                raise TypeError(f"SlidingWindowSampler has no setting {name!r}.{nearest_name(name, known)}")
+        return self.from_config(replace(self.config, **settings))
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        gpt: CondGPT,
+        condition: Tensor,
+        size: tuple[int, int] | None = None,
+        *,
+        seed: int | Sequence[int] = 0,
+        codebook_size: int | None = None,
+        callback: Callable[[int, int, Tensor], None] | None = None,
+    ) -> Tensor:
+        """Draws a token grid for each condition of a batch.
+
+        Args:
+            gpt: the model, in eval mode.
+            condition: integers (B, h, w), a grid that the windows crop; or (B, C), a sequence such as a class label
+                or a start token that every window sees whole.
+            size: (h, w) of the token grid; may be left out for a grid condition, whose size it must equal.
+            seed: a picture's seed, 0..2^64-1. One number: picture k of the batch uses seed + k. A sequence: one each.
+            codebook_size: draw tokens below this only; for models whose vocabulary also covers other conditions.
+            callback: called after each step with the number of places drawn, their total, and the grid so far
+                (int64 (B, h, w); zero where nothing is drawn yet), to show progress. An exception in it ends the call.
+
+        Returns:
+            int64 (B, h, w). The same whatever batch a condition is part of, up to near ties where the arithmetic of
+            ``gpt`` rounds; exactly the same in float64.
+
+        Raises:
+            ValueError: for a size, seed or condition that does not fit.
+            TypeError: for a condition that is not made of integers.
+        """
+        window = gpt.config.window
+        height, width = size = self._check(gpt, condition, size)
+        seeds = _seeds(seed, len(condition))
+        # below one window's size, a window is drawn whole and cut
+        painted = max(height, window[0]), max(width, window[1])
+        if condition.ndim == 3:
+            condition = _continue_edges(condition, painted)
+        condition = condition.to(gpt.head.weight.device)
+        batch, guided = len(condition), self.config.guidance_scale != 1
+        streams = 2 if guided else 1  # with and without the condition
+        if guided:
+            condition = torch.cat((condition, gpt.null_condition(condition)))
+        tokens = condition.new_zeros((streams * batch, *painted), dtype=torch.int64)
+        places = [place for places in wavefront(painted, window, self.config.stride) for place in places]
+        windows = Windows(gpt, condition, tokens, places)
+        drawn = 0
+        for places in wavefront(painted, window, self.config.stride):
+            logits = windows.logits(places)[..., :codebook_size]  # (N, streams · B, V)
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            if guided:
+                logits = guide(*logits.chunk(2, dim=1), self.config.guidance_scale)
+            codes = self._draw(logits, _noise(seeds, places, logits))  # (N, B)
+            for place, code in zip(places, codes, strict=True):
+                tokens[:, place.row, place.col] = code.repeat(streams)
+            drawn += len(places)
+            if callback is not None:
+                callback(drawn, painted[0] * painted[1], tokens[:batch, :height, :width])
+        return tokens[:batch, :height, :width].clone()
+
+    def _draw(self, logits: Tensor, noise: Tensor) -> Tensor:
+        # (N, B, V) -> (N, B)
+        settings = self.config
+        kept = filter_logits(
+            logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p
+        )
+        return (kept + noise).argmax(-1)
+
+    def _check(self, gpt: CondGPT, condition: Tensor, size: tuple[int, int] | None) -> tuple[int, int]:
+        if condition.is_floating_point() or condition.dtype == torch.bool:
+            raise TypeError(f"a condition is made of token ids (int64), got {condition.dtype}.")
+        if condition.ndim not in (2, 3) or 0 in condition.shape:
+            raise ValueError(
+                f"a condition is a grid (B, h, w) or a sequence (B, C) of tokens, got {tuple(condition.shape)}."
+            )
+        low, high = int(condition.min()), int(condition.max())
+        if low < 0 or high >= gpt.config.vocab_size:
+            raise ValueError(f"condition tokens run from {low} to {high}, but the GPT knows 0–{gpt.config.vocab_size - 1}.")
+        if condition.ndim == 3:
+            grid = condition.shape[1], condition.shape[2]
+            if size is not None and tuple(size) != grid:
+                raise ValueError(f"the condition is a grid of {grid[0]}×{grid[1]} tokens, but size is {tuple(size)}.")
+            size = grid
+        if size is None:
+            raise ValueError("give size=(h, w) in tokens: a condition without extent does not say how large a picture is.")
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError(f"size is (h, w) in tokens, both at least 1, got {tuple(size)}.")
+        if self.config.stride > min(gpt.config.window):
+            raise ValueError(f"stride {self.config.stride} exceeds the GPT's window of {gpt.config.window} tokens.")
+        if gpt.training:
+            raise ValueError("the GPT is in training mode, where dropout is active: call gpt.eval() first.")
+        return size
+
+
+def _seeds(seed: int | Sequence[int], batch: int) -> list[int]:
+    seeds = [seed + k for k in range(batch)] if isinstance(seed, int) else list(seed)
+    if len(seeds) != batch:
+        raise ValueError(f"{len(seeds)} seeds for {batch} pictures: give one number, or one for each picture.")
+    if any(not 0 <= s < 2**64 for s in seeds):
+        raise ValueError(f"seeds lie in 0..2^64-1, got {seeds}.")
+    return seeds
+
+
+def _continue_edges(condition: Tensor, size: tuple[int, int]) -> Tensor:
+    # (B, h, w) -> (B, *size): repeats the last row and column
+    down, across = size[0] - condition.shape[1], size[1] - condition.shape[2]
+    if not (down or across):
+        return condition
+    rows = torch.arange(size[0]).clamp(max=condition.shape[1] - 1)
+    cols = torch.arange(size[1]).clamp(max=condition.shape[2] - 1)
+    return condition[:, rows[:, None], cols]
+
+
+def _noise(seeds: list[int], places: list, logits: Tensor) -> Tensor:
+    # (N, B, V), made in float64 and rounded once
+    noise = [[place_noise(seed, place.row, place.col, logits.shape[-1]) for seed in seeds] for place in places]
+    return torch.from_numpy(np.array(noise)).to(logits.dtype).to(logits.device)

@@ -1,0 +1,94 @@
+"""What the GPT has read in each window, kept for as long as the window draws further places."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from ..gpt.attention import GPTCache
+from ..gpt.model import CondGPT
+from .schedule import Place
+
+__all__ = ["Windows"]
+
+
+class Windows:
+    """Logits for places, from the crop of condition and tokens around each.
+
+    Only the part of a window before the place is read: causality hides the rest. Windows that draw one place only are
+    read in one batch and forgotten; those that draw several keep their keys and values and read just the tokens that
+    are new since.
+
+    Args:
+        gpt: the model.
+        condition: integers (R, h, w), a grid that the windows crop, or (R, C), the same for all windows.
+        tokens: integers (R, h, w), the grid being painted; read when places before the one to draw are filled in.
+        places: all places that will be drawn.
+    """
+
+    def __init__(self, gpt: CondGPT, condition: Tensor, tokens: Tensor, places: Iterable[Place]):
+        self.gpt = gpt
+        self.condition = condition
+        self.tokens = tokens
+        self.height, self.width = gpt.config.window
+        self.places_left = Counter(place.window for place in places)
+        self.caches: dict[tuple[int, int], GPTCache] = {}
+
+    def logits(self, places: list[Place]) -> Tensor:
+        """Scores each place's token in each picture: N places -> float (N, R, V)."""
+        fresh: dict[int, list[int]] = defaultdict(list)  # places of unread windows by the length of their prefix
+        scores: list[Tensor | None] = [None] * len(places)
+        for index, place in enumerate(places):
+            if place.window in self.caches:
+                scores[index] = self._extend(place)
+            else:
+                fresh[place.prefix(self.width)].append(index)
+        for indices in fresh.values():
+            for index, score in zip(indices, self._start([places[i] for i in indices]), strict=True):
+                scores[index] = score
+        return torch.stack([score for score in scores if score is not None])
+
+    def _start(self, places: list[Place]) -> Tensor:
+        """Reads unread windows whose prefixes are equally long: n places -> (n, R, V)."""
+        rows, prefix = len(self.tokens), places[0].prefix(self.width)
+        drawn = [self._tokens(place, 0, prefix) for place in places]
+        kept = [self._uses_up(place) > 0 for place in places]
+        condition = torch.cat([self._condition(place) for place in places])
+        capacity = None if any(kept) else condition.shape[1] + prefix
+        cache = self.gpt.start(condition, capacity=capacity)
+        logits = self.gpt.extend(cache, torch.cat(drawn))
+        for index, place in enumerate(places):
+            if kept[index]:
+                self.caches[place.window] = cache.rows(index * rows, (index + 1) * rows)
+        return rearrange(logits, "(n r) v -> n r v", r=rows)
+
+    def _extend(self, place: Place) -> Tensor:
+        """Reads what is new in a window since its last place: (R, V)."""
+        cache = self.caches[place.window]
+        condition_length = self.condition[0].numel() if self.condition.ndim == 2 else self.height * self.width
+        logits = self.gpt.extend(
+            cache, self._tokens(place, cache.length - condition_length, place.prefix(self.width))
+        )
+        if not self._uses_up(place):
+            del self.caches[place.window]
+        return logits
+
+    def _uses_up(self, place: Place) -> int:
+        """Counts a draw from the place's window; returns how many are left."""
+        self.places_left[place.window] -= 1
+        return self.places_left[place.window]
+
+    def _condition(self, place: Place) -> Tensor:
+        # (R, C)
+        return self._crop(self.condition, place).flatten(1) if self.condition.ndim == 3 else self.condition
+
+    def _tokens(self, place: Place, start: int, stop: int) -> Tensor:
+        # (R, stop - start): the window's tokens number start..stop-1 in raster order
+        return self._crop(self.tokens, place).flatten(1)[:, start:stop]
+
+    def _crop(self, grid: Tensor, place: Place) -> Tensor:
+        return grid[:, place.top : place.top + self.height, place.left : place.left + self.width]

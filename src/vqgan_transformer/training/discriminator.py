@@ -1,0 +1,59 @@
+"""The patch discriminator of the adversarial term: real or reconstructed, judged patch by patch.
+
+It is the one of pix2pix ("Image-to-Image Translation with Conditional Adversarial Networks", Isola et al., 2017), which
+"Taming Transformers" takes over. Parameter names are those of published checkpoints (`main.0.weight`, ...).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+__all__ = ["PatchDiscriminator"]
+
+
+class PatchDiscriminator(nn.Module):
+    """4x4 convolutions that halve the picture `num_layers` times and then judge each patch by one logit.
+
+    Batch normalisation uses the statistics of the batch: keep it in training mode while it is trained against.
+    """
+
+    def __init__(self, in_channels: int = 3, channels: int = 64, num_layers: int = 3) -> None:
+        """Builds it with the original's initial weights.
+
+        Args:
+            in_channels: Channels of the pictures.
+            channels: Width of the first layer; it doubles with each further one, up to eightfold.
+            num_layers: How often the picture is halved. 3 sees patches of 70x70 pixels, 2 of 34x34.
+
+        Raises:
+            ValueError: `num_layers` is less than 1.
+        """
+        super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"num_layers is {num_layers}; a patch discriminator needs at least 1.")
+        widths = [channels * min(2**n, 8) for n in range(num_layers + 1)]
+        layers: list[nn.Module] = [nn.Conv2d(in_channels, channels, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for n, (narrow, wide) in enumerate(pairwise(widths)):
+            stride = 2 if n + 1 < num_layers else 1
+            layers += [
+                nn.Conv2d(narrow, wide, 4, stride=stride, padding=1, bias=False),
+                nn.BatchNorm2d(wide),
+                nn.LeakyReLU(0.2),
+            ]
+        layers.append(nn.Conv2d(widths[-1], 1, 4, stride=1, padding=1))
+        self.main = nn.Sequential(*layers)
+        self.apply(_initialise)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """`(B, C, H, W)` -> logits `(B, 1, h, w)`, large where a patch looks real."""
+        return self.main(images)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
