@@ -70,7 +70,12 @@ class CausalSelfAttention(nn.Module):
         self.residual_dropout = nn.Dropout(residual_dropout)
 
     def forward(
-        self, x: Tensor, *, n_unmasked: int = 0, remembered: tuple[Tensor, Tensor] | None = None, past: int = 0,
+        self,
+        x: Tensor,
+        *,
+        n_unmasked: int = 0,
+        remembered: tuple[Tensor, Tensor] | None = None,
+        past: int = 0,
         last_only: bool = False,
     ) -> Tensor:
         """Attends over x and, if given, over what is remembered.

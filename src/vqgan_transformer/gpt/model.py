@@ -105,7 +105,12 @@ class Block(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, *, n_unmasked: int = 0, remembered: tuple[Tensor, Tensor] | None = None, past: int = 0,
+        self,
+        x: Tensor,
+        *,
+        n_unmasked: int = 0,
+        remembered: tuple[Tensor, Tensor] | None = None,
+        past: int = 0,
         last_only: bool = False,
     ) -> Tensor:
         """(B, T, n_embd) -> (B, T, n_embd); arguments as for :class:`CausalSelfAttention`."""

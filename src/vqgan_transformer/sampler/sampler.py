@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..errors import nearest_name
 from ..gpt.model import CondGPT
 from ..hub.pretrained import Pretrained
 from .draw import filter_logits, guide, place_noise
-from .schedule import wavefront
+from .schedule import Place, wavefront
 from .windows import Windows
 
 __all__ = ["SamplerConfig", "SlidingWindowSampler"]
@@ -129,41 +130,73 @@ class SlidingWindowSampler(Pretrained):
             TypeError: for a condition that is not made of integers.
         """
         window = gpt.config.window
-        height, width = size = self._check(gpt, condition, size)
+        height, width = self._check(gpt, condition, size)
         seeds = _seeds(seed, len(condition))
         # below one window's size, a window is drawn whole and cut
         painted = max(height, window[0]), max(width, window[1])
-        if condition.ndim == 3:
-            condition = _continue_edges(condition, painted)
-        condition = condition.to(gpt.head.weight.device)
-        batch, guided = len(condition), self.config.guidance_scale != 1
-        streams = 2 if guided else 1  # with and without the condition
-        if guided:
-            condition = torch.cat((condition, gpt.null_condition(condition)))
-        tokens = condition.new_zeros((streams * batch, *painted), dtype=torch.int64)
-        places = [place for places in wavefront(painted, window, self.config.stride) for place in places]
-        windows = Windows(gpt, condition, tokens, places)
+        condition = _continue_edges(condition, painted)
+        device = gpt.head.weight.device
+        tokens = torch.zeros(len(condition), *painted, dtype=torch.int64, device=device)
         drawn = 0
-        for places in wavefront(painted, window, self.config.stride):
-            logits = windows.logits(places)[..., :codebook_size]  # (N, streams · B, V)
-            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            if guided:
-                logits = guide(*logits.chunk(2, dim=1), self.config.guidance_scale)
-            codes = self._draw(logits, _noise(seeds, places, logits))  # (N, B)
-            for place, code in zip(places, codes, strict=True):
-                tokens[:, place.row, place.col] = code.repeat(streams)
+        for places, logits in self._scores(gpt, condition.to(device), tokens):
+            for place, codes in zip(places, self._draw(logits[..., :codebook_size], seeds, places), strict=True):
+                tokens[:, place.row, place.col] = codes
             drawn += len(places)
             if callback is not None:
-                callback(drawn, painted[0] * painted[1], tokens[:batch, :height, :width])
-        return tokens[:batch, :height, :width].clone()
+                callback(drawn, tokens[0].numel(), tokens[:, :height, :width])
+        return tokens[:, :height, :width].clone()
 
-    def _draw(self, logits: Tensor, noise: Tensor) -> Tensor:
+    @torch.inference_mode()
+    def log_likelihood(self, gpt: CondGPT, condition: Tensor, tokens: Tensor) -> Tensor:
+        """How likely the GPT finds given token grids, each token seen from its window.
+
+        Temperature, top-k and top-p play no part; guidance and stride do.
+
+        Args:
+            gpt: the model, in eval mode.
+            condition: as for :meth:`__call__`.
+            tokens: integers (B, h, w), not smaller than a window.
+
+        Returns:
+            float64 (B,), the mean log-likelihood of a token, in nats.
+
+        Raises:
+            ValueError: for tokens or a condition that do not fit.
+            TypeError: for a condition that is not made of integers.
+        """
+        height, width = self._check(gpt, condition, (tokens.shape[-2], tokens.shape[-1]))
+        if tokens.ndim != 3 or len(tokens) != len(condition):
+            raise ValueError(f"tokens are grids (B, h, w), one for each condition, got {tuple(tokens.shape)}.")
+        if height < gpt.config.window[0] or width < gpt.config.window[1]:
+            raise ValueError(f"a grid of {height}×{width} tokens is smaller than the window {gpt.config.window}.")
+        device = gpt.head.weight.device
+        tokens = tokens.to(device)
+        total = torch.zeros(len(tokens), dtype=torch.float64)
+        for places, logits in self._scores(gpt, condition.to(device), tokens):
+            given = torch.stack([tokens[:, place.row, place.col] for place in places])  # (N, B)
+            total += logits.log_softmax(-1).gather(-1, given[..., None]).sum((0, 2)).cpu().double()
+        return total / (height * width)
+
+    def _scores(self, gpt: CondGPT, condition: Tensor, tokens: Tensor) -> Iterator[tuple[list[Place], Tensor]]:
+        """The one loop: places that are due, and their logits (N, B, V), given what ``tokens`` holds by then."""
+        guided = self.config.guidance_scale != 1
+        if guided:
+            condition = torch.cat((condition, gpt.null_condition(condition)))
+        grid = tokens.shape[1], tokens.shape[2]
+        schedule = list(wavefront(grid, gpt.config.window, self.config.stride))
+        windows = Windows(gpt, condition, tokens, chain.from_iterable(schedule))
+        for places in schedule:
+            logits = windows.logits(places)
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            yield places, guide(*logits.chunk(2, dim=1), self.config.guidance_scale) if guided else logits
+
+    def _draw(self, logits: Tensor, seeds: list[int], places: list[Place]) -> Tensor:
         # (N, B, V) -> (N, B)
         settings = self.config
-        kept = filter_logits(
-            logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p
-        )
-        return (kept + noise).argmax(-1)
+        kept = filter_logits(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p)
+        noise = [[place_noise(seed, place.row, place.col, logits.shape[-1]) for seed in seeds] for place in places]
+        # made in float64, rounded once
+        return (kept + torch.from_numpy(np.array(noise)).to(kept.dtype).to(kept.device)).argmax(-1)
 
     def _check(self, gpt: CondGPT, condition: Tensor, size: tuple[int, int] | None) -> tuple[int, int]:
         if condition.is_floating_point() or condition.dtype == torch.bool:
@@ -174,14 +207,18 @@ class SlidingWindowSampler(Pretrained):
             )
         low, high = int(condition.min()), int(condition.max())
         if low < 0 or high >= gpt.config.vocab_size:
-            raise ValueError(f"condition tokens run from {low} to {high}, but the GPT knows 0–{gpt.config.vocab_size - 1}.")
+            raise ValueError(
+                f"condition tokens run from {low} to {high}, but the GPT knows 0–{gpt.config.vocab_size - 1}."
+            )
         if condition.ndim == 3:
             grid = condition.shape[1], condition.shape[2]
             if size is not None and tuple(size) != grid:
                 raise ValueError(f"the condition is a grid of {grid[0]}×{grid[1]} tokens, but size is {tuple(size)}.")
             size = grid
         if size is None:
-            raise ValueError("give size=(h, w) in tokens: a condition without extent does not say how large a picture is.")
+            raise ValueError(
+                "give size=(h, w) in tokens: a condition without extent does not say how large a picture is."
+            )
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f"size is (h, w) in tokens, both at least 1, got {tuple(size)}.")
         if self.config.stride > min(gpt.config.window):
@@ -201,16 +238,9 @@ def _seeds(seed: int | Sequence[int], batch: int) -> list[int]:
 
 
 def _continue_edges(condition: Tensor, size: tuple[int, int]) -> Tensor:
-    # (B, h, w) -> (B, *size): repeats the last row and column
-    down, across = size[0] - condition.shape[1], size[1] - condition.shape[2]
-    if not (down or across):
+    # (B, h, w) -> (B, *size): repeats the last row and column; a sequence has no edges
+    if condition.ndim == 2 or condition.shape[1:] == size:
         return condition
     rows = torch.arange(size[0]).clamp(max=condition.shape[1] - 1)
     cols = torch.arange(size[1]).clamp(max=condition.shape[2] - 1)
     return condition[:, rows[:, None], cols]
-
-
-def _noise(seeds: list[int], places: list, logits: Tensor) -> Tensor:
-    # (N, B, V), made in float64 and rounded once
-    noise = [[place_noise(seed, place.row, place.col, logits.shape[-1]) for seed in seeds] for place in places]
-    return torch.from_numpy(np.array(noise)).to(logits.dtype).to(logits.device)

@@ -26,7 +26,8 @@ class Windows:
     Args:
         gpt: the model.
         condition: integers (R, h, w), a grid that the windows crop, or (R, C), the same for all windows.
-        tokens: integers (R, h, w), the grid being painted; read when places before the one to draw are filled in.
+        tokens: integers (B, h, w), the grids being painted, read as they fill. R is B, or a multiple of it where one
+            picture is scored under several conditions: row r belongs to picture r % B.
         places: all places that will be drawn.
     """
 
@@ -39,7 +40,7 @@ class Windows:
         self.caches: dict[tuple[int, int], GPTCache] = {}
 
     def logits(self, places: list[Place]) -> Tensor:
-        """Scores each place's token in each picture: N places -> float (N, R, V)."""
+        """Scores each place's token under each condition: N places -> float (N, R, V)."""
         fresh: dict[int, list[int]] = defaultdict(list)  # places of unread windows by the length of their prefix
         scores: list[Tensor | None] = [None] * len(places)
         for index, place in enumerate(places):
@@ -54,7 +55,7 @@ class Windows:
 
     def _start(self, places: list[Place]) -> Tensor:
         """Reads unread windows whose prefixes are equally long: n places -> (n, R, V)."""
-        rows, prefix = len(self.tokens), places[0].prefix(self.width)
+        rows, prefix = len(self.condition), places[0].prefix(self.width)
         drawn = [self._tokens(place, 0, prefix) for place in places]
         kept = [self._uses_up(place) > 0 for place in places]
         condition = torch.cat([self._condition(place) for place in places])
@@ -70,9 +71,7 @@ class Windows:
         """Reads what is new in a window since its last place: (R, V)."""
         cache = self.caches[place.window]
         condition_length = self.condition[0].numel() if self.condition.ndim == 2 else self.height * self.width
-        logits = self.gpt.extend(
-            cache, self._tokens(place, cache.length - condition_length, place.prefix(self.width))
-        )
+        logits = self.gpt.extend(cache, self._tokens(place, cache.length - condition_length, place.prefix(self.width)))
         if not self._uses_up(place):
             del self.caches[place.window]
         return logits
@@ -88,7 +87,8 @@ class Windows:
 
     def _tokens(self, place: Place, start: int, stop: int) -> Tensor:
         # (R, stop - start): the window's tokens number start..stop-1 in raster order
-        return self._crop(self.tokens, place).flatten(1)[:, start:stop]
+        tokens = self._crop(self.tokens, place).flatten(1)[:, start:stop]
+        return tokens.repeat(len(self.condition) // len(self.tokens), 1)
 
     def _crop(self, grid: Tensor, place: Place) -> Tensor:
         return grid[:, place.top : place.top + self.height, place.left : place.left + self.width]

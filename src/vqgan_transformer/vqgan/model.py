@@ -75,7 +75,9 @@ class VQGANConfig:
             if value < 1:
                 raise ValueError(f"VQGANConfig.{name} must be at least 1, got {value}.")
         if levels == 0 or min(self.channel_multipliers) < 1:
-            raise ValueError(f"channel_multipliers must be one or more positive numbers, got {self.channel_multipliers}.")
+            raise ValueError(
+                f"channel_multipliers must be one or more positive numbers, got {self.channel_multipliers}."
+            )
         for name in ("num_res_blocks", "decoder_res_blocks"):
             blocks = getattr(self, name)
             if isinstance(blocks, tuple) and len(blocks) != levels:
@@ -227,7 +229,9 @@ class VQGAN(Pretrained, nn.Module):
             raise ValueError(f"tokens have the shape (B, h, w), got {tuple(tokens.shape)}.")
         low, high = (int(tokens.min()), int(tokens.max())) if tokens.numel() else (0, 0)
         if low < 0 or high >= self.codebook_size:
-            raise ValueError(f"tokens run from {low} to {high}, but the codebook has indices 0–{self.codebook_size - 1}.")
+            raise ValueError(
+                f"tokens run from {low} to {high}, but the codebook has indices 0–{self.codebook_size - 1}."
+            )
         return self.decode_latents(self.quantizer.lookup(tokens))
 
     def encode_to_latents(self, images: Tensor) -> Tensor:

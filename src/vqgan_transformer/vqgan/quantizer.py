@@ -107,7 +107,13 @@ class GumbelQuantizer(nn.Module):
     """
 
     def __init__(
-        self, codebook_size: int, code_dim: int, *, latent_channels: int, kl_weight: float, straight_through: bool = True
+        self,
+        codebook_size: int,
+        code_dim: int,
+        *,
+        latent_channels: int,
+        kl_weight: float,
+        straight_through: bool = True,
     ) -> None:
         super().__init__()
         self.kl_weight = kl_weight

@@ -1,0 +1,8 @@
+"""Procedural landscapes with exact class, segmentation, depth and keypoints: training data that is never used up."""
+
+from __future__ import annotations
+
+from .labels import LABEL_GROUPS, LABELS
+from .scene import BIOMES, SEASONS, TIMES_OF_DAY, Scene, make_scene
+
+__all__ = ["BIOMES", "LABELS", "LABEL_GROUPS", "SEASONS", "TIMES_OF_DAY", "Scene", "make_scene"]

@@ -1,0 +1,70 @@
+"""The labels that scenes are painted with, and what every other COCO-Stuff label is painted as."""
+
+from __future__ import annotations
+
+__all__ = ["LABELS", "LABEL_GROUPS"]
+
+LABELS: dict[str, int] = {
+    "person": 0,
+    "bush": 96,
+    "clouds": 105,
+    "dirt": 110,
+    "grass": 123,
+    "gravel": 124,
+    "hill": 126,
+    "house": 127,
+    "mountain": 134,
+    "river": 147,
+    "rock": 149,
+    "sand": 153,
+    "sea": 154,
+    "sky-other": 156,
+    "snow": 158,
+    "tree": 168,
+    "water-other": 177,
+}
+"""Painted label names and their COCO-Stuff ids (0 to 181: the official id less one)."""
+
+# For each painted label the other COCO-Stuff names that stand closest to it in a landscape: by what they are, how large
+# they are and where they stand. Names within a row are separated by commas, since some contain spaces.
+_DRAWN_AS: dict[str, str] = {
+    "person": (
+        "bicycle, motorcycle, traffic light, fire hydrant, street sign, stop sign, parking meter, bird, cat, dog, horse, "
+        "sheep, cow, elephant, bear, zebra, giraffe, hat, backpack, umbrella, shoe, eye glasses, handbag, tie, suitcase, "
+        "frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, surfboard, "
+        "tennis racket, bottle, wine glass, cup, fork, knife, spoon, cell phone, remote, mouse, book, clock, vase, "
+        "scissors, teddy bear, hair drier, toothbrush, hair brush, clothes, cloth, towel, textile-other, banner"
+    ),
+    "bush": "potted plant, broccoli, plant-other, vegetable, salad, flower, fruit, apple, orange, banana, carrot",
+    "clouds": "fog",
+    "dirt": (
+        "road, mud, ground-other, floor-wood, carpet, rug, mat, railroad, platform, straw, wood, table, desk, "
+        "dining table, desk-stuff, cardboard, food-other, sandwich, hot dog, pizza, donut, cake"
+    ),
+    "grass": "leaves, moss, playingfield",
+    "gravel": "pavement, floor-marble, floor-other, floor-stone, floor-tile, counter, plate, bowl",
+    "hill": "blanket, pillow, bed, couch",
+    "house": (
+        "car, airplane, bus, train, truck, boat, bench, bridge, building-other, skyscraper, roof, tent, fence, railing, "
+        "structural-other, cage, door, door-stuff, window, window-other, window-blind, wall-brick, wall-other, "
+        "wall-panel, wall-tile, wall-wood, ceiling-other, ceiling-tile, chair, tv, laptop, keyboard, microwave, oven, "
+        "toaster, refrigerator, blender, cabinet, cupboard, furniture-other, shelf, curtain, metal, net, plastic, paper, "
+        "napkin"
+    ),
+    "mountain": "",
+    "river": "",
+    "rock": "stone, stairs, wall-stone, wall-concrete, solid-other",
+    "sand": "",
+    "sea": "",
+    "sky-other": "light",
+    "snow": "",
+    "tree": "branch",
+    "water-other": "waterdrops, mirror, mirror-stuff, sink, toilet",
+}
+
+LABEL_GROUPS: dict[str, str] = {
+    name: painted
+    for painted, others in _DRAWN_AS.items()
+    for name in (painted, *filter(None, (other.strip() for other in others.split(","))))
+}
+"""For each of the 182 COCO-Stuff names, the painted label that a model trained on scenes draws it as."""

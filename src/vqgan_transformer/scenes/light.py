@@ -1,0 +1,151 @@
+"""Light and colour: what the hour and the season do to a landscape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .canvas import planes
+from .noise import Array, Dice, mix
+
+__all__ = ["SEASONS", "TIMES_OF_DAY", "Light", "light_of", "season_colours"]
+
+Colour = tuple[float, float, float]
+
+SEASONS = ("spring", "summer", "autumn", "winter")
+TIMES_OF_DAY = ("dawn", "day", "dusk", "night")
+
+
+@dataclass(frozen=True)
+class Light:
+    """The light of a scene.
+
+    Attributes:
+        side: Where it comes from: -1 far left, 1 far right.
+        sun: Colour of direct light (3, 1, 1).
+        ambient: Colour of what comes from the sky (3, 1, 1).
+        zenith: Sky overhead.
+        horizon: Sky at the horizon.
+        haze: What distance fades into.
+        haze_strength: How quickly it does.
+        dark: Whether it is night.
+    """
+
+    side: float
+    sun: Array
+    ambient: Array
+    zenith: Array
+    horizon: Array
+    haze: Array
+    haze_strength: float
+    dark: bool
+
+    def on(self, albedo: Array, facing: Array | float) -> Array:
+        """Colour of a surface (3, ...) that faces the light by ``facing`` in [0, 1]."""
+        return albedo * (self.ambient + self.sun * facing)
+
+    def far(self, colour: Array, distance: float) -> Array:
+        """A colour seen through the air; distance 0 is here, 1 the last mountain range."""
+        return mix(colour, self.haze, np.float32(min(1.0, distance * self.haze_strength)))
+
+
+_SUN: dict[str, Colour] = {
+    "dawn": (0.88, 0.62, 0.46),
+    "day": (0.86, 0.80, 0.66),
+    "dusk": (0.92, 0.46, 0.22),
+    "night": (0.17, 0.21, 0.32),
+}
+_AMBIENT: dict[str, Colour] = {
+    "dawn": (0.42, 0.43, 0.54),
+    "day": (0.40, 0.47, 0.56),
+    "dusk": (0.30, 0.27, 0.38),
+    "night": (0.10, 0.13, 0.21),
+}
+_ZENITH: dict[str, Colour] = {
+    "dawn": (0.38, 0.48, 0.72),
+    "day": (0.17, 0.42, 0.80),
+    "dusk": (0.20, 0.19, 0.44),
+    "night": (0.015, 0.03, 0.09),
+}
+_HORIZON: dict[str, Colour] = {
+    "dawn": (1.00, 0.80, 0.66),
+    "day": (0.74, 0.86, 0.95),
+    "dusk": (1.00, 0.54, 0.24),
+    "night": (0.11, 0.17, 0.31),
+}
+_HAZE: dict[str, Colour] = {
+    "dawn": (0.86, 0.75, 0.74),
+    "day": (0.66, 0.77, 0.88),
+    "dusk": (0.78, 0.47, 0.40),
+    "night": (0.09, 0.13, 0.24),
+}
+
+
+def light_of(dice: Dice, time_of_day: str) -> Light:
+    """The light of one scene at that hour, with its own direction and haze."""
+    side = dice.uniform(0.45, 1.0) * dice.pick((-1.0, 1.0))
+    warmth = dice.uniform(-0.04, 0.04)
+    shift = planes((1 + warmth, 1.0, 1 - warmth))
+    deep = dice.uniform(0.9, 1.1)
+    return Light(
+        side=side,
+        sun=planes(_SUN[time_of_day]) * shift,
+        ambient=planes(_AMBIENT[time_of_day]),
+        zenith=planes(_ZENITH[time_of_day]) * np.float32(deep),
+        horizon=planes(_HORIZON[time_of_day]) * shift,
+        haze=planes(_HAZE[time_of_day]) * shift,
+        haze_strength=dice.uniform(0.6, 0.95),
+        dark=time_of_day == "night",
+    )
+
+
+# Albedo by label and season. One row a season would repeat most of it, so what does not change is listed once.
+_ALWAYS: dict[str, Colour] = {
+    "mountain": (0.50, 0.47, 0.45),
+    "rock": (0.52, 0.50, 0.47),
+    "sand": (0.88, 0.78, 0.56),
+    "dirt": (0.58, 0.43, 0.29),
+    "gravel": (0.62, 0.60, 0.57),
+    "snow": (0.94, 0.96, 1.00),
+    "conifer": (0.13, 0.29, 0.16),
+    "trunk": (0.36, 0.26, 0.18),
+}
+_BY_SEASON: dict[str, dict[str, Colour]] = {
+    "spring": {
+        "grass": (0.42, 0.66, 0.20),
+        "grass2": (0.52, 0.70, 0.24),
+        "hill": (0.38, 0.58, 0.22),
+        "bush": (0.30, 0.54, 0.18),
+    },
+    "summer": {
+        "grass": (0.34, 0.56, 0.17),
+        "grass2": (0.48, 0.60, 0.21),
+        "hill": (0.31, 0.49, 0.19),
+        "bush": (0.22, 0.43, 0.14),
+    },
+    "autumn": {
+        "grass": (0.56, 0.54, 0.21),
+        "grass2": (0.68, 0.55, 0.24),
+        "hill": (0.54, 0.45, 0.21),
+        "bush": (0.62, 0.32, 0.13),
+    },
+    "winter": {
+        "grass": (0.56, 0.53, 0.34),
+        "grass2": (0.62, 0.57, 0.40),
+        "hill": (0.46, 0.44, 0.34),
+        "bush": (0.38, 0.36, 0.30),
+    },
+}
+_LEAVES: dict[str, tuple[Colour, ...]] = {
+    "spring": ((0.36, 0.58, 0.17), (0.46, 0.64, 0.22), (0.88, 0.66, 0.74)),
+    "summer": ((0.20, 0.43, 0.12), (0.27, 0.49, 0.14), (0.17, 0.38, 0.15)),
+    "autumn": ((0.84, 0.45, 0.10), (0.76, 0.24, 0.10), (0.88, 0.66, 0.15)),
+    "winter": ((0.45, 0.38, 0.33), (0.40, 0.35, 0.31), (0.48, 0.42, 0.36)),
+}
+
+
+def season_colours(season: str) -> tuple[dict[str, Array], list[Array]]:
+    """Albedos (3, 1, 1) by name, and those of the leaves of three broadleaf trees."""
+    colours = {name: planes(colour) for name, colour in {**_ALWAYS, **_BY_SEASON[season]}.items()}
+    return colours, [planes(leaf) for leaf in _LEAVES[season]]

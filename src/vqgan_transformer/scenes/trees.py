@@ -1,0 +1,257 @@
+"""Plants: conifers, broadleaf trees, bare trees and bushes, drawn once a scene and set out at many sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from .canvas import Canvas
+from .light import Light
+from .noise import Array, Dice, clamp, field, line, mix, smoothstep
+
+__all__ = ["Nursery", "paint_forest", "shadow"]
+
+
+class Nursery:
+    """The plants of a scene: a few drawings of each kind, resized as they are needed.
+
+    Args:
+        dice: Source of randomness.
+        light: The scene's light; plants are drawn lit.
+        colours: Albedos by name.
+        leaves: Albedos of three broadleaf trees.
+        season: Bare trees and snow in winter.
+        height: Rows of the picture.
+    """
+
+    def __init__(
+        self, dice: Dice, light: Light, colours: dict[str, Array], leaves: list[Array], season: str, height: int
+    ):
+        self._dice = dice
+        self._light = light
+        self._colours = colours
+        self._leaves = leaves
+        self._season = season
+        self._height = height
+        self._drawings: dict[tuple[str, int], Image.Image] = {}
+        self._sized: dict[tuple[str, int, int], Array] = {}
+
+    def sprite(self, kind: str, variant: int, rows: int) -> Array:
+        """A plant of that many rows: premultiplied colour and coverage (4, rows, columns), float32 in [0, 1]."""
+        rows = max(3, rows)
+        key = kind, variant, rows
+        if key not in self._sized:
+            drawing = self._drawing(kind, variant)
+            columns = max(2, round(rows * drawing.width / drawing.height))
+            small = drawing.resize((columns, rows), Image.Resampling.BOX if rows < drawing.height else Image.Resampling.BILINEAR)
+            pixels = np.asarray(small).transpose(2, 0, 1).astype(np.float32) * np.float32(1 / 255)
+            self._sized[key] = np.ascontiguousarray(pixels)
+        return self._sized[key]
+
+    def through_air(self, sprite: Array, distance: float) -> Array:
+        """A sprite as it looks from afar."""
+        out = sprite.copy()
+        amount = np.float32(min(1.0, distance * self._light.haze_strength))
+        out[:3] += (self._light.haze * sprite[3] - sprite[:3]) * amount
+        return out
+
+    def _drawing(self, kind: str, variant: int) -> Image.Image:
+        key = kind, variant
+        if key not in self._drawings:
+            rows = max(48, int(self._height * {"bush": 0.16}.get(kind, 0.42)))
+            dice = self._dice.stream(f"{kind}{variant}")
+            draw = {"conifer": self._conifer, "broadleaf": self._broadleaf, "bare": self._bare, "bush": self._bush}[kind]
+            colour, alpha = draw(dice, rows, variant)
+            alpha = clamp(alpha)
+            sprite = np.concatenate([clamp(colour) * alpha, alpha[None]])
+            pixels = (sprite * np.float32(255) + np.float32(0.5)).astype(np.uint8).transpose(1, 2, 0)
+            self._drawings[key] = Image.fromarray(np.ascontiguousarray(pixels), "RGBA")
+        return self._drawings[key]
+
+    def _conifer(self, dice: Dice, rows: int, variant: int) -> tuple[Array, Array]:
+        """Tiers of drooping branches that widen downwards, darker below each tier."""
+        columns = int(rows * (0.40, 0.46, 0.34)[variant % 3])
+        down = ((np.arange(rows, dtype=np.float32) + np.float32(0.5)) / np.float32(rows))[:, None]
+        across = (np.arange(columns, dtype=np.float32) + np.float32(0.5 - columns / 2)) / np.float32(rows)
+        grain = field(dice.stream("grain"), (rows, columns), (rows * 0.05, rows * 0.08), 5, 0.6)
+        tiers = dice.uniform(7, 11)
+        reach = np.abs(across) + grain * np.float32(0.016)
+        tier = down * np.float32(tiers * 0.95) - reach * np.float32(tiers * 0.75) + np.sign(across) * np.float32(0.22)
+        within = tier - np.floor(tier)
+        half = np.float32(columns / rows * 0.47) * (down * np.float32(0.98) + np.float32(0.015))
+        half = half * (np.float32(0.66) + np.float32(0.38) * within)
+        ends = clamp((np.float32(0.93) - down + grain * np.float32(0.03)) * np.float32(40))
+        alpha = clamp((half - reach) * np.float32(rows * 0.6) + np.float32(0.5)) * ends
+        side = across / np.maximum(half, np.float32(0.01)) * np.float32(self._light.side)
+        facing = np.float32(0.50) + clamp(side, -1, 1) * np.float32(0.30) - within * np.float32(0.26) + grain * np.float32(0.22)
+        tone = self._colours["conifer"] * (np.float32(1) + np.float32(0.3) * grain)
+        if self._season == "winter":
+            snow = smoothstep(0.35, 0.1, within + grain * np.float32(0.25))
+            tone = mix(tone, self._colours["snow"], snow * np.float32(0.85))
+        colour = self._light.on(tone, clamp(facing, 0.02, 1) * np.float32(1.15))
+        return self._with_trunk(colour, alpha, across, down, 0.86, 0.022)
+
+    def _with_trunk(
+        self, colour: Array, alpha: Array, across: Array, down: Array, start: float, width: float
+    ) -> tuple[Array, Array]:
+        """Add a trunk behind the foliage, from ``start`` of the height to the ground."""
+        flare = np.float32(width) * (np.float32(0.8) + np.float32(0.5) * down)
+        trunk = clamp((flare - np.abs(across)) * np.float32(len(down)) + np.float32(0.5)) * (down > np.float32(start))
+        facing = np.float32(0.45) + clamp(across / flare, -1, 1) * np.float32(0.4 * self._light.side)
+        bark = self._light.on(self._colours["trunk"], facing)
+        both = alpha + trunk * (np.float32(1) - alpha)
+        share = alpha / np.maximum(both, np.float32(1e-3))
+        return mix(bark, colour, share), both
+
+    def _crown(self, dice: Dice, rows: int, columns: int, clumps: list[tuple[float, float, float]]) -> tuple[Array, Array, Array]:
+        """Round clumps of leaves: coverage, how they face the light, and grain. Clumps are (x, y, radius) in rows."""
+        down = ((np.arange(rows, dtype=np.float32) + np.float32(0.5)) / np.float32(rows))[:, None]
+        across = ((np.arange(columns, dtype=np.float32) + np.float32(0.5 - columns / 2)) / np.float32(rows))[None]
+        grain = field(dice.stream("grain"), (rows, columns), rows * 0.07, 5, 0.68)
+        best = np.full((rows, columns), -9, np.float32)
+        facing = np.zeros((rows, columns), np.float32)
+        for x, y, radius in clumps:
+            top, bottom = max(0, int((y - radius * 1.4) * rows)), min(rows, int((y + radius * 1.4) * rows) + 1)
+            left = max(0, int((x - radius * 1.4) * rows + columns / 2))
+            right = min(columns, int((x + radius * 1.4) * rows + columns / 2) + 1)
+            box = slice(top, bottom), slice(left, right)
+            u = (across[:, left:right] - np.float32(x)) * np.float32(1 / radius)
+            v = (down[top:bottom] - np.float32(y)) * np.float32(1 / radius)
+            bulge = np.float32(1) - u * u - v * v
+            lit = u * np.float32(self._light.side * 0.36) - v * np.float32(0.44)
+            ahead = bulge > best[box]
+            np.copyto(best[box], bulge, where=ahead)
+            np.copyto(facing[box], lit, where=ahead)
+        alpha = clamp((best + grain * np.float32(0.55)) * np.float32(rows * 0.10) + np.float32(0.5))
+        whole = across * np.float32(self._light.side * 0.45) - (down - np.float32(0.45)) * np.float32(0.45)
+        return alpha, clamp(np.float32(0.5) + facing * np.float32(0.75) + whole + grain * np.float32(0.24), 0.03, 1.15), grain
+
+    def _broadleaf(self, dice: Dice, rows: int, variant: int) -> tuple[Array, Array]:
+        """A crown of clumps on a trunk."""
+        columns = int(rows * 0.86)
+        clumps = []
+        for _ in range(15):
+            angle_x, angle_y = dice.uniform(-1, 1), dice.uniform(-1, 1)
+            clumps.append((angle_x * 0.27 * (1 - 0.3 * abs(angle_y)), 0.38 + angle_y * 0.25, dice.uniform(0.09, 0.16)))
+        alpha, facing, grain = self._crown(dice, rows, columns, clumps)
+        tone = self._leaves[variant % 3] * (np.float32(1) + np.float32(0.28) * grain)
+        colour = self._light.on(tone, facing)
+        down = ((np.arange(rows, dtype=np.float32) + np.float32(0.5)) / np.float32(rows))[:, None]
+        across = ((np.arange(columns, dtype=np.float32) + np.float32(0.5 - columns / 2)) / np.float32(rows))[None]
+        return self._with_trunk(colour, alpha, across, down, 0.45, 0.022)
+
+    def _bush(self, dice: Dice, rows: int, variant: int) -> tuple[Array, Array]:
+        """A low mound of leaves that reaches the ground."""
+        columns = int(rows * 1.7)
+        clumps = [(dice.uniform(-0.55, 0.55), dice.uniform(0.5, 0.85), dice.uniform(0.2, 0.34)) for _ in range(9)]
+        clumps += [(0.0, 0.6, 0.38), (-0.35, 0.75, 0.3), (0.35, 0.75, 0.3)]
+        alpha, facing, grain = self._crown(dice, rows, columns, clumps)
+        tone = self._colours["bush"] * (np.float32(1) + np.float32(0.34) * grain)
+        if self._season == "winter":
+            tone = mix(tone, self._colours["snow"], smoothstep(0.62, 0.9, facing + grain * np.float32(0.3)) * np.float32(0.9))
+        return self._light.on(tone, facing), alpha
+
+    def _bare(self, dice: Dice, rows: int, variant: int) -> tuple[Array, Array]:
+        """Branches that fork until they are twigs, drawn at twice the size and averaged down."""
+        columns = int(rows * 0.8)
+        tall, wide = 2 * rows, 2 * columns
+        ink = np.zeros((tall, wide), np.float32)
+        tips = [(columns * 1.0, tall - 1.0, dice.uniform(-0.05, 0.05), -1.0, tall * 0.30, tall * 0.019)]
+        for generation in range(6):
+            grown = []
+            for x, y, along_x, along_y, length, thick in tips:
+                _stroke(ink, x, y, along_x, along_y, length, thick)
+                x, y = x + along_x * length, y + along_y * length
+                for sign in (-1, 1) if generation else (-1, 1, 0.2):
+                    turn = sign * dice.uniform(0.25, 0.75)
+                    turned_x, turned_y = along_x + turn * -along_y, along_y + turn * along_x
+                    norm = (turned_x * turned_x + turned_y * turned_y) ** 0.5
+                    grown.append(
+                        (x, y, turned_x / norm, turned_y / norm, length * dice.uniform(0.6, 0.8), thick * 0.62)
+                    )
+            tips = grown
+        alpha = (ink[0::2] + ink[1::2]) * np.float32(0.5)
+        alpha = (alpha[:, 0::2] + alpha[:, 1::2]) * np.float32(0.5)
+        tone = mix(self._colours["trunk"], self._leaves[variant % 3], np.float32(0.4))
+        colour = np.broadcast_to(self._light.on(tone, np.float32(0.55)), (3, rows, columns))
+        return colour, alpha
+
+
+def _stroke(ink: Array, x: float, y: float, along_x: float, along_y: float, length: float, thick: float) -> None:
+    """Ink a straight stroke of a given thickness by square dabs."""
+    count = max(2, int(length))
+    steps = np.arange(count, dtype=np.float64) * (length / count)
+    columns = np.floor(x + along_x * steps).astype(np.int64)
+    rows = np.floor(y + along_y * steps).astype(np.int64)
+    reach = int(thick / 2 + 0.5)
+    for down in range(-reach, reach + 1):
+        for right in range(-reach, reach + 1):
+            inked_rows, inked_columns = rows + down, columns + right
+            inside = (inked_rows >= 0) & (inked_rows < ink.shape[0]) & (inked_columns >= 0) & (inked_columns < ink.shape[1])
+            ink[inked_rows[inside], inked_columns[inside]] = 1
+
+
+def shadow(canvas: Canvas, light: Light, x: float, row: float, width: float, strength: float) -> None:
+    """A soft flat shadow on the ground, thrown away from the light."""
+    half_wide, half_tall = max(1.5, width * 0.75), max(1.0, width * 0.13)
+    x = x - light.side * width * 0.4
+    top, left = int(row - half_tall), int(x - half_wide)
+    down = (np.arange(int(2 * half_tall) + 2, dtype=np.float32) + np.float32(top - row)) * np.float32(1 / half_tall)
+    right = (np.arange(int(2 * half_wide) + 2, dtype=np.float32) + np.float32(left - x)) * np.float32(1 / half_wide)
+    blot = clamp(np.float32(1.15) - (down * down)[:, None] - right * right) * np.float32(strength)
+    canvas.darken(top, left, clamp(blot, 0, 0.9))
+
+
+def paint_forest(
+    canvas: Canvas,
+    dice: Dice,
+    nursery: Nursery,
+    light: Light,
+    base: Array,
+    size: float,
+    rows_of_trees: int,
+    share: float,
+    kinds: tuple[str, ...],
+    depth: tuple[float, float],
+    distance: float,
+) -> None:
+    """Rows of trees from back to front along a curve.
+
+    Args:
+        canvas: What is painted on.
+        dice: Source of randomness.
+        nursery: Where the trees come from.
+        light: The scene's light.
+        base: Row of the ground at each column for the hindmost trees, float32 (width,).
+        size: Rows a tree of the hindmost row covers.
+        rows_of_trees: How many rows stand behind one another.
+        share: How much of the width is wooded.
+        kinds: Which plants grow here.
+        depth: Inverse depth of the first and of the last row.
+        distance: For the haze: 0 here, 1 the last range.
+    """
+    wood = line(dice.stream("wood"), canvas.width, canvas.height * 0.45, 4)
+    limit = 0.75 - 1.5 * share
+    for index in range(rows_of_trees):
+        part = index / max(1, rows_of_trees - 1)
+        tall = size * (1 + 0.35 * part)
+        spacing = max(1.5, tall * 0.30)
+        for variant in range(3):
+            stream = dice.stream(f"{index}.{variant}")
+            kind = kinds[variant % len(kinds)]
+            columns = np.arange(stream.uniform(-1, 1) * spacing, canvas.width + spacing, spacing * 3) + variant * spacing
+            columns = columns + stream.uniforms(-0.9, 0.9, len(columns)) * spacing
+            inside = np.clip(columns, 0, canvas.width - 1).astype(np.int64)
+            grows = wood[inside] > limit + 0.1 * stream.uniforms(-1, 1, len(columns))
+            columns, inside = columns[grows], inside[grows]
+            if not len(columns):
+                continue
+            rows = max(3, round(tall * stream.uniform(0.8, 1.15) * (0.8 if kind == "broadleaf" else 1.0)))
+            sprite = nursery.through_air(nursery.sprite(kind, (variant + index) % 3, rows), distance)
+            foot = base[inside] + np.float32(size * 0.42 * index)
+            foot = foot + stream.uniforms(-0.1, 0.1, len(columns)) * size
+            tops = np.floor(foot).astype(np.int64) - sprite.shape[1] + 1
+            lefts = np.floor(columns - sprite.shape[2] / 2).astype(np.int64)
+            shade = stream.uniforms(0.82, 1.12, len(columns)) * (0.86 + 0.14 * part)
+            near = np.full(len(columns), depth[0] + (depth[1] - depth[0]) * part)
+            canvas.stamp(sprite, tops, lefts, shade, "tree", near)

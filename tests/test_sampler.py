@@ -1,0 +1,173 @@
+"""The sampler against the slow, obvious loop: one full forward pass for each token."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vqgan_transformer import CondGPT, CondGPTConfig, SlidingWindowSampler
+from vqgan_transformer.sampler.draw import filter_logits, guide, place_noise
+from vqgan_transformer.sampler.schedule import window_origin
+
+
+@torch.no_grad()
+def reference(gpt, condition, size, seeds, *, temperature=1.0, top_k=None, top_p=1.0, guidance_scale=1.0, stride=1):
+    """Raster order, the whole window at each place, garbage where nothing is drawn yet."""
+    (height, width), (rows, cols) = size, gpt.config.window
+    tokens = torch.randint(gpt.config.vocab_size, (len(condition), height, width))
+    for i in range(height):
+        for j in range(width):
+            top, left = window_origin(i, height, rows, stride), window_origin(j, width, cols, stride)
+            crop = (slice(None), slice(top, top + rows), slice(left, left + cols))
+            local = condition[crop] if condition.ndim == 3 else condition
+            logits = gpt(tokens[crop], local)[:, i - top, j - left]
+            if guidance_scale != 1:
+                null = gpt(tokens[crop], gpt.null_condition(local))[:, i - top, j - left]
+                logits = guide(logits, null, guidance_scale)
+            logits = filter_logits(logits, temperature=temperature, top_k=top_k, top_p=top_p)
+            noise = torch.stack([torch.from_numpy(place_noise(s, i, j, logits.shape[-1])) for s in seeds])
+            tokens[:, i, j] = (logits + noise).argmax(-1)
+    return tokens
+
+
+def grid(batch, height, width, vocab=24):
+    return torch.randint(vocab, (batch, height, width), generator=torch.Generator().manual_seed(height * width))
+
+
+SETTINGS = [
+    {"top_k": None},
+    {"temperature": 0.7, "top_k": 5, "top_p": 0.9},
+    {"top_k": 8, "guidance_scale": 2.5},
+    {"top_k": None, "stride": 2},
+    {"top_k": 1},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("size", [(4, 4), (5, 9), (9, 6)], ids=str)
+def test_it_paints_what_the_plain_loop_paints(gpt, size, settings):
+    condition = grid(2, *size)
+    expected = reference(gpt, condition, size, seeds=[7, 8], **settings)
+    assert torch.equal(SlidingWindowSampler(**settings)(gpt, condition, seed=7), expected)
+
+
+@pytest.mark.parametrize("settings", SETTINGS[:3], ids=str)
+def test_one_condition_token_is_seen_by_every_window(gpt, settings):
+    start = torch.tensor([[3], [17]])
+    expected = reference(gpt, start, (6, 7), seeds=[0, 1], **settings)
+    assert torch.equal(SlidingWindowSampler(**settings)(gpt, start, size=(6, 7)), expected)
+
+
+def test_a_fully_visible_condition_is_cached_as_it_is_trained():
+    torch.manual_seed(3)
+    config = CondGPTConfig(vocab_size=24, block_size=32, n_layer=2, n_head=2, n_embd=16, window=(4, 4), n_unmasked=16)
+    gpt = CondGPT(config).double().eval()
+    for parameter in gpt.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    condition = grid(1, 6, 6)
+    expected = reference(gpt, condition, (6, 6), seeds=[0])
+    assert torch.equal(SlidingWindowSampler(top_k=None)(gpt, condition), expected)
+
+
+def test_a_picture_does_not_depend_on_its_batch(gpt):
+    condition = grid(3, 6, 7)
+    together = SlidingWindowSampler()(gpt, condition, seed=[5, 6, 7])
+    for k in (2, 0, 1):
+        alone = SlidingWindowSampler()(gpt, condition[k : k + 1], seed=5 + k)
+        assert torch.equal(alone[0], together[k])
+
+
+def test_another_seed_is_another_picture(gpt):
+    condition = grid(1, 6, 7)
+    assert not torch.equal(
+        SlidingWindowSampler()(gpt, condition, seed=1), SlidingWindowSampler()(gpt, condition, seed=2)
+    )
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (2, 7), (6, 3)], ids=str)
+def test_a_grid_smaller_than_a_window_is_cut_from_one(gpt, size):
+    condition = grid(1, *size)
+    rows = [min(i, size[0] - 1) for i in range(max(4, size[0]))]
+    cols = [min(j, size[1] - 1) for j in range(max(4, size[1]))]
+    padded = condition[:, rows][:, :, cols]
+    expected = SlidingWindowSampler()(gpt, padded)[:, : size[0], : size[1]]
+    assert torch.equal(SlidingWindowSampler()(gpt, condition), expected)
+
+
+@pytest.mark.parametrize("settings", [{}, {"guidance_scale": 2.0}, {"stride": 2}], ids=str)
+def test_the_likelihood_is_that_of_each_token_in_its_window(gpt, settings):
+    tokens, condition = grid(2, 6, 5), grid(2, 6, 5).flip(1)
+    stride, scale = settings.get("stride", 1), settings.get("guidance_scale", 1)
+    total = torch.zeros(2, dtype=torch.float64)
+    for i in range(6):
+        for j in range(5):
+            top, left = window_origin(i, 6, 4, stride), window_origin(j, 5, 4, stride)
+            crop = (slice(None), slice(top, top + 4), slice(left, left + 4))
+            conditional, null = (
+                gpt(tokens[crop], condition[crop]),
+                gpt(tokens[crop], gpt.null_condition(condition[crop])),
+            )
+            logits = guide(conditional, null, scale)[:, i - top, j - left]
+            total += logits.log_softmax(-1)[[0, 1], tokens[:, i, j]]
+    measured = SlidingWindowSampler(**settings).log_likelihood(gpt, condition, tokens)
+    assert torch.allclose(measured, total / 30, atol=1e-12)
+
+
+def test_tokens_stay_below_the_codebook_size(gpt):
+    assert SlidingWindowSampler(top_k=None)(gpt, grid(1, 8, 8), codebook_size=5).max() < 5
+
+
+def test_the_callback_sees_the_picture_grow(gpt):
+    seen = []
+    tokens = SlidingWindowSampler()(
+        gpt, grid(1, 5, 6), callback=lambda done, total, now: seen.append((done, total, now.clone()))
+    )
+    assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
+    assert seen[-1][:2] == (30, 30)
+    assert torch.equal(seen[-1][2], tokens)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"temperature": 0}, "top_k=1"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"top_k": 0}, "at least 1"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"guidance_scale": -1.0}, "guidance_scale"),
+        ({"stride": 0}, "stride"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SlidingWindowSampler(**settings)
+
+
+@pytest.mark.parametrize(
+    ("condition", "arguments", "error", "message"),
+    [
+        (torch.zeros(1, 4, 4), {}, TypeError, "int64"),
+        (torch.zeros(4, dtype=torch.long), {}, ValueError, r"\(B, h, w\)"),
+        (torch.full((1, 4, 4), 24), {}, ValueError, "0–23"),
+        (torch.zeros(1, 4, 4, dtype=torch.long), {"size": (5, 4)}, ValueError, "4×4"),
+        (torch.zeros(1, 1, dtype=torch.long), {}, ValueError, "size="),
+        (torch.zeros(1, 1, dtype=torch.long), {"size": (0, 4)}, ValueError, "at least 1"),
+        (torch.zeros(2, 4, 4, dtype=torch.long), {"seed": [1]}, ValueError, "1 seeds for 2"),
+        (torch.zeros(1, 4, 4, dtype=torch.long), {"seed": -1}, ValueError, "seeds lie"),
+    ],
+)
+def test_a_request_that_does_not_fit_is_refused(gpt, condition, arguments, error, message):
+    with pytest.raises(error, match=message):
+        SlidingWindowSampler()(gpt, condition, **arguments)
+
+
+def test_guidance_needs_a_model_with_a_dropped_condition():
+    gpt = CondGPT(CondGPTConfig(vocab_size=8, block_size=32, n_layer=1, n_head=1, n_embd=8, window=(4, 4))).eval()
+    with pytest.raises(ValueError, match="null_token"):
+        SlidingWindowSampler(guidance_scale=2.0)(gpt, torch.zeros(1, 4, 4, dtype=torch.long))
+
+
+def test_a_model_in_training_mode_is_refused(gpt):
+    with pytest.raises(ValueError, match="eval"):
+        SlidingWindowSampler()(gpt.train(), grid(1, 4, 4))
