@@ -51,7 +51,7 @@ def draw_scene(side: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     Only daylight: the paper's form sees nothing but the label map, and a map does not tell night from noon. A model
     that has to guess changes its mind from one part of the picture to the next.
     """
-    scene = make_scene((side, side), seed=seed, time_of_day="day")
+    scene = make_scene(seed, (side, side), time_of_day="day")
     table = np.zeros(256, np.uint8)
     for identifier, channel in CHANNEL_OF_LABEL.items():
         table[identifier] = channel

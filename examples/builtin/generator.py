@@ -180,7 +180,7 @@ def train_generator(folder: Path, minutes: float, seed: int, batch: int = 8) -> 
         norm = nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        return {"nats": float(loss), "gradient": float(norm)}
+        return {"nats": float(loss.detach()), "gradient": float(norm)}
 
     train("generator", folder, minutes, {"trainer": trainer, "optimizer": optimizer}, step)
 

@@ -16,7 +16,6 @@ from vqgan_transformer.training.losses import (
     adversarial_loss,
     discriminator_loss,
     reconstruction_loss,
-    segmentation_loss,
 )
 from vqgan_transformer.vqgan import VQGAN, VQGANConfig
 
@@ -120,13 +119,38 @@ class CodebookTrainer(nn.Module):
         self._set(self.sums)
 
 
+@torch.no_grad()
+def initialise(vqgan: VQGAN, images: Tensor) -> None:
+    """Weights with which a picture comes through the untrained network, so that learning starts at once.
+
+    Convolutions keep the variance (PyTorch's own choice divides it by three, which the bottleneck turns into hundreds
+    of steps without progress). The last layer before the codes is scaled so that the latents of `images` have mean
+    zero and covariance one: without, all would be alike once they have unit length.
+    """
+    for module in vqgan.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+            nn.init.zeros_(module.bias)
+    latents = rearrange(vqgan.encode_to_latents(images), "b d h w -> d (b h w)")
+    values, vectors = torch.linalg.eigh(torch.cov(latents))
+    whiten = vectors @ torch.diag(values.clamp(min=1e-8).rsqrt()) @ vectors.T
+    layer = vqgan.to_codes
+    layer.bias.copy_(whiten @ (layer.bias - latents.mean(dim=1)))
+    layer.weight.copy_(torch.einsum("d e, e c h w -> d c h w", whiten, layer.weight))
+
+
 def _mixed() -> torch.autocast:
     return torch.autocast("cpu", dtype=torch.bfloat16)
 
 
 def train_labels(scenes: Scenes, folder: Path, minutes: float, batch: int = 12, crop: int = 128) -> None:
-    """Label maps: binary cross-entropy of every label and the commitment to the codes."""
+    """Label maps: cross-entropy between the labels, and the commitment to the codes.
+
+    The paper's binary cross-entropy of each label alone (`training.losses.segmentation_loss`) gets there too, later:
+    after 90 steps on one batch 67 % of the pixels are right with it, and 93 % with this.
+    """
     vqgan = VQGAN(LABELS).to(memory_format=torch.channels_last)
+    initialise(vqgan, one_hot(scenes.crops(64, crop)[1]))
     codebook = CodebookTrainer(vqgan.quantizer)
     weights = [p for p in vqgan.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
@@ -140,12 +164,12 @@ def train_labels(scenes: Scenes, folder: Path, minutes: float, batch: int = 12, 
         quantised, commitment, tokens = codebook(latents, progress)
         with _mixed():
             logits = vqgan.decode_latents(quantised).float()
-        loss = segmentation_loss(labels, logits)
-        (len(GROUPS) * loss + 0.25 * commitment).backward()
+        loss = F.cross_entropy(logits, groups)
+        (loss + 0.25 * commitment).backward()
         optimizer.step()
         optimizer.zero_grad()
         accuracy = (logits.argmax(dim=1) == groups).float().mean()
-        return {"loss": float(loss), "accuracy": float(accuracy), "codes": len(tokens.unique())}
+        return {"loss": float(loss.detach()), "accuracy": float(accuracy), "codes": len(tokens.unique())}
 
     train("labels", folder, minutes, {"vqgan": vqgan, "codebook": codebook, "optimizer": optimizer}, step)
 
@@ -153,6 +177,7 @@ def train_labels(scenes: Scenes, folder: Path, minutes: float, batch: int = 12, 
 def train_pictures(scenes: Scenes, folder: Path, minutes: float, batch: int = 12, crop: int = 128) -> None:
     """Pictures: absolute error, people counted more, features of random filters, and the commitment to the codes."""
     vqgan = VQGAN(PICTURES).to(memory_format=torch.channels_last)
+    initialise(vqgan, scenes.crops(64, crop)[0])
     codebook = CodebookTrainer(vqgan.quantizer)
     perceptual = RandomFeatureLoss()
     weights = [p for p in vqgan.parameters() if p.requires_grad]
@@ -171,7 +196,7 @@ def train_pictures(scenes: Scenes, folder: Path, minutes: float, batch: int = 12
         optimizer.step()
         optimizer.zero_grad()
         psnr = 10 * torch.log10(4 / F.mse_loss(reconstruction.float().detach(), images))
-        return {"loss": float(loss), "psnr": float(psnr), "codes": len(tokens.unique())}
+        return {"loss": float(loss.detach()), "psnr": float(psnr), "codes": len(tokens.unique())}
 
     train("pictures", folder, minutes, {"vqgan": vqgan, "codebook": codebook, "optimizer": optimizer}, step)
 
@@ -207,7 +232,7 @@ def train_decoder(scenes: Scenes, folder: Path, minutes: float, batch: int = 8, 
         judge.step()
         psnr = 10 * torch.log10(4 / F.mse_loss(reconstruction.detach(), images))
         values = {"loss": loss, "psnr": psnr, "weight": weight, "adversarial": adversarial, "discriminator": verdict}
-        return {name: float(value) for name, value in values.items()}
+        return {name: float(value.detach()) for name, value in values.items()}
 
     parts = {"vqgan": vqgan, "discriminator": discriminator, "optimizer": optimizer, "judge": judge}
     train("decoder", folder, minutes, parts, step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,23 @@ class ImageSynthesisPipeline:
                 f"the VQGAN has {vqgan.codebook_size} codes, but the GPT's vocabulary only {gpt.config.vocab_size}."
             )
         names = [condition.name for condition in self.conditions]
+        if not names:
+            raise ValueError("give at least one condition; Unconditional() stands for none.")
         if len(set(names)) < len(names):
             raise ValueError(f"each kind of condition may be given once, got {names}.")
+        for condition in self.conditions:
+            if condition.vocab_size > gpt.config.vocab_size:
+                raise ValueError(
+                    f"{condition.name} makes {condition.vocab_size} different tokens, but the GPT's vocabulary has only "
+                    f"{gpt.config.vocab_size}."
+                )
+            if condition.spatial and condition.downsample_factor != vqgan.downsample_factor:
+                raise ValueError(
+                    f"a token of the {condition.name} condition stands for {condition.downsample_factor} pixels a side, "
+                    f"one of the picture for {vqgan.downsample_factor}; the paper's form needs the same grid."
+                )
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(
         self,
         *,
@@ -131,10 +144,10 @@ class ImageSynthesisPipeline:
         parsed, (height, width) = self._prepare(condition, value, options, requested, resize)
         seeds = _seeds(seed, generator, len(parsed) * num_images)
 
-        painted = round_up((height, width), self.vqgan.downsample_factor)
-        tokens = condition.encode(condition.extend_to(parsed, painted)).repeat_interleave(num_images, dim=0)
         factor = self.vqgan.downsample_factor
+        painted = round_up((height, width), factor)
         grid = painted[0] // factor, painted[1] // factor
+        condition_tokens = condition.encode(condition.extend_to(parsed, painted)).repeat_interleave(num_images, dim=0)
         with tqdm(total=grid[0] * grid[1], unit="token", disable=not progress) as bar:
 
             def report(drawn: int, total: int, so_far: Tensor) -> None:
@@ -144,10 +157,152 @@ class ImageSynthesisPipeline:
                     callback(drawn, total, so_far)
 
             tokens = sampler(
-                self.gpt, tokens, grid, seed=seeds, codebook_size=self.vqgan.codebook_size, callback=report
+                self.gpt, condition_tokens, grid, seed=seeds, codebook_size=self.vqgan.codebook_size, callback=report
             )
         if output_type == "tokens":
             return ImageSynthesisOutput([], tokens, seeds)
         # one picture at a time: decoding takes the most memory of all
-        pictures = torch.cat([self.vqgan.decode(grid[None])[:, :, :height, :width].float() for grid in tokens])
-        return ImageSynthesisOutput(from_model_range(pictures, output_type), tokens, seeds)
+        pictures = torch.cat([self.vqgan.decode(one[None])[..., :height, :width].float().cpu() for one in tokens])
+        return ImageSynthesisOutput(to_pixels(pictures, output_type), tokens, seeds)
+
+    @torch.no_grad()
+    def log_likelihood(self, image: Any, *, resize: bool = False, **arguments: Any) -> Tensor:
+        """How likely the model finds given pictures under a condition.
+
+        Args:
+            image: pictures (PIL, numpy, tensor, path; a list or a leading axis is a batch) whose sides are multiples of
+                the VQGAN's factor f and not smaller than a window.
+            resize: as for a call.
+            **arguments: the condition and its options, as for a call.
+
+        Returns:
+            float64 (B,), the mean log-likelihood of a token, in nats.
+
+        Raises:
+            TypeError: as for a call.
+            ValueError: as for a call, and where pictures and conditions differ in number.
+        """
+        images = from_pixels(image)
+        condition, value, options, settings = self._sort_arguments(arguments)
+        sampler = self.sampler.with_settings(guidance_scale=1.0, **settings)
+        size = images.shape[-2], images.shape[-1]
+        parsed, _ = self._prepare(condition, value, options, size, resize)
+        if len(parsed) not in (1, len(images)):
+            raise ValueError(f"{len(images)} pictures and {len(parsed)} conditions: give one, or one for each.")
+        condition_tokens = condition.encode(parsed).expand(len(images), *[-1] * (2 if condition.spatial else 1))
+        weight = self.vqgan.from_codes.weight
+        tokens = torch.cat([self.vqgan.encode(one[None].to(weight)) for one in images])
+        return sampler.log_likelihood(self.gpt, condition_tokens, tokens)
+
+    def condition(self, name: str) -> Condition:
+        """The condition of a name, e.g. "segmentation".
+
+        Raises:
+            KeyError: for one that this checkpoint does not have.
+        """
+        by_name = {condition.name: condition for condition in self.conditions}
+        if name not in by_name:
+            raise KeyError(f"this checkpoint has the conditions {sorted(by_name)}, not {name!r}.")
+        return by_name[name]
+
+    def to(self, *args: Any, **kwargs: Any) -> ImageSynthesisPipeline:
+        """Moves all models to a device and/or dtype, as ``nn.Module.to``; returns the pipeline."""
+        for module in (self.vqgan, self.gpt, *self.conditions):
+            module.to(*args, **kwargs)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        return self.gpt.head.weight.device
+
+    def _sort_arguments(self, arguments: dict[str, Any]) -> tuple[Condition, Any, dict[str, Any], dict[str, Any]]:
+        """Tells a call's further arguments apart: the condition, what is passed for it, its options, the sampler's."""
+        settings = {name: arguments.pop(name) for name in list(arguments) if name in _SETTINGS}
+        by_name = {condition.name: condition for condition in self.conditions}
+        given = [name for name in arguments if name in by_name]
+        options = {name: value for name, value in arguments.items() if name not in by_name}
+        if len(given) > 1:
+            raise TypeError(f"this GPT follows one condition at a time, got {' and '.join(given)}.")
+        if given:
+            condition, value = by_name[given[0]], arguments[given[0]]
+        else:
+            # without input, the condition that can do without
+            free = [c for c in self.conditions if type(c).default is not Condition.default]
+            condition, value = (free or list(self.conditions))[0], None
+        known_options = _options(condition)
+        for name in options:
+            if name not in known_options:
+                known = [*by_name, *known_options, *_SETTINGS, *_CALL]
+                raise TypeError(
+                    f"unknown argument {name!r}.{nearest_name(name, known)} This checkpoint takes "
+                    f"{', '.join(map(repr, by_name))}."
+                )
+        return condition, value, options, settings
+
+    def _prepare(
+        self, condition: Condition, value: Any, options: dict[str, Any], size: tuple[int, int] | None, resize: bool
+    ) -> tuple[Tensor, tuple[int, int]]:
+        """What the user passed, checked and fitted: the condition of each picture, and the picture's size."""
+        if value is None:
+            if size is None:
+                raise ValueError("give size=(height, width): there is no map that says how large the picture is.")
+            self._check_size(size)
+            parsed = condition.default(size)
+            if parsed is None:
+                raise ValueError(f"this checkpoint paints from {condition.name}: pass {condition.name}=….")
+            return parsed, size
+        if size is not None:
+            self._check_size(size)
+        parsed = condition.parse(value, **options)
+        if not condition.spatial:
+            if size is None:
+                raise ValueError(f"give size=(height, width): {condition.name} does not say how large the picture is.")
+            return parsed, size
+        own = parsed.shape[-2], parsed.shape[-1]
+        size = size if size is not None else own
+        self._check_size(size)
+        if not resize and not same_aspect(own, size):
+            raise ValueError(
+                f"the {condition.name} map is {own[0]}×{own[1]}, of another aspect than size={size}. Leave size out to "
+                "paint at the map's own size, or pass resize=True to stretch the map."
+            )
+        return condition.resize(parsed, size), size
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        configs = [module.config for module in self._modules() if isinstance(module, VQGAN)]
+        check_memory(size, configs, self.gpt.head.weight.dtype, self.device)
+
+    def _modules(self) -> list[torch.nn.Module]:
+        return [part for module in (self.vqgan, self.gpt, *self.conditions) for part in module.modules()]
+
+
+_SETTINGS = [setting.name for setting in fields(SamplerConfig)]
+_CALL = [
+    name for name, p in inspect.signature(ImageSynthesisPipeline.__call__).parameters.items() if p.kind is p.KEYWORD_ONLY
+]
+
+
+def _options(condition: Condition) -> list[str]:
+    """The options of a condition: the keyword-only parameters of its parse method."""
+    return [name for name, p in inspect.signature(condition.parse).parameters.items() if p.kind is p.KEYWORD_ONLY]
+
+
+def _seeds(
+    seed: int | Sequence[int] | None, generator: torch.Generator | Sequence[torch.Generator] | None, count: int
+) -> list[int]:
+    """A seed for each of ``count`` pictures."""
+    if seed is not None and generator is not None:
+        raise ValueError("give either seed= or generator=, not both.")
+    if seed is None:
+        generators = list(generator) if isinstance(generator, Sequence) else [generator] * count
+        seeds = [int(torch.randint(2**63 - 1, (), generator=one, device=one.device if one else None)) for one in generators]
+        # one number drawn at random starts the whole call, as one number given does
+        seeds = seeds if generator is not None else [seeds[0] + k for k in range(count)]
+    elif isinstance(seed, bool) or not isinstance(seed, int | Sequence) or isinstance(seed, str):
+        raise TypeError(f"seed is a whole number, or a list with one for each picture, got {seed!r}.")
+    else:
+        seeds = [seed + k for k in range(count)] if isinstance(seed, int) else list(seed)
+    if len(seeds) != count:
+        raise ValueError(f"{len(seeds)} seeds or generators for {count} pictures: give one, or one for each picture.")
+    return seeds

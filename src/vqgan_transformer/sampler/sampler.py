@@ -98,7 +98,7 @@ class SlidingWindowSampler(Pretrained):
                 raise TypeError(f"SlidingWindowSampler has no setting {name!r}.{nearest_name(name, known)}")
         return self.from_config(replace(self.config, **settings))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(
         self,
         gpt: CondGPT,
@@ -146,7 +146,7 @@ class SlidingWindowSampler(Pretrained):
                 callback(drawn, tokens[0].numel(), tokens[:, :height, :width])
         return tokens[:, :height, :width].clone()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def log_likelihood(self, gpt: CondGPT, condition: Tensor, tokens: Tensor) -> Tensor:
         """How likely the GPT finds given token grids, each token seen from its window.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from .canvas import Canvas
 from .labels import LABELS
 from .light import Light
-from .noise import Array, Dice, clamp, line, mix, smoothstep, tile, wave
+from .noise import Array, Dice, clamp, field, line, mix, smoothstep, tile, wave
 
 __all__ = ["Plane", "paint_ground"]
 
@@ -70,40 +71,58 @@ class GroundPlan:
     beach: str = "sand"
 
 
-def _texture(dice: Dice, plane: Plane, first: int, scale: float, gain: float, coarse: int = 8) -> Array:
+def _texture(dice: Dice, plane: Plane, first: int, scale: float, gain: float, smooth: bool = False) -> Array:
     """Noise that lies on the ground plane, rows ``first`` to the last; filtered with distance."""
     size = 64
     while size < plane.height:
         size *= 2
-    level = tile(dice, size, coarse, gain)
+    level = tile(dice, size, 8, gain)
     out = np.empty((plane.height - first, plane.width), np.float32)
     rows = np.arange(first, plane.height, dtype=np.float32) + np.float32(0.5)
     depth = np.maximum(plane.depth(rows), np.float32(0.004)).astype(np.float32)
     away = (np.float32(size * 0.55 * scale) / depth).astype(np.float32)
-    across = (np.arange(plane.width, dtype=np.float32) - np.float32(plane.width / 2)) * np.float32(scale * size / plane.height)
+    across = (np.arange(plane.width, dtype=np.float32) - np.float32(plane.width / 2)) * np.float32(
+        scale * size / plane.height
+    )
     shift = float(size) * 64
     bounds = [1.1, 0.5, 0.27, 0.15, 0.08, 0.045, 0.0]
-    for near, far in zip(bounds[:-1], bounds[1:], strict=True):
+    for near, far in pairwise(bounds):
         chosen = np.flatnonzero((depth <= near) & (depth > far))
         if len(chosen):
             here = slice(chosen[0], chosen[-1] + 1)
             side = level.shape[0]
             shrink = np.float32(side / size)
-            u = ((across / depth[here, None] + np.float32(shift)) * shrink).astype(np.int32) & (side - 1)
-            v = (away[here] * shrink).astype(np.int32) & (side - 1)
-            out[here] = level.reshape(-1)[u + (v * side)[:, None]]
+            u = (across / depth[here, None] + np.float32(shift)) * shrink
+            out[here] = _look_up(level, u, away[here] * shrink, smooth)
         if level.shape[0] > 16:
             level = (level[0::2] + level[1::2]) * np.float32(0.5)
             level = (level[:, 0::2] + level[:, 1::2]) * np.float32(0.5)
     return out
 
 
+def _look_up(level: Array, u: Array, v: Array, smooth: bool) -> Array:
+    """Texels of a periodic square at columns ``u`` (rows, columns) and rows ``v`` (rows,), nearest or bilinear."""
+    side = level.shape[0]
+    flat = level.reshape(-1)
+    column, row = u.astype(np.int32), v.astype(np.int32)
+    upper = ((row & (side - 1)) * side)[:, None]
+    here = column & (side - 1)
+    if not smooth:
+        return flat[upper + here]
+    right = (column + 1) & (side - 1)
+    lower = (((row + 1) & (side - 1)) * side)[:, None]
+    part_u, part_v = u - column, (v - row)[:, None]
+    above = mix(flat[upper + here], flat[upper + right], part_u)
+    below = mix(flat[lower + here], flat[lower + right], part_u)
+    return mix(above, below, part_v)
+
+
 def _trail_offset(dice: Dice, plane: Plane, depth: Array) -> Array:
     """How far right of the middle a winding strip runs at each row, in pixels, float32."""
     away = 1.0 / np.maximum(depth, 0.01)
-    bend = dice.uniform(0.25, 0.6)
+    bend = dice.uniform(0.3, 0.9)
     curve = wave(away * dice.uniform(0.05, 0.10) + dice.uniform(0, 1)) * bend
-    curve = curve + wave(away * dice.uniform(0.14, 0.22) + dice.uniform(0, 1)) * bend * 0.35
+    curve = curve + wave(away * dice.uniform(0.16, 0.30) + dice.uniform(0, 1)) * bend * 0.45
     start = dice.uniform(-0.25, 0.25) * plane.width / plane.height
     lean = dice.uniform(-0.05, 0.05)
     return ((start + curve * 0.55) * depth + lean + curve * 0.10) * plane.height
@@ -115,16 +134,18 @@ def cover_map(dice: Dice, plane: Plane, plan: GroundPlan, first: int) -> Array:
     rows = np.arange(first, plane.height, dtype=np.float64) + 0.5
     depth = plane.depth(rows)
     cover = np.full(shape, LABELS[plan.base], np.uint8)
-    broad = _texture(dice.stream("broad"), plane, first, 0.16, 0.5)
+    broad = _texture(dice.stream("broad"), plane, first, 0.16, 0.5, smooth=True)
     if plan.patch:
         cover[broad > np.float32(0.62 - plan.patch_share * 1.1)] = LABELS[plan.patch]
     columns = np.arange(plane.width, dtype=np.float32) - np.float32(plane.width / 2)
     if plan.trail:
         middle = _trail_offset(dice.stream("trail"), plane, depth).astype(np.float32)
-        half = (plan.trail_width * 0.5 * depth * plane.height).astype(np.float32)[:, None] * (1 + np.float32(0.16) * broad)
+        half = (plan.trail_width * 0.5 * depth * plane.height).astype(np.float32)[:, None] * (
+            1 + np.float32(0.16) * broad
+        )
         away = np.abs(columns - middle[:, None])
         if plan.trail == "river":
-            cover[away < half * np.float32(1.25)] = LABELS["gravel"]
+            cover[away < half * np.float32(1.16) + np.float32(0.5)] = LABELS["gravel"]
         cover[away < half] = LABELS[plan.trail]
     if plan.water:
         shore = dice.stream("shore")
@@ -150,7 +171,7 @@ def paint_ground(
     """
     cover = cover_map(dice.stream("cover"), plane, plan, first)
     fine = _texture(dice.stream("fine"), plane, first, 1.0, 0.72)
-    meadow = _texture(dice.stream("meadow"), plane, first, 0.22, 0.55)
+    meadow = _texture(dice.stream("meadow"), plane, first, 0.22, 0.55, smooth=True)
     rows = np.arange(first, plane.height, dtype=np.float32) + np.float32(0.5)
     depth = plane.depth(rows).astype(np.float32)[:, None]
     table = np.zeros((3, 256), np.float32)
@@ -163,10 +184,15 @@ def paint_ground(
     blend = smoothstep(-0.5, 0.6, meadow) * grassy
     tone += (colours["grass2"] - tone) * blend
     rough = contrast[cover]
-    texture = clamp(np.float32(1) + fine * rough + meadow * np.float32(0.07), 0.4, 1.5)
+    # Blades of grass stand up: upright grain that grows towards the viewer.
+    blades = field(dice.stream("blades"), fine.shape, (plane.height * 0.020, plane.height * 0.006), 5, 0.8)
+    upright = grassy * clamp(depth * np.float32(0.9), 0, 0.6) * np.float32(0.4)
+    texture = clamp(np.float32(1) + fine * rough + blades * upright + meadow * np.float32(0.07), 0.4, 1.5)
     swell = np.zeros_like(meadow)
-    swell[:, 1:] = (meadow[:, :-1] - meadow[:, 1:]) * np.float32(light.side * plane.height * 0.012)
-    facing = clamp(np.float32(0.72) + clamp(swell, -1, 1) * np.float32(0.22) - clamp(depth - np.float32(0.75)) * np.float32(0.3))
+    swell[:, 1:] = (meadow[:, :-1] - meadow[:, 1:]) * np.float32(light.side * plane.height * 0.014) * depth
+    facing = clamp(
+        np.float32(0.72) + clamp(swell, -1, 1) * np.float32(0.22) - clamp(depth - np.float32(0.75)) * np.float32(0.3)
+    )
     colour = light.on(tone * texture, facing)
     veil = clamp(np.float32(0.5) - depth * np.float32(3.2), 0, 1) * np.float32(light.haze_strength * 0.85)
     colour = mix(colour, light.haze, veil)
@@ -176,4 +202,4 @@ def paint_ground(
     return cover
 
 
-_CONTRAST = {"grass": 0.36, "sand": 0.10, "snow": 0.05, "dirt": 0.22, "gravel": 0.30, "hill": 0.3, "rock": 0.3}
+_CONTRAST = {"grass": 0.30, "sand": 0.10, "snow": 0.05, "dirt": 0.22, "gravel": 0.30, "hill": 0.3, "rock": 0.3}

@@ -29,13 +29,12 @@ LABELS: dict[str, int] = {
 # they are and where they stand. Names within a row are separated by commas, since some contain spaces.
 _DRAWN_AS: dict[str, str] = {
     "person": (
-        "bicycle, motorcycle, traffic light, fire hydrant, street sign, stop sign, parking meter, bird, cat, dog, horse, "
-        "sheep, cow, elephant, bear, zebra, giraffe, hat, backpack, umbrella, shoe, eye glasses, handbag, tie, suitcase, "
-        "frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, surfboard, "
-        "tennis racket, bottle, wine glass, cup, fork, knife, spoon, cell phone, remote, mouse, book, clock, vase, "
-        "scissors, teddy bear, hair drier, toothbrush, hair brush, clothes, cloth, towel, textile-other, banner"
+        "bicycle, motorcycle, traffic light, fire hydrant, street sign, stop sign, parking meter, bird, cat, "
+        "dog, horse, sheep, cow, elephant, bear, zebra, giraffe, hat, backpack, umbrella, shoe, eye glasses, "
+        "handbag, tie, suitcase, skis, snowboard, kite, baseball bat, baseball glove, skateboard, tennis "
+        "racket, teddy bear, clothes, cloth, towel, textile-other, banner"
     ),
-    "bush": "potted plant, broccoli, plant-other, vegetable, salad, flower, fruit, apple, orange, banana, carrot",
+    "bush": ("potted plant, broccoli, plant-other, vegetable, salad, flower, fruit, apple, orange, banana, carrot"),
     "clouds": "fog",
     "dirt": (
         "road, mud, ground-other, floor-wood, carpet, rug, mat, railroad, platform, straw, wood, table, desk, "
@@ -45,15 +44,19 @@ _DRAWN_AS: dict[str, str] = {
     "gravel": "pavement, floor-marble, floor-other, floor-stone, floor-tile, counter, plate, bowl",
     "hill": "blanket, pillow, bed, couch",
     "house": (
-        "car, airplane, bus, train, truck, boat, bench, bridge, building-other, skyscraper, roof, tent, fence, railing, "
-        "structural-other, cage, door, door-stuff, window, window-other, window-blind, wall-brick, wall-other, "
-        "wall-panel, wall-tile, wall-wood, ceiling-other, ceiling-tile, chair, tv, laptop, keyboard, microwave, oven, "
-        "toaster, refrigerator, blender, cabinet, cupboard, furniture-other, shelf, curtain, metal, net, plastic, paper, "
-        "napkin"
+        "car, airplane, bus, train, truck, boat, bench, bridge, building-other, skyscraper, roof, tent, "
+        "fence, railing, structural-other, cage, door, door-stuff, window, window-other, window-blind, "
+        "wall-brick, wall-other, wall-panel, wall-tile, wall-wood, ceiling-other, ceiling-tile, chair, tv, "
+        "laptop, keyboard, microwave, oven, toaster, refrigerator, blender, cabinet, cupboard, "
+        "furniture-other, shelf, curtain, metal, net, plastic, paper, napkin"
     ),
     "mountain": "",
     "river": "",
-    "rock": "stone, stairs, wall-stone, wall-concrete, solid-other",
+    "rock": (
+        "stone, stairs, wall-stone, wall-concrete, solid-other, surfboard, frisbee, sports ball, bottle, wine "
+        "glass, cup, fork, knife, spoon, cell phone, remote, mouse, book, clock, vase, scissors, hair drier, "
+        "toothbrush, hair brush"
+    ),
     "sand": "",
     "sea": "",
     "sky-other": "light",

@@ -41,7 +41,7 @@ class Light:
     haze_strength: float
     dark: bool
 
-    def on(self, albedo: Array, facing: Array | float) -> Array:
+    def on(self, albedo: Array, facing: Array | np.floating | float) -> Array:
         """Colour of a surface (3, ...) that faces the light by ``facing`` in [0, 1]."""
         return albedo * (self.ambient + self.sun * facing)
 
@@ -54,17 +54,17 @@ _SUN: dict[str, Colour] = {
     "dawn": (0.88, 0.62, 0.46),
     "day": (0.86, 0.80, 0.66),
     "dusk": (0.92, 0.46, 0.22),
-    "night": (0.17, 0.21, 0.32),
+    "night": (0.21, 0.26, 0.38),
 }
 _AMBIENT: dict[str, Colour] = {
     "dawn": (0.42, 0.43, 0.54),
     "day": (0.40, 0.47, 0.56),
     "dusk": (0.30, 0.27, 0.38),
-    "night": (0.10, 0.13, 0.21),
+    "night": (0.14, 0.18, 0.28),
 }
 _ZENITH: dict[str, Colour] = {
     "dawn": (0.38, 0.48, 0.72),
-    "day": (0.17, 0.42, 0.80),
+    "day": (0.21, 0.46, 0.82),
     "dusk": (0.20, 0.19, 0.44),
     "night": (0.015, 0.03, 0.09),
 }
@@ -78,7 +78,7 @@ _HAZE: dict[str, Colour] = {
     "dawn": (0.86, 0.75, 0.74),
     "day": (0.66, 0.77, 0.88),
     "dusk": (0.78, 0.47, 0.40),
-    "night": (0.09, 0.13, 0.24),
+    "night": (0.11, 0.16, 0.29),
 }
 
 
@@ -102,7 +102,7 @@ def light_of(dice: Dice, time_of_day: str) -> Light:
 
 # Albedo by label and season. One row a season would repeat most of it, so what does not change is listed once.
 _ALWAYS: dict[str, Colour] = {
-    "mountain": (0.50, 0.47, 0.45),
+    "mountain": (0.52, 0.47, 0.43),
     "rock": (0.52, 0.50, 0.47),
     "sand": (0.88, 0.78, 0.56),
     "dirt": (0.58, 0.43, 0.29),
@@ -113,14 +113,14 @@ _ALWAYS: dict[str, Colour] = {
 }
 _BY_SEASON: dict[str, dict[str, Colour]] = {
     "spring": {
-        "grass": (0.42, 0.66, 0.20),
-        "grass2": (0.52, 0.70, 0.24),
+        "grass": (0.40, 0.58, 0.21),
+        "grass2": (0.52, 0.65, 0.27),
         "hill": (0.38, 0.58, 0.22),
         "bush": (0.30, 0.54, 0.18),
     },
     "summer": {
-        "grass": (0.34, 0.56, 0.17),
-        "grass2": (0.48, 0.60, 0.21),
+        "grass": (0.33, 0.50, 0.18),
+        "grass2": (0.47, 0.57, 0.25),
         "hill": (0.31, 0.49, 0.19),
         "bush": (0.22, 0.43, 0.14),
     },

@@ -6,11 +6,26 @@ sums in an unspecified order or matrix products, whose last bits differ between 
 
 from __future__ import annotations
 
+from math import sqrt
 from zlib import crc32
 
 import numpy as np
 
-__all__ = ["Array", "Dice", "clamp", "field", "line", "mix", "ridge_line", "shade_of", "smoothstep", "tile", "wave"]
+__all__ = [
+    "Array",
+    "Dice",
+    "clamp",
+    "field",
+    "halve",
+    "line",
+    "mix",
+    "resize",
+    "ridge_line",
+    "shade_of",
+    "smoothstep",
+    "tile",
+    "wave",
+]
 
 Array = np.ndarray
 
@@ -91,16 +106,17 @@ def wave(turns: Array) -> Array:
 
 def _double(values: Array, axis: int) -> Array:
     """Twice as many samples along an axis: one step of Chaikin's corner cutting, periodic."""
-    near = values * np.float32(0.75)
-    far = values * np.float32(0.25)
+    near = np.moveaxis(values * np.float32(0.75), axis, 0)
+    far = np.moveaxis(values * np.float32(0.25), axis, 0)
     shape = list(values.shape)
     shape[axis] *= 2
     out = np.empty(shape, np.float32)
-    even = [slice(None)] * values.ndim
-    odd = list(even)
-    even[axis], odd[axis] = slice(0, None, 2), slice(1, None, 2)
-    out[tuple(even)] = near + np.roll(far, 1, axis)
-    out[tuple(odd)] = near + np.roll(far, -1, axis)
+    finer = np.moveaxis(out, axis, 0)
+    even, odd = finer[0::2], finer[1::2]
+    np.add(near[1:], far[:-1], out=even[1:])
+    even[0] = near[0] + far[-1]
+    np.add(near[:-1], far[1:], out=odd[:-1])
+    odd[-1] = near[-1] + far[0]
     return out
 
 
@@ -113,7 +129,7 @@ def _lattice(dice: Dice, shape: tuple[int, int], octaves: int, gain: float) -> A
         power += amplitude * amplitude
         values = _double(_double(values, 0), 1)
         values += dice.signed(values.shape) * np.float32(amplitude)
-    values *= np.float32(1.25 / power**0.5)
+    values *= np.float32(1.25 / sqrt(power))
     return values
 
 
@@ -177,7 +193,7 @@ def line(dice: Dice, width: int, cell: float, octaves: int = 4, gain: float = 0.
         power += amplitude * amplitude
         values = _double(values, 0)
         values += dice.signed(values.shape) * np.float32(amplitude)
-    values *= np.float32(1.0 / power**0.5)
+    values *= np.float32(1.0 / sqrt(power))
     return _resample(values, width, 2 ** (levels - 1) / cell, -1)
 
 
@@ -187,7 +203,9 @@ def ridge_line(dice: Dice, width: int, cell: float, octaves: int, gain: float = 
     Streams that start alike give skylines that agree in their coarse octaves, whatever the number of octaves.
     """
     values = dice.signed((int(width / cell) + 3,))
-    amplitude, levels = 1.0, 1
+    values = np.abs(values) * np.float32(0.8) + np.float32(0.2)
+    values[1::2] *= np.float32(-0.9)  # peaks and saddles take turns
+    amplitude, levels = 0.75, 1
     while levels < octaves and cell / 2**levels >= 1:
         amplitude *= gain
         doubled = np.empty(len(values) * 2 - 1, np.float32)
@@ -197,6 +215,28 @@ def ridge_line(dice: Dice, width: int, cell: float, octaves: int, gain: float = 
         values = doubled
         levels += 1
     return _resample(values, width, 2 ** (levels - 1) / cell, -1)
+
+
+def halve(sprite: Array) -> Array:
+    """Half the rows and columns (planes, rows, columns) by averaging; an odd last row or column is dropped."""
+    rows, columns = sprite.shape[1] // 2 * 2, sprite.shape[2] // 2 * 2
+    half = (sprite[:, 0:rows:2] + sprite[:, 1:rows:2]) * np.float32(0.5)
+    return (half[:, :, 0:columns:2] + half[:, :, 1:columns:2]) * np.float32(0.5)
+
+
+def resize(sprite: Array, rows: int, columns: int) -> Array:
+    """Bilinear resize of (planes, rows, columns), pixel centres aligned; shrink by two at most, `halve` before that."""
+    for axis, count in ((1, rows), (2, columns)):
+        last = sprite.shape[axis] - 1
+        scale = sprite.shape[axis] / count
+        position = clamp(
+            (np.arange(count, dtype=np.float32) + np.float32(0.5)) * np.float32(scale) - np.float32(0.5), 0, last
+        )
+        low = position.astype(np.int32)
+        part = position - low
+        part = part[:, None] if axis == 1 else part
+        sprite = mix(np.take(sprite, low, axis), np.take(sprite, np.minimum(low + 1, last), axis), part)
+    return sprite
 
 
 def shade_of(relief: Array, light: float, strength: float) -> Array:

@@ -113,13 +113,15 @@ _TROUSERS = ((0.16, 0.20, 0.34), (0.24, 0.22, 0.22), (0.55, 0.45, 0.32), (0.36, 
 _SHOES = ((0.15, 0.12, 0.10), (0.85, 0.85, 0.85), (0.45, 0.22, 0.14))
 
 
-def paint_person(canvas: Canvas, dice: Dice, light: Light, figure: Figure, x: float, row: float, rows: float, depth: float) -> tuple[Array, Array]:
+def paint_person(
+    canvas: Canvas, dice: Dice, light: Light, figure: Figure, x: float, row: float, rows: float, depth: float
+) -> tuple[Array, Array]:
     """Draw a figure of ``rows`` rows whose feet stand at a row.
 
-    Their right sleeve and trouser leg are a shade darker than the left, so that the sides can be told apart.
+    Its right sleeve and trouser leg are a shade darker than the left, so that the sides can be told apart.
 
     Returns:
-        Pixel positions of the keypoints, float32 (17, 2), and which of them the figure itself does not hide, bool (17,).
+        Pixel positions of the keypoints, float32 (17, 2), and whether the figure leaves them in view, bool (17,).
     """
     points = np.empty((17, 2), np.float32)
     points[:, 0] = x + figure.joints[:, 0] * rows
@@ -128,77 +130,116 @@ def paint_person(canvas: Canvas, dice: Dice, light: Light, figure: Figure, x: fl
     wide, tall = int(points[:, 0].max() + rows * 0.09) + 2 - left, int(row + rows * 0.02) + 2 - top
     sprite = np.zeros((4, tall, wide), np.float32)
     owner = np.full((tall, wide), -1, np.int16)
-    for number, (first, second, thick_first, thick_second, albedo, _) in enumerate(_parts(dice, figure)):
-        start = (_place(figure, first) * rows * (1, -1) + (x - left, row - top)).astype(np.float32)
-        end = (_place(figure, second) * rows * (1, -1) + (x - left, row - top)).astype(np.float32)
-        _capsule(sprite, owner, number, start, end, thick_first * rows, thick_second * rows, albedo, light)
+    parts = _parts(dice, figure)
+    for number, part in enumerate(parts):
+        _draw_part(sprite, owner, number, part, rows, (x - left, row - top), light)
     canvas.paint_premultiplied(top, left, sprite, "person", depth)
-    hidden = _self_hidden(dice, figure, owner, points - np.float32((left, top)))
+    hidden = _self_hidden(parts, figure.facing, owner, points - np.asarray((left, top), np.float32))
     return points, ~hidden
 
 
-def _place(figure: Figure, joint: int | tuple[float, float]) -> Array:
-    """Position of a keypoint, or a position given outright."""
-    return np.asarray(joint if isinstance(joint, tuple) else figure.joints[joint, :2])
+@dataclass(frozen=True)
+class _Part:
+    """A rounded bar of a figure, in body heights.
+
+    Attributes:
+        order: Parts of higher order are drawn over lower ones.
+        start: One end (x, y).
+        end: The other end.
+        radii: Half thickness at the two ends.
+        albedo: Colour.
+        keypoints: The keypoints that are seen when this part is seen at their place.
+    """
+
+    order: float
+    start: Array
+    end: Array
+    radii: tuple[float, float]
+    albedo: tuple[float, ...]
+    keypoints: tuple[int, ...]
 
 
-def _parts(dice: Dice, figure: Figure) -> list[tuple]:
-    """Capsules from back to front: ends, radii in body heights, albedo, keypoints that lie on it."""
+_FAR_SIDE = {"left": 1, "right": 0}  # which side of the body (0 is its left) a profile turns away
+
+
+def _parts(dice: Dice, figure: Figure) -> list[_Part]:
+    """The parts of a figure from back to front, in clothes of its own."""
     wardrobe = dice.stream("wardrobe")
     skin, hair = wardrobe.pick(_SKIN), wardrobe.pick(_HAIR)
     shirt, trousers, shoes = wardrobe.pick(_SHIRT), wardrobe.pick(_TROUSERS), wardrobe.pick(_SHOES)
     bare_arms = wardrobe.chance(0.4)
-    joints = figure.joints
-    toe = {"front": (0.0, -0.022), "back": (0.0, 0.008), "left": (-0.05, -0.016), "right": (0.05, -0.016)}[figure.facing]
-    parts = []
+    spots = figure.joints[:, :2]
+    toes = {"front": (0.0, -0.022), "back": (0.0, 0.008), "left": (-0.05, -0.016), "right": (0.05, -0.016)}
+    parts = _trunk(figure, shirt) + _head(figure, skin, hair)
     for side in (0, 1):
         tint = 1.0 if side == 0 else 0.72
         cloth, leg = tuple(c * tint for c in shirt), tuple(c * tint for c in trousers)
         shoulder, elbow, wrist = LEFT_SHOULDER + side, LEFT_ELBOW + side, LEFT_WRIST + side
         hip, knee, ankle = LEFT_HIP + side, LEFT_KNEE + side, LEFT_ANKLE + side
-        foot = (joints[ankle, 0] + toe[0], joints[ankle, 1] + toe[1])
-        hand = tuple(joints[wrist, :2] + (joints[wrist, :2] - joints[elbow, :2]) * 0.16)
-        forward = float(joints[elbow, 2] + joints[wrist, 2]) * 0.5
-        behind = {"left": joints[LEFT_SHOULDER, 2] < joints[RIGHT_SHOULDER, 2], "right": joints[LEFT_SHOULDER, 2] < joints[RIGHT_SHOULDER, 2]}
-        far = figure.facing in behind and (side == 0) == bool(behind[figure.facing])
-        arm = -0.5 if far else (0.5 if figure.facing in ("left", "right") or forward > -0.03 else -0.4)
-        legs = -0.3 if far else -0.2 + 0.1 * float(joints[knee, 2])
+        sleeve = skin if bare_arms else cloth
+        hand = spots[wrist] + (spots[wrist] - spots[elbow]) * 0.16
+        forward = float(figure.joints[elbow, 2] + figure.joints[wrist, 2]) * 0.5
+        far = _FAR_SIDE.get(figure.facing) == side
+        arm = -0.5 if far else (0.5 if figure.facing in _FAR_SIDE or forward > -0.03 else -0.4)
+        low = -0.3 if far else -0.2 + 0.1 * float(figure.joints[knee, 2])
         parts += [
-            (legs - 0.02, ankle, foot, 0.021, 0.019, shoes, (ankle,)),
-            (legs - 0.01, knee, ankle, 0.034, 0.024, leg, (knee, ankle)),
-            (legs, hip, knee, 0.052, 0.037, leg, (hip, knee)),
-            (arm, wrist, hand, 0.018, 0.019, skin, (wrist,)),
-            (arm + 0.01, elbow, wrist, 0.024, 0.019, skin if bare_arms else cloth, (elbow, wrist)),
-            (arm + 0.02, shoulder, elbow, 0.033, 0.026, cloth, (shoulder, elbow)),
+            _Part(low - 0.02, spots[ankle], spots[ankle] + toes[figure.facing], (0.021, 0.019), shoes, (ankle,)),
+            _Part(low - 0.01, spots[knee], spots[ankle], (0.034, 0.024), leg, (knee, ankle)),
+            _Part(low, spots[hip], spots[knee], (0.052, 0.037), leg, (hip, knee)),
+            _Part(arm, spots[wrist], hand, (0.018, 0.019), skin, (wrist,)),
+            _Part(arm + 0.01, spots[elbow], spots[wrist], (0.024, 0.019), sleeve, (elbow, wrist)),
+            _Part(arm + 0.02, spots[shoulder], spots[elbow], (0.033, 0.026), cloth, (shoulder, elbow)),
         ]
-    chest = tuple((joints[LEFT_SHOULDER, :2] + joints[RIGHT_SHOULDER, :2]) / 2 - (0, 0.035))
-    waist = tuple((joints[LEFT_HIP, :2] + joints[RIGHT_HIP, :2]) / 2 + (0, 0.02))
-    broad = 0.062 if figure.facing in ("left", "right") else 0.058
-    half = abs(joints[LEFT_SHOULDER, 0] - joints[RIGHT_SHOULDER, 0]) / 2 * 0.62
-    torso = (LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP)
-    for offset in (-half, half, 0.0):
-        top, low = (chest[0] + offset, chest[1]), (waist[0] + offset * 0.7, waist[1])
-        parts.append((0.0, top, low, broad, broad * 0.9, shirt, torso))
-    head = tuple((joints[LEFT_EAR, :2] + joints[RIGHT_EAR, :2]) / 2 + (0, 0.005))
-    nose_side = joints[NOSE, 0] - head[0]
-    neck = (chest[0], chest[1] + 0.05)
-    face = (NOSE, LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR)
-    parts.append((0.05, neck, head, 0.026, 0.024, skin, ()))
-    parts.append((0.1, (head[0], head[1] + 0.012), (head[0], head[1] - 0.012), 0.050, 0.043, skin, face))
+    return sorted(parts, key=lambda part: part.order)
+
+
+def _chest(figure: Figure) -> Array:
+    """Middle of the chest (x, y)."""
+    return _moved((figure.joints[LEFT_SHOULDER, :2] + figure.joints[RIGHT_SHOULDER, :2]) / 2, 0, -0.035)
+
+
+def _moved(place: Array, right: float, up: float) -> Array:
+    """A place (x, y) in body heights, moved."""
+    return place + np.asarray((right, up))
+
+
+def _trunk(figure: Figure, shirt: tuple[float, ...]) -> list[_Part]:
+    """Chest to waist: three bars side by side."""
+    joints = figure.joints
+    chest = _chest(figure)
+    waist = (joints[LEFT_HIP, :2] + joints[RIGHT_HIP, :2]) / 2 + np.asarray((0, 0.02))
+    broad = 0.062 if figure.facing in _FAR_SIDE else 0.058
+    half = float(abs(joints[LEFT_SHOULDER, 0] - joints[RIGHT_SHOULDER, 0])) / 2 * 0.62
+    keypoints = LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP
+    return [
+        _Part(0.0, _moved(chest, offset, 0), _moved(waist, offset * 0.7, 0), (broad, broad * 0.9), shirt, keypoints)
+        for offset in (-half, half, 0.0)
+    ]
+
+
+def _head(figure: Figure, skin: tuple[float, ...], hair: tuple[float, ...]) -> list[_Part]:
+    """Neck, head and hair, which hides the face from behind."""
+    joints = figure.joints
+    head = (joints[LEFT_EAR, :2] + joints[RIGHT_EAR, :2]) / 2 + np.asarray((0, 0.005))
+    face = NOSE, LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR
     if figure.facing == "back":
-        parts.append((0.2, (head[0], head[1] + 0.016), (head[0], head[1] - 0.004), 0.053, 0.049, hair, face))
+        cap = _Part(0.2, _moved(head, 0, 0.016), _moved(head, 0, -0.004), (0.053, 0.049), hair, face)
     else:
-        shift = -0.35 * nose_side
-        parts.append((0.2, (head[0] - 0.022 + shift, head[1] + 0.036), (head[0] + 0.022 + shift, head[1] + 0.036), 0.030, 0.030, hair, ()))
-    parts.sort(key=lambda part: part[0])
-    return [part[1:] for part in parts]
+        crown = _moved(head, -0.35 * float(joints[NOSE, 0] - head[0]), 0.036)
+        cap = _Part(0.2, _moved(crown, -0.022, 0), _moved(crown, 0.022, 0), (0.030, 0.030), hair, face)
+    return [
+        _Part(0.05, _moved(_chest(figure), 0, 0.05), head, (0.026, 0.024), skin, ()),
+        _Part(0.1, _moved(head, 0, 0.012), _moved(head, 0, -0.012), (0.050, 0.043), skin, face),
+        cap,
+    ]
 
 
-def _capsule(
-    sprite: Array, owner: Array, number: int, start: Array, end: Array, first: float, second: float, albedo: tuple, light: Light
+def _draw_part(
+    sprite: Array, owner: Array, number: int, part: _Part, rows: float, foot: tuple[float, float], light: Light
 ) -> None:
-    """Draw a limb: a rounded bar between two points, rounder towards the light."""
-    first, second = max(first, 0.6), max(second, 0.6)
+    """Draw a part of a figure of ``rows`` rows that stands at ``foot`` (x, y), and note whose pixels they are."""
+    start, end = ((place * rows * (1, -1) + np.asarray(foot)).astype(np.float32) for place in (part.start, part.end))
+    first, second = (max(radius * rows, 0.6) for radius in part.radii)
     reach = max(first, second) + 1.5
     low = np.minimum(start, end) - reach
     high = np.maximum(start, end) + reach
@@ -210,12 +251,12 @@ def _capsule(
     across = np.arange(left, right, dtype=np.float32) + np.float32(0.5) - start[0]
     along_x, along_y = end - start
     length = np.float32(along_x * along_x + along_y * along_y)
-    part = clamp((across * along_x + down * along_y) / np.maximum(length, np.float32(1e-6)))
-    off_x, off_y = across - part * along_x, down - part * along_y
-    radius = np.float32(first) + part * np.float32(second - first)
+    along = clamp((across * along_x + down * along_y) / np.maximum(length, np.float32(1e-6)))
+    off_x, off_y = across - along * along_x, down - along * along_y
+    radius = np.float32(first) + along * np.float32(second - first)
     alpha = clamp(radius - np.sqrt(off_x * off_x + off_y * off_y) + np.float32(0.5))
     facing = np.float32(0.55) + (off_x * np.float32(light.side) * np.float32(0.34) - off_y * np.float32(0.12)) / radius
-    colour = light.on(planes(albedo), clamp(facing, 0.08, 1.0))
+    colour = light.on(planes(part.albedo), clamp(facing, 0.08, 1.0))
     box = slice(top, bottom), slice(left, right)
     rest = np.float32(1) - alpha
     for plane, paint in zip(sprite[:3], colour, strict=True):
@@ -224,20 +265,16 @@ def _capsule(
     np.copyto(owner[box], np.int16(number), where=alpha >= np.float32(0.5))
 
 
-def _self_hidden(dice: Dice, figure: Figure, owner: Array, points: Array) -> Array:
+def _self_hidden(parts: list[_Part], facing: str, owner: Array, points: Array) -> Array:
     """Which keypoints are covered by another part of the same figure."""
-    parts = _parts(dice, figure)
     hidden = np.zeros(17, bool)
     for joint, (x, y) in enumerate(points):
         row, column = int(y), int(x)
         if 0 <= row < owner.shape[0] and 0 <= column < owner.shape[1]:
             number = int(owner[row, column])
-            hidden[joint] = number >= 0 and joint not in parts[number][5]
-    away = {"front": (), "back": (NOSE, LEFT_EYE, RIGHT_EYE), "left": (LEFT_EYE, LEFT_EAR), "right": (RIGHT_EYE, RIGHT_EAR)}
-    if figure.facing in ("left", "right"):
-        # The eye and the ear on the far side of the head.
-        away[figure.facing] = (LEFT_EYE, LEFT_EAR) if figure.joints[LEFT_EAR, 2] < figure.joints[RIGHT_EAR, 2] else (RIGHT_EYE, RIGHT_EAR)
-    hidden[list(away[figure.facing])] = True
+            hidden[joint] = number >= 0 and joint not in parts[number].keypoints
+    away = {"back": (NOSE, LEFT_EYE, RIGHT_EYE), "left": (RIGHT_EYE, RIGHT_EAR), "right": (LEFT_EYE, LEFT_EAR)}
+    hidden[list(away.get(facing, ()))] = True
     return hidden
 
 

@@ -88,7 +88,8 @@ def make_scene(
     biome = _name("biome", biome, BIOMES, drawn_biome)
     count = drawn_people if people is None else _integer("people", people, 0, _MOST_PEOPLE)
     canvas, keypoints = compose(seed, (height, width), season, time_of_day, biome, count)
-    return Scene(canvas.pixels(), canvas.labels, canvas.depth, keypoints, season, time_of_day, biome, seed)
+    depth = np.minimum(canvas.depth, np.float32(1))  # things that stand just below the lower edge are nearer
+    return Scene(canvas.pixels(), canvas.labels, depth, keypoints, season, time_of_day, biome, seed)
 
 
 def _integer(what: str, given: object, low: int, high: int | None) -> int:
@@ -103,7 +104,10 @@ def _integer(what: str, given: object, low: int, high: int | None) -> int:
 def _sides(size: object) -> tuple[int, int]:
     if not isinstance(size, (tuple, list)) or len(size) != 2:
         raise ValueError(f"size must be (height, width), not {size!r}.")
-    height, width = (_integer(f"{side} in size", given, _SMALLEST, _LARGEST) for side, given in zip(("height", "width"), size, strict=True))
+    height, width = (
+        _integer(f"{side} in size", given, _SMALLEST, _LARGEST)
+        for side, given in zip(("height", "width"), size, strict=True)
+    )
     return height, width
 
 

@@ -13,14 +13,13 @@ __all__ = ["paint_sky"]
 
 def paint_sky(canvas: Canvas, dice: Dice, light: Light, bottom: int, time_of_day: str) -> None:
     """Paint rows 0 to ``bottom`` with sky and clouds."""
-    height, width = canvas.height, canvas.width
     rise = (np.arange(bottom, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / bottom)
     fade = (rise * rise * (np.float32(0.55) + np.float32(0.45) * rise))[None, :, None]
     canvas.image[:, :bottom] = mix(light.zenith, light.horizon, fade)
     if light.dark:
         _paint_stars(canvas, dice.stream("stars"), bottom)
     _paint_disc(canvas, dice.stream("disc"), light, bottom, time_of_day)
-    kind = dice.pick(("clear", "cirrus", "cumulus", "broken", "overcast"), (0.18, 0.18, 0.34, 0.16, 0.14))
+    kind = dice.pick(("clear", "cirrus", "cumulus", "broken", "overcast"), (0.15, 0.15, 0.32, 0.20, 0.18))
     if kind != "clear":
         _paint_clouds(canvas, dice.stream("clouds"), light, bottom, kind)
 
@@ -30,7 +29,7 @@ def _paint_stars(canvas: Canvas, dice: Dice, bottom: int) -> None:
     count = int(110 * canvas.width / canvas.height) + 10
     rows = dice.uniforms(0, 1, count)
     columns = (dice.uniforms(0, 1, count) * canvas.width).astype(np.int64)
-    glow = (dice.uniforms(0, 1, count) ** 3 * 0.8 + 0.15).astype(np.float32)
+    glow = (dice.uniforms(0, 1, count) ** 2 * 0.8 + 0.15).astype(np.float32)
     rows = (rows * rows * bottom).astype(np.int64)
     radius = max(0, round(canvas.height / 700))
     for down in range(-radius, radius + 1):
@@ -51,20 +50,25 @@ def _paint_disc(canvas: Canvas, dice: Dice, light: Light, bottom: int, time_of_d
     down = (np.arange(bottom, dtype=np.float32) - np.float32(y)) * np.float32(1 / height)
     right = (np.arange(width, dtype=np.float32) - np.float32(x)) * np.float32(1 / height)
     squared = (down * down)[:, None] + (right * right)
-    spread = {"dawn": 0.05, "day": 0.012, "dusk": 0.05, "night": 0.006}[time_of_day]
+    spread = {"dawn": 0.05, "day": 0.02, "dusk": 0.05, "night": 0.006}[time_of_day]
     strength = {"dawn": 0.55, "day": 0.5, "dusk": 0.6, "night": 0.22}[time_of_day]
     glow = np.float32(strength * spread) / (squared + np.float32(spread))
-    tone = planes({"dawn": (1, 0.88, 0.7), "day": (1, 0.98, 0.9), "dusk": (1, 0.72, 0.34), "night": (0.55, 0.63, 0.8)}[time_of_day])
+    tone = planes(
+        {"dawn": (1, 0.88, 0.7), "day": (1, 0.98, 0.9), "dusk": (1, 0.72, 0.34), "night": (0.55, 0.63, 0.8)}[
+            time_of_day
+        ]
+    )
     sky = canvas.image[:, :bottom]
     sky += (tone - sky) * glow
-    if light.dark or low or dice.chance(0.5):
-        distance = np.sqrt(squared) * np.float32(height)
-        disc = clamp(np.float32(radius + 0.5) - distance)
-        core = planes((0.93, 0.94, 0.88) if light.dark else (1.0, 0.97, 0.86))
-        if light.dark:
-            spots = field(dice.stream("spots"), squared.shape, radius * 0.8, 2)
-            core = core * (np.float32(0.9) + np.float32(0.12) * spots)
-        sky += (core - sky) * disc
+    distance = np.sqrt(squared) * np.float32(height / radius)
+    core = planes((0.93, 0.94, 0.88) if light.dark else (1.0, 0.98, 0.88))
+    if light.dark:
+        spots = field(dice.stream("spots"), squared.shape, radius * 0.8, 2)
+        core = core * (np.float32(0.9) + np.float32(0.12) * spots)
+        disc = clamp((np.float32(1) - distance) * np.float32(radius) + np.float32(0.5))
+    else:
+        disc = smoothstep(1.5, 0.75, distance)
+    sky += (core - sky) * disc
 
 
 def _paint_clouds(canvas: Canvas, dice: Dice, light: Light, bottom: int, kind: str) -> None:
@@ -77,7 +81,8 @@ def _paint_clouds(canvas: Canvas, dice: Dice, light: Light, bottom: int, kind: s
     density = field(dice.stream("shape"), (deck_rows, width), (unit, unit * stretch), 7, 0.52)
     rise = (np.arange(bottom, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / bottom)
     position = (rise / (np.float32(1.45) - rise) * np.float32(0.45 / 1.0)) * np.float32(deck_rows - 2)
-    density = density[clamp(position, 0, deck_rows - 1).astype(np.int64)]
+    low = clamp(position, 0, deck_rows - 2).astype(np.int64)
+    density = mix(density[low], density[low + 1], (position - low.astype(np.float32))[:, None])
     cover = {"cirrus": -0.25, "cumulus": -0.18, "broken": 0.25, "overcast": 0.9}[kind] + dice.uniform(-0.12, 0.12)
     softness = {"cirrus": 1.1, "cumulus": 0.30, "broken": 0.5, "overcast": 0.7}[kind]
     weight = density + np.float32(cover)
@@ -86,7 +91,11 @@ def _paint_clouds(canvas: Canvas, dice: Dice, light: Light, bottom: int, kind: s
         alpha *= np.float32(0.85)
     # A cloud is brighter where it thins out towards the light and darker below its thick parts.
     step = max(1, round(height * 0.018))
-    towards = np.roll(weight, -step if light.side < 0 else step, axis=1)
+    towards = weight.copy()
+    if light.side < 0:
+        towards[:, step:] = weight[:, :-step]
+    else:
+        towards[:, :-step] = weight[:, step:]
     above = np.empty_like(weight)
     above[step:], above[:step] = weight[:-step], weight[:1]
     facing = clamp(np.float32(0.62) + (weight - towards) * np.float32(0.45) - (above - weight) * np.float32(0.55))
@@ -95,17 +104,14 @@ def _paint_clouds(canvas: Canvas, dice: Dice, light: Light, bottom: int, kind: s
     colour = mix(shaded, bright, clamp(facing))
     fog = (rise * rise * rise * np.float32(0.55))[None, :, None]
     colour = mix(colour, light.horizon, fog)
-    alpha *= np.float32(1) - (rise**8)[:, None] * np.float32(0.6)
-    _label_clouds(canvas, colour, alpha)
+    alpha *= np.float32(1) - (rise * rise * rise * rise)[:, None] * np.float32(0.55)
+    canvas.paint(0, 0, colour, alpha, "clouds", 0.0)
 
 
 def _cloud_tones(light: Light) -> tuple[Array, Array]:
+    """Colours of a cloud's lit and shaded side."""
     bright = clamp(light.ambient * np.float32(0.55) + light.sun * np.float32(0.95))
     if not light.dark:
         bright = mix(bright, planes((1, 1, 1)), np.float32(0.45))
     shaded = mix(light.ambient * np.float32(1.15), light.horizon, np.float32(0.4))
     return bright, shaded
-
-
-def _label_clouds(canvas: Canvas, colour: Array, alpha: Array) -> None:
-    canvas.paint(0, 0, colour, alpha, "clouds", 0.0)

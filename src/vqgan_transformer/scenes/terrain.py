@@ -32,16 +32,16 @@ class Range:
 
 def mountain_skyline(dice: Dice, height: int, width: int, foot: float, rise: float, mesa: bool) -> tuple[Array, Array]:
     """Skyline of a range that rises ``rise`` rows above its foot, and the slopes of its large facets."""
-    cell = height * dice.uniform(0.22, 0.42)
+    cell = height * dice.uniform(0.13, 0.30)
     jagged = ridge_line(dice.stream("peaks"), width, cell, 10, 0.47)
     coarse = ridge_line(dice.stream("peaks"), width, cell, 4, 0.47)
     swell = line(dice.stream("swell"), width, height * 0.9, 1)
-    peaks = np.float32(0.55) + np.float32(0.33) * jagged + np.float32(0.25) * swell
+    peaks = np.float32(0.52) + np.float32(0.34) * jagged + np.float32(0.24) * swell
     if mesa:
         peaks = smoothstep(0.42, 0.62, peaks) * np.float32(0.75) + peaks * np.float32(0.12)
-    skyline = np.float32(foot) - np.float32(rise) * clamp(peaks, 0.03, 1.3)
+    skyline = np.float32(foot) - np.float32(rise) * clamp(peaks, 0.03, 1.6)
     slope = np.zeros(width, np.float32)
-    slope[1:] = (coarse[1:] - coarse[:-1]) * np.float32(rise * 0.33)
+    slope[1:] = (coarse[1:] - coarse[:-1]) * np.float32(rise * 0.36)
     return skyline, slope
 
 
@@ -99,15 +99,19 @@ def paint_mountain(
     canvas.paint(top, 0, mix(far, light.haze, mist * np.float32(ridge.distance)), alpha, "mountain", depth)
     if snow_line is None:
         return
-    altitude = (np.float32(ridge.foot - top - 0.5) - np.arange(shape[0], dtype=np.float32))[:, None] / np.float32(height)
+    altitude = (np.float32(ridge.foot - top - 0.5) - np.arange(shape[0], dtype=np.float32))[:, None] / np.float32(
+        height
+    )
     lies = altitude - np.float32(snow_line) + relief * np.float32(0.055) + wander * np.float32(0.03)
-    cover = smoothstep(-0.006, 0.010, lies) * smoothstep(0.0, 0.16, np.float32(0.62) + relief - facets * 0)
+    cover = smoothstep(-0.006, 0.010, lies) * smoothstep(0.0, 0.16, np.float32(0.62) + relief)
     white = light.on(np.float32(0.97) * np.ones((3, 1, 1), np.float32), np.float32(0.12) + facing * np.float32(0.92))
     white = light.far(white, ridge.distance * 0.55)
     canvas.paint(top, 0, mix(white, light.haze, mist * np.float32(ridge.distance)), alpha * cover, "snow", depth)
 
 
-def paint_hill(canvas: Canvas, dice: Dice, light: Light, ridge: Range, colours: tuple[Array, Array], label: str) -> None:
+def paint_hill(
+    canvas: Canvas, dice: Dice, light: Light, ridge: Range, colours: tuple[Array, Array], label: str
+) -> None:
     """Paint a hill: rounded light and shade, meadows of two colours, fine texture.
 
     Args:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
-from PIL import Image
 
 from .canvas import Canvas
 from .light import Light
-from .noise import Array, Dice, clamp, field, line, mix, smoothstep
+from .noise import Array, Dice, clamp, field, halve, line, mix, resize, smoothstep
 
 __all__ = ["Nursery", "paint_forest", "shadow"]
 
@@ -33,7 +34,7 @@ class Nursery:
         self._leaves = leaves
         self._season = season
         self._height = height
-        self._drawings: dict[tuple[str, int], Image.Image] = {}
+        self._drawings: dict[tuple[str, int], list[Array]] = {}
         self._sized: dict[tuple[str, int, int], Array] = {}
 
     def sprite(self, kind: str, variant: int, rows: int) -> Array:
@@ -42,10 +43,12 @@ class Nursery:
         key = kind, variant, rows
         if key not in self._sized:
             drawing = self._drawing(kind, variant)
-            columns = max(2, round(rows * drawing.width / drawing.height))
-            small = drawing.resize((columns, rows), Image.Resampling.BOX if rows < drawing.height else Image.Resampling.BILINEAR)
-            pixels = np.asarray(small).transpose(2, 0, 1).astype(np.float32) * np.float32(1 / 255)
-            self._sized[key] = np.ascontiguousarray(pixels)
+            # The smallest drawing that is still as large as what is asked for.
+            level = 0
+            while level + 1 < len(drawing) and drawing[level + 1].shape[1] >= rows:
+                level += 1
+            columns = max(2, round(rows * drawing[0].shape[2] / drawing[0].shape[1]))
+            self._sized[key] = resize(drawing[level], rows, columns)
         return self._sized[key]
 
     def through_air(self, sprite: Array, distance: float) -> Array:
@@ -55,17 +58,21 @@ class Nursery:
         out[:3] += (self._light.haze * sprite[3] - sprite[:3]) * amount
         return out
 
-    def _drawing(self, kind: str, variant: int) -> Image.Image:
+    def _drawing(self, kind: str, variant: int) -> list[Array]:
+        """A plant at its largest and halved again and again, premultiplied."""
         key = kind, variant
         if key not in self._drawings:
             rows = max(48, int(self._height * {"bush": 0.16}.get(kind, 0.42)))
             dice = self._dice.stream(f"{kind}{variant}")
-            draw = {"conifer": self._conifer, "broadleaf": self._broadleaf, "bare": self._bare, "bush": self._bush}[kind]
+            draw = {"conifer": self._conifer, "broadleaf": self._broadleaf, "bare": self._bare, "bush": self._bush}[
+                kind
+            ]
             colour, alpha = draw(dice, rows, variant)
             alpha = clamp(alpha)
-            sprite = np.concatenate([clamp(colour) * alpha, alpha[None]])
-            pixels = (sprite * np.float32(255) + np.float32(0.5)).astype(np.uint8).transpose(1, 2, 0)
-            self._drawings[key] = Image.fromarray(np.ascontiguousarray(pixels), "RGBA")
+            levels = [np.concatenate([clamp(colour) * alpha, alpha[None]])]
+            while levels[-1].shape[1] >= 8:
+                levels.append(halve(levels[-1]))
+            self._drawings[key] = levels
         return self._drawings[key]
 
     def _conifer(self, dice: Dice, rows: int, variant: int) -> tuple[Array, Array]:
@@ -83,7 +90,12 @@ class Nursery:
         ends = clamp((np.float32(0.93) - down + grain * np.float32(0.03)) * np.float32(40))
         alpha = clamp((half - reach) * np.float32(rows * 0.6) + np.float32(0.5)) * ends
         side = across / np.maximum(half, np.float32(0.01)) * np.float32(self._light.side)
-        facing = np.float32(0.50) + clamp(side, -1, 1) * np.float32(0.30) - within * np.float32(0.26) + grain * np.float32(0.22)
+        facing = (
+            np.float32(0.50)
+            + clamp(side, -1, 1) * np.float32(0.30)
+            - within * np.float32(0.26)
+            + grain * np.float32(0.22)
+        )
         tone = self._colours["conifer"] * (np.float32(1) + np.float32(0.3) * grain)
         if self._season == "winter":
             snow = smoothstep(0.35, 0.1, within + grain * np.float32(0.25))
@@ -103,11 +115,14 @@ class Nursery:
         share = alpha / np.maximum(both, np.float32(1e-3))
         return mix(bark, colour, share), both
 
-    def _crown(self, dice: Dice, rows: int, columns: int, clumps: list[tuple[float, float, float]]) -> tuple[Array, Array, Array]:
+    def _crown(
+        self, dice: Dice, rows: int, columns: int, clumps: list[tuple[float, float, float]]
+    ) -> tuple[Array, Array, Array]:
         """Round clumps of leaves: coverage, how they face the light, and grain. Clumps are (x, y, radius) in rows."""
         down = ((np.arange(rows, dtype=np.float32) + np.float32(0.5)) / np.float32(rows))[:, None]
         across = ((np.arange(columns, dtype=np.float32) + np.float32(0.5 - columns / 2)) / np.float32(rows))[None]
         grain = field(dice.stream("grain"), (rows, columns), rows * 0.07, 5, 0.68)
+        leaf = field(dice.stream("leaf"), (rows, columns), rows * 0.024, 4, 0.8)
         best = np.full((rows, columns), -9, np.float32)
         facing = np.zeros((rows, columns), np.float32)
         for x, y, radius in clumps:
@@ -117,14 +132,26 @@ class Nursery:
             box = slice(top, bottom), slice(left, right)
             u = (across[:, left:right] - np.float32(x)) * np.float32(1 / radius)
             v = (down[top:bottom] - np.float32(y)) * np.float32(1 / radius)
-            bulge = np.float32(1) - u * u - v * v
-            lit = u * np.float32(self._light.side * 0.36) - v * np.float32(0.44)
+            bulge = np.float32(1) - u * u - v * v + grain[box] * np.float32(0.4)
+            lit = clamp(u * np.float32(self._light.side * 0.34) - v * np.float32(0.40), -0.42, 0.30)
             ahead = bulge > best[box]
             np.copyto(best[box], bulge, where=ahead)
             np.copyto(facing[box], lit, where=ahead)
-        alpha = clamp((best + grain * np.float32(0.55)) * np.float32(rows * 0.10) + np.float32(0.5))
+        alpha = clamp((best + (grain + leaf) * np.float32(0.22)) * np.float32(rows * 0.10) + np.float32(0.5))
         whole = across * np.float32(self._light.side * 0.45) - (down - np.float32(0.45)) * np.float32(0.45)
-        return alpha, clamp(np.float32(0.5) + facing * np.float32(0.75) + whole + grain * np.float32(0.24), 0.03, 1.15), grain
+        return (
+            alpha,
+            clamp(
+                np.float32(0.46)
+                + facing * np.float32(0.8)
+                + whole
+                + grain * np.float32(0.14)
+                + leaf * np.float32(0.22),
+                0.03,
+                1.0,
+            ),
+            leaf,
+        )
 
     def _broadleaf(self, dice: Dice, rows: int, variant: int) -> tuple[Array, Array]:
         """A crown of clumps on a trunk."""
@@ -148,7 +175,9 @@ class Nursery:
         alpha, facing, grain = self._crown(dice, rows, columns, clumps)
         tone = self._colours["bush"] * (np.float32(1) + np.float32(0.34) * grain)
         if self._season == "winter":
-            tone = mix(tone, self._colours["snow"], smoothstep(0.62, 0.9, facing + grain * np.float32(0.3)) * np.float32(0.9))
+            tone = mix(
+                tone, self._colours["snow"], smoothstep(0.62, 0.9, facing + grain * np.float32(0.3)) * np.float32(0.9)
+            )
         return self._light.on(tone, facing), alpha
 
     def _bare(self, dice: Dice, rows: int, variant: int) -> tuple[Array, Array]:
@@ -165,13 +194,12 @@ class Nursery:
                 for sign in (-1, 1) if generation else (-1, 1, 0.2):
                     turn = sign * dice.uniform(0.25, 0.75)
                     turned_x, turned_y = along_x + turn * -along_y, along_y + turn * along_x
-                    norm = (turned_x * turned_x + turned_y * turned_y) ** 0.5
+                    norm = sqrt(turned_x * turned_x + turned_y * turned_y)
                     grown.append(
                         (x, y, turned_x / norm, turned_y / norm, length * dice.uniform(0.6, 0.8), thick * 0.62)
                     )
             tips = grown
-        alpha = (ink[0::2] + ink[1::2]) * np.float32(0.5)
-        alpha = (alpha[:, 0::2] + alpha[:, 1::2]) * np.float32(0.5)
+        alpha = halve(ink[None])[0]
         tone = mix(self._colours["trunk"], self._leaves[variant % 3], np.float32(0.4))
         colour = np.broadcast_to(self._light.on(tone, np.float32(0.55)), (3, rows, columns))
         return colour, alpha
@@ -187,7 +215,9 @@ def _stroke(ink: Array, x: float, y: float, along_x: float, along_y: float, leng
     for down in range(-reach, reach + 1):
         for right in range(-reach, reach + 1):
             inked_rows, inked_columns = rows + down, columns + right
-            inside = (inked_rows >= 0) & (inked_rows < ink.shape[0]) & (inked_columns >= 0) & (inked_columns < ink.shape[1])
+            inside = (
+                (inked_rows >= 0) & (inked_rows < ink.shape[0]) & (inked_columns >= 0) & (inked_columns < ink.shape[1])
+            )
             ink[inked_rows[inside], inked_columns[inside]] = 1
 
 
@@ -239,7 +269,9 @@ def paint_forest(
         for variant in range(3):
             stream = dice.stream(f"{index}.{variant}")
             kind = kinds[variant % len(kinds)]
-            columns = np.arange(stream.uniform(-1, 1) * spacing, canvas.width + spacing, spacing * 3) + variant * spacing
+            columns = (
+                np.arange(stream.uniform(-1, 1) * spacing, canvas.width + spacing, spacing * 3) + variant * spacing
+            )
             columns = columns + stream.uniforms(-0.9, 0.9, len(columns)) * spacing
             inside = np.clip(columns, 0, canvas.width - 1).astype(np.int64)
             grows = wood[inside] > limit + 0.1 * stream.uniforms(-1, 1, len(columns))

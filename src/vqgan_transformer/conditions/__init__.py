@@ -1,0 +1,30 @@
+"""What a user passes -> what a GPT reads: one file for each kind of condition."""
+
+from __future__ import annotations
+
+from .class_label import ClassCondition, ClassConfig
+from .condition import Condition
+from .coordinates import CoordinatesCondition, CoordinatesConfig
+from .depth import DepthCondition, DepthConfig
+from .label_spaces import LABEL_SPACES, LabelSpace, LabelTranslation, label_space, translate
+from .segmentation import SegmentationCondition, SegmentationConfig
+from .unconditional import Unconditional, UnconditionalConfig
+
+__all__ = [
+    "LABEL_SPACES",
+    "ClassCondition",
+    "ClassConfig",
+    "Condition",
+    "CoordinatesCondition",
+    "CoordinatesConfig",
+    "DepthCondition",
+    "DepthConfig",
+    "LabelSpace",
+    "LabelTranslation",
+    "SegmentationCondition",
+    "SegmentationConfig",
+    "Unconditional",
+    "UnconditionalConfig",
+    "label_space",
+    "translate",
+]

@@ -1,0 +1,137 @@
+"""ClassCondition: what kind of picture it is, as one token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import nearest_name
+from .condition import Condition
+
+__all__ = ["ClassCondition", "ClassConfig"]
+
+
+@dataclass(frozen=True)
+class ClassConfig:
+    """The classes that a checkpoint knows.
+
+    Args:
+        number_of_classes: ids lie below it.
+        labels: their names in the order of ids, if they have names; commas separate synonyms, as in ImageNet's list.
+
+    Raises:
+        ValueError: for fewer than one class, or another number of names than classes.
+    """
+
+    number_of_classes: int
+    labels: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.number_of_classes < 1:
+            raise ValueError(f"number_of_classes must be at least 1, got {self.number_of_classes}.")
+        if self.labels is not None and len(self.labels) != self.number_of_classes:
+            raise ValueError(f"{len(self.labels)} names for {self.number_of_classes} classes: give one for each.")
+
+
+class ClassCondition(Condition):
+    """A class by its id or name; the token is the id itself (the original's Labelator).
+
+    Args:
+        labels: names in the order of ids.
+        number_of_classes: needed only where there are no names.
+
+    Example:
+        >>> ClassCondition(labels=("spring", "summer", "autumn", "winter")).parse(["winter", 0]).tolist()
+        [3, 0]
+    """
+
+    name: ClassVar[str] = "class_label"
+    spatial: ClassVar[bool] = False
+    config_class: ClassVar[type] = ClassConfig
+
+    def __init__(self, labels: Sequence[str] | None = None, *, number_of_classes: int | None = None):
+        super().__init__()
+        if number_of_classes is None:
+            if labels is None:
+                raise ValueError("ClassCondition needs labels= or number_of_classes=.")
+            number_of_classes = len(labels)
+        self.config = ClassConfig(number_of_classes, None if labels is None else tuple(labels))
+
+    @classmethod
+    def from_config(cls, config: ClassConfig) -> ClassCondition:
+        """A condition with the classes of a config."""
+        return cls(config.labels, number_of_classes=config.number_of_classes)
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of classes."""
+        return self.config.number_of_classes
+
+    def parse(self, value: Any) -> Tensor:
+        """Class ids of ids or names.
+
+        Args:
+            value: an id or a name, or a list, 1-D integer array or tensor of them, one for each picture. Names are
+                compared without regard to case; one of several synonyms is enough.
+
+        Returns:
+            int64 (B,).
+
+        Raises:
+            TypeError: for anything but whole numbers and names.
+            ValueError: for an id or name that is not there (with the nearest name), or that several classes share.
+        """
+        if isinstance(value, Tensor | np.ndarray):
+            if value.ndim > 1:
+                raise ValueError(
+                    f"class_label should be one id, or one for each picture, got the shape {tuple(value.shape)}."
+                )
+            if isinstance(value, Tensor) and value.dtype != torch.bool or isinstance(value, np.ndarray):
+                value = value.tolist()
+        items = list(value) if isinstance(value, list | tuple) else [value]
+        if not items:
+            raise ValueError("class_label is empty: pass at least one class.")
+        return torch.tensor([self._id(item) for item in items])
+
+    def encode(self, parsed: Tensor) -> Tensor:
+        """Class ids (B,) -> tokens (B, 1).
+
+        Raises:
+            ValueError: for ids that are no classes.
+        """
+        if parsed.ndim != 1 or (len(parsed) and not 0 <= int(parsed.min()) <= int(parsed.max()) < self.vocab_size):
+            raise ValueError(f"class ids have the shape (B,) and lie in 0–{self.vocab_size - 1}, got {parsed}.")
+        return parsed[:, None]
+
+    def _id(self, item: Any) -> int:
+        count = self.config.number_of_classes
+        if isinstance(item, str):
+            return self._by_name(item)
+        if isinstance(item, bool) or not hasattr(item, "__index__"):
+            raise TypeError(f"class_label is an id (a whole number) or a name, got {item!r}.")
+        label = item.__index__()
+        if not 0 <= label < count:
+            raise ValueError(f"class_label {label} is out of range: this checkpoint has the classes 0–{count - 1}.")
+        return label
+
+    def _by_name(self, name: str) -> int:
+        labels = self.config.labels
+        if labels is None:
+            raise ValueError(
+                f"class_label is the name {name!r}, but this checkpoint has no names: pass an id from 0 to "
+                f"{self.config.number_of_classes - 1}."
+            )
+        spellings = [[part.strip().casefold() for part in (label, *label.split(","))] for label in labels]
+        wanted = name.strip().casefold()
+        found = [label for label, names in enumerate(spellings) if wanted in names]
+        if not found:
+            known = {part.strip() for label in labels for part in label.split(",")}
+            raise ValueError(f"this checkpoint has no class {name!r}.{nearest_name(name, sorted(known))}")
+        if len(found) > 1:
+            raise ValueError(f"several classes are called {name!r}: pass one of the ids {', '.join(map(str, found))}.")
+        return found[0]

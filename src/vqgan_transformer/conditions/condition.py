@@ -1,0 +1,134 @@
+"""Condition: what a user passes -> what a GPT reads."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..hub.pretrained import Pretrained
+
+if TYPE_CHECKING:
+    from ..vqgan.model import VQGAN
+
+__all__ = ["Condition", "encode_in_parts"]
+
+PIXELS_AT_ONCE = 2**20
+"""Pixels of condition maps that are encoded together; more are encoded in parts, to bound the memory of one-hot maps."""
+
+
+class Condition(Pretrained, nn.Module):
+    """One kind of input that a GPT was trained to follow, from the user's form of it to tokens.
+
+    The data flow one way: :meth:`parse` reads and checks what a user passes, :meth:`resize` and :meth:`extend_to` fit a
+    map to the size of the picture, :meth:`encode` makes tokens of it.
+
+    Attributes:
+        name: the keyword of a pipeline's call, and the folder in a saved pipeline.
+        spatial: whether the condition is a map that the picture follows; otherwise it is one token.
+    """
+
+    name: ClassVar[str]
+    spatial: ClassVar[bool]
+
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int:
+        """The number of ids that :meth:`encode` can give; a GPT's vocabulary must have as many."""
+        raise NotImplementedError
+
+    @property
+    def downsample_factor(self) -> int:
+        """Pixels of a map that a token stands for, along each side; 1 where there are no maps."""
+        return 1
+
+    @abstractmethod
+    def parse(self, value: Any) -> Tensor:
+        """What a user passes, checked, as the map or ids that the other methods take.
+
+        Kinds with options have them as keyword-only parameters of this method.
+
+        Returns:
+            For maps int64 `(B, H, W)` (labels) or float32 `(B, 1, H, W)`; for ids int64 `(B,)`.
+
+        Raises:
+            TypeError: for another type or number format.
+            ValueError: for values and shapes that cannot be what is meant.
+        """
+        raise NotImplementedError
+
+    def default(self, size: tuple[int, int]) -> Tensor | None:
+        """What stands for the condition when a user passes nothing, for a picture of `size`, as :meth:`parse` gives it.
+
+        ``None`` if there is no such thing: something must be passed.
+        """
+        del size
+        return None
+
+    def resize(self, parsed: Tensor, size: tuple[int, int]) -> Tensor:
+        """A map scaled to (height, width): nearest for labels, bilinear for numbers (anti-aliased on the way down).
+
+        What is no map is returned as it is.
+        """
+        if not self.spatial or tuple(parsed.shape[-2:]) == tuple(size):
+            return parsed
+        if parsed.is_floating_point():
+            return F.interpolate(parsed, size=size, mode="bilinear", align_corners=False, antialias=True)
+        rows, cols = (_nearest(old, new, parsed.device) for old, new in zip(parsed.shape[-2:], size, strict=True))
+        return parsed[..., rows[:, None], cols]
+
+    def extend_to(self, parsed: Tensor, size: tuple[int, int]) -> Tensor:
+        """A map continued to (height, width) by repeating its last row and column.
+
+        What is no map is returned as it is.
+
+        Raises:
+            ValueError: for a size smaller than the map.
+        """
+        if not self.spatial:
+            return parsed
+        (height, width), (new_height, new_width) = parsed.shape[-2:], size
+        if new_height < height or new_width < width:
+            raise ValueError(f"a map of {height}×{width} cannot be extended to the smaller {new_height}×{new_width}.")
+        rows = torch.arange(new_height, device=parsed.device).clamp(max=height - 1)
+        cols = torch.arange(new_width, device=parsed.device).clamp(max=width - 1)
+        return parsed if (height, width) == (new_height, new_width) else parsed[..., rows[:, None], cols]
+
+    @abstractmethod
+    def encode(self, parsed: Tensor) -> Tensor:
+        """Tokens of what :meth:`parse` gave: int64 `(B, h, w)` of a map, `(B, 1)` of ids.
+
+        Raises:
+            ValueError: for a map whose sides are no multiples of :attr:`downsample_factor`.
+        """
+        raise NotImplementedError
+
+    def forward(self, parsed: Tensor) -> Tensor:
+        """The same as :meth:`encode`."""
+        return self.encode(parsed)
+
+
+def encode_in_parts(vqgan: VQGAN, maps: Tensor, prepare: Callable[[Tensor], Tensor]) -> Tensor:
+    """Tokens of a batch of maps, of which only so many are prepared at a time that memory stays bounded.
+
+    Args:
+        vqgan: is frozen here; no gradient passes through tokens.
+        maps: `(B, ..., H, W)`.
+        prepare: makes the VQGAN's input of some of them: `(b, ..., H, W)` -> `(b, C, H, W)`.
+
+    Returns:
+        int64 `(B, h, w)` on the VQGAN's device.
+    """
+    device = next(vqgan.parameters()).device
+    at_once = max(1, PIXELS_AT_ONCE // (maps.shape[-2] * maps.shape[-1]))
+    with torch.no_grad():
+        return torch.cat([vqgan.encode(prepare(part.to(device))) for part in maps.split(at_once)])
+
+
+def _nearest(old: int, new: int, device: torch.device) -> Tensor:
+    """For each of `new` places along a side, the one of `old` places in which its centre lies."""
+    return (2 * torch.arange(new, device=device) + 1) * old // (2 * new)

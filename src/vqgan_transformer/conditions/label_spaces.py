@@ -1,0 +1,289 @@
+"""Named lists of labels, and how the ids of one are read as those of another.
+
+The same number means another thing in every data set, and sometimes in two files of one data set. A label map is
+therefore never read without a label space, and a translation says what it merged, guessed or could not find.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from ..errors import nearest_name
+
+__all__ = [
+    "LABEL_SPACES",
+    "Colour",
+    "LabelSpace",
+    "LabelTranslation",
+    "count_labels",
+    "label_space",
+    "space_of_size",
+    "translate",
+]
+
+Colour = tuple[int, int, int]
+
+_SUFFIX = re.compile(r"[-_ ](other|stuff|merged)$")
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """What the numbers of a label map mean.
+
+    Attributes:
+        names: the name of each label; its position is its id.
+        title: what messages call the space.
+        unknown: the id of pixels that nobody labelled; it may lie outside of the names, e.g. 255.
+        palette: the colour of each label in colour pictures.
+        synonyms: for each label its other names; empty if there are none at all.
+        unused: names that are in the list but not in its data; by name, other labels are found before them.
+        nearest: for names of this space the nearest name in spaces that do not have them.
+    """
+
+    names: tuple[str, ...]
+    title: str = "the label space given"
+    unknown: int | None = None
+    palette: tuple[Colour, ...] | None = None
+    synonyms: tuple[tuple[str, ...], ...] = ()
+    unused: frozenset[str] = frozenset()
+    nearest: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def id_of(self, label: str | int) -> int:
+        """The id of a label by its name, exactly or up to spelling (see :func:`translate`); of an id the id itself.
+
+        Raises:
+            ValueError: for a name that is not there, with the nearest one; for a negative id.
+            TypeError: for anything but a name or a whole number.
+        """
+        if isinstance(label, str):
+            found = self.names.index(label) if label in self.names else self.ids_by_spelling().get(_spelling(label))
+            if found is None:
+                raise ValueError(f"{self.title} has no label {label!r}.{nearest_name(label, self.names)}")
+            return found
+        if isinstance(label, bool) or not hasattr(label, "__index__"):
+            raise TypeError(f"a label is given by its name or its id, got {label!r}.")
+        if label.__index__() < 0:
+            raise ValueError(f"label ids are not negative, got {label}.")
+        return label.__index__()
+
+    def all_names(self, label: int) -> tuple[str, ...]:
+        """The name of a label, those that it lists behind commas, and its synonyms."""
+        name = self.names[label]
+        listed = tuple(part.strip() for part in name.split(",")) if "," in name else ()
+        return (name, *listed, *(self.synonyms[label] if self.synonyms else ()))
+
+    def ids_by_spelling(self) -> dict[str, int]:
+        """Ids by the spelling of all names: labels in use before others, and a label's name before another's synonym."""
+        ranked = [
+            (self.names[label] in self.unused, rank, label, _spelling(name))
+            for label in range(len(self))
+            for rank, name in enumerate(self.all_names(label))
+        ]
+        return {spelling: label for _, _, label, spelling in sorted(ranked, reverse=True)}
+
+    def describe(self, label: int) -> str:
+        """A label for messages: "'sky-other' (156)", "unlabelled (255)", or outside of the names the id alone."""
+        if label == self.unknown:
+            return f"unlabelled ({label})"
+        return f"{self.names[label]!r} ({label})" if label < len(self) else str(label)
+
+
+@dataclass(frozen=True)
+class LabelTranslation:
+    """How the labels of one space are read in another.
+
+    Attributes:
+        source: the space of the ids that come in.
+        target: the space of the ids that go out.
+        table: source id -> target id; an id without a counterpart is absent.
+        merged: target name -> the source names that are all read as it, where the user did not ask for that.
+        nearest: source name -> target name, where the two are not the same thing but the closest there is.
+        missing: source names without a counterpart.
+    """
+
+    source: LabelSpace
+    target: LabelSpace
+    table: Mapping[int, int]
+    merged: Mapping[str, tuple[str, ...]]
+    nearest: Mapping[str, str]
+    missing: tuple[str, ...]
+
+    def apply(self, labels: np.ndarray) -> np.ndarray:
+        """Translates a map: integers of any shape -> int64 of that shape.
+
+        Raises:
+            ValueError: for ids without a counterpart.
+        """
+        present = list(count_labels(labels))
+        absent = [label for label in present if label not in self.table]
+        if absent:
+            raise ValueError(f"labels without a counterpart: {', '.join(map(self.source.describe, absent))}.")
+        found = np.array([self.table[label] for label in present], dtype=np.int64)
+        return found[np.searchsorted(np.array(present, dtype=labels.dtype), labels)]
+
+
+def translate(
+    source: LabelSpace | str,
+    target: LabelSpace | str,
+    mapping: Mapping[str | int, str | int] | None = None,
+) -> LabelTranslation:
+    """How labels of `source` are read as labels of `target`.
+
+    For each label the first of these that finds one:
+
+    1. `mapping`;
+    2. the same name, or the same up to spelling: case, spaces, hyphens and underscores do not matter, nor do the
+       endings "-other", "-stuff" and "-merged";
+    3. a table of nearest names (ADE20K to COCO-Stuff has one that is complete);
+    4. synonyms: those that either space knows, and names that list several ("sofa, couch, lounge").
+
+    Names that are listed but unused ("window" in COCO-Stuff, whose windows are "window-other") count only if nothing
+    else is found. Unlabelled pixels stay unlabelled, if `target` has a label for them.
+
+    Args:
+        source: a space or its name, one of :data:`LABEL_SPACES`.
+        target: the same.
+        mapping: source label -> target label, by names or ids; source ids may be others than those of `source`.
+
+    Raises:
+        ValueError: for a name that is not there, with the nearest one; for a mapping to an id outside of `target`.
+        TypeError: for labels that are neither names nor ids.
+    """
+    source, target = label_space(source), label_space(target)
+    table: dict[int, int] = {}
+    nearest: dict[str, str] = {}
+    spellings = target.ids_by_spelling()
+    for label, name in enumerate(source.names):
+        if label == source.unknown:
+            continue
+        found = label if source.names == target.names else _find(source, label, target, spellings)
+        if found is None or found == target.unknown:
+            continue
+        table[label] = found
+        same = {spellings.get(_spelling(each)) for each in source.all_names(label)}
+        if found not in same and source.nearest.get(name) == target.names[found]:
+            nearest[name] = target.names[found]
+    if source.unknown is not None and target.unknown is not None and target.unknown < len(target):
+        table[source.unknown] = target.unknown
+    given = {source.id_of(key): _existing(target, value) for key, value in (mapping or {}).items()}
+    merged = defaultdict(list)
+    for label, found in table.items():
+        if label not in given and label < len(source):
+            merged[target.names[found]].append(source.names[label])
+    table |= given
+    named = [(label, name) for label, name in enumerate(source.names) if label != source.unknown]
+    return LabelTranslation(
+        source,
+        target,
+        table,
+        merged={name: tuple(sources) for name, sources in merged.items() if len(sources) > 1},
+        nearest={name: nearest[name] for label, name in named if name in nearest and label not in given},
+        missing=tuple(name for label, name in named if label not in table),
+    )
+
+
+def label_space(space: LabelSpace | str) -> LabelSpace:
+    """A label space by its name (one of :data:`LABEL_SPACES`); a space itself is returned as it is.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest one.
+        TypeError: for anything else.
+    """
+    if isinstance(space, LabelSpace):
+        return space
+    if not isinstance(space, str):
+        raise TypeError(f"a label space is given by its name, one of {', '.join(LABEL_SPACES)}; got {space!r}.")
+    if space not in LABEL_SPACES:
+        near = nearest_name(space, LABEL_SPACES)
+        raise ValueError(f"there is no label space {space!r}; known are {', '.join(LABEL_SPACES)}.{near}")
+    return _coco_stuff(space) if space.startswith("coco") else _ade20k(space)
+
+
+def space_of_size(count: int) -> LabelSpace | None:
+    """The known label space of so many labels, if there is one; the original's checkpoints have 182, 183 or 151."""
+    return next((label_space(name) for name in LABEL_SPACES if len(label_space(name)) == count), None)
+
+
+def count_labels(labels: np.ndarray) -> dict[int, int]:
+    """The ids in a map of non-negative integers, in rising order, and how many pixels each has."""
+    if int(labels.max()) < 2**16:
+        counts = np.bincount(labels.ravel().astype(np.intp, copy=False))
+        return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
+    ids, counts = np.unique(labels, return_counts=True)
+    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
+
+
+LABEL_SPACES: dict[str, str] = {
+    "coco-stuff-182": "COCO-Stuff as DeepLab numbers it, 0 = person to 181 = wood; 255 is unlabelled",
+    "coco-stuff-183": "the same plus one, as in the original's COCO model: 0 is unlabelled, 1 = person to 182 = wood",
+    "coco-stuff-171": "without the 11 labels that the data lacks, as mmsegmentation has it: 0 to 170; 255 is unlabelled",
+    "ade20k-150": "ADE20K as transformers and mmsegmentation give it, 0 = wall to 149 = flag; 255 is unlabelled",
+    "ade20k-151": "ADE20K as its files and the original have it: 0 is unknown, 1 = wall to 150 = flag",
+}
+"""The label spaces that are known by name, and what their ids are."""
+
+
+@cache
+def _coco_stuff(title: str) -> LabelSpace:
+    data = _read_table("coco_stuff.json")
+    names, unused = tuple(data["names"]), frozenset(data["unused"])
+    if title == "coco-stuff-183":
+        return LabelSpace(("unlabeled", *names), title, unknown=0, unused=unused)
+    if title == "coco-stuff-171":
+        return LabelSpace(tuple(name for name in names if name not in unused), title, unknown=255)
+    return LabelSpace(names, title, unknown=255, unused=unused)
+
+
+@cache
+def _ade20k(title: str) -> LabelSpace:
+    labels = _read_table("ade20k.json")["labels"]
+    names = tuple(label["names"][0] for label in labels)
+    synonyms = tuple(tuple(label["names"][1:]) for label in labels)
+    palette: tuple[Colour, ...] = tuple((r, g, b) for r, g, b in (label["colour"] for label in labels))
+    nearest = _read_table("ade20k_to_coco_stuff.json")["nearest"]
+    if title == "ade20k-151":
+        names, synonyms, palette = ("unknown", *names), ((), *synonyms), ((0, 0, 0), *palette)
+        return LabelSpace(names, title, unknown=0, palette=palette, synonyms=synonyms, nearest=nearest)
+    return LabelSpace(names, title, unknown=255, palette=palette, synonyms=synonyms, nearest=nearest)
+
+
+def _read_table(name: str) -> dict[str, Any]:
+    return json.loads((files(__package__ or "") / name).read_text(encoding="utf-8"))
+
+
+def _find(source: LabelSpace, label: int, target: LabelSpace, spellings: Mapping[str, int]) -> int | None:
+    """The counterpart of a label by the rules 2 to 4 of :func:`translate`."""
+    name = source.names[label]
+    if name in target.names and (name in source.unused or name not in target.unused):
+        return target.names.index(name)
+    first, *others = (spellings.get(_spelling(each)) for each in source.all_names(label))
+    near = source.nearest.get(name)
+    by_table = target.names.index(near) if near in target.names else None
+    found = [candidate for candidate in (first, by_table, *others) if candidate is not None]
+    in_use = [candidate for candidate in found if target.names[candidate] not in target.unused]
+    return next(iter(in_use or found), None)
+
+
+def _spelling(name: str) -> str:
+    """A name in the form in which names are compared."""
+    return re.sub(r"[-_\s]+", " ", _SUFFIX.sub("", name.strip().casefold()))
+
+
+def _existing(target: LabelSpace, label: str | int) -> int:
+    """A label of `target` that a mapping leads to; ids that are none are refused here, where the mistake is."""
+    found = target.id_of(label)
+    if found >= len(target):
+        raise ValueError(f"a mapping leads to label {label!r}, but {target.title} has the labels 0–{len(target) - 1}.")
+    return found

@@ -1,0 +1,305 @@
+"""SegmentationCondition: label maps, from whatever people keep them in to tokens."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..vqgan.model import VQGAN, VQGANConfig
+from .condition import Condition, encode_in_parts
+from .label_maps import count_labels, read_label_maps, shares
+from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, translate
+from .label_spaces import label_space as known_space
+from .palettes import Palette, resolve_palette
+
+__all__ = ["SegmentationCondition", "SegmentationConfig"]
+
+
+@dataclass(frozen=True)
+class SegmentationConfig:
+    """What a checkpoint knows of label maps.
+
+    Args:
+        labels: the names of the labels; the position of a name is the id that a user passes.
+        palette: the colour of each label in colour pictures, if there is a custom.
+        label_space: the known space that the labels are, e.g. "coco-stuff-182".
+        channels: for each label the channel of the VQGAN's one-hot input. Labels may share a channel: those that a
+            small checkpoint was not trained on are drawn as another. ``None``: label k is channel k.
+        trained_labels: names that the checkpoint was trained on; ``None``: all.
+        unknown: the id that means unlabelled. ``None``: that of the known space.
+        vqgan: the tokenizer of label maps; ``None`` for models that read maps directly.
+
+    Raises:
+        ValueError: where the fields contradict each other.
+    """
+
+    labels: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...] | None = None
+    label_space: str | None = None
+    channels: tuple[int, ...] | None = None
+    trained_labels: tuple[str, ...] | None = None
+    unknown: int | None = None
+    vqgan: VQGANConfig | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.labels)
+        twice = [name for name, times in Counter(self.labels).items() if times > 1]
+        if not count or twice:
+            raise ValueError(f"labels must be different names, got {f'{twice[0]!r} twice' if twice else 'none'}.")
+        if self.palette is not None and len(self.palette) != count:
+            raise ValueError(f"palette has {len(self.palette)} colours for {count} labels: give one for each.")
+        if self.palette is not None and any(not 0 <= value <= 255 for colour in self.palette for value in colour):
+            raise ValueError("the colours of a palette are three whole numbers from 0 to 255.")
+        if self.label_space is not None and known_space(self.label_space).names != self.labels:
+            raise ValueError(
+                f"label_space={self.label_space!r} has other labels than the {count} given: leave one of the two out."
+            )
+        if self.channels is not None and len(self.channels) != count:
+            raise ValueError(f"channels has {len(self.channels)} numbers for {count} labels: give one for each.")
+        if self.vqgan is not None:
+            highest = max(self.channels) if self.channels is not None else count - 1
+            if highest >= self.vqgan.in_channels or (self.channels is None and count != self.vqgan.in_channels):
+                raise ValueError(
+                    f"the label VQGAN has {self.vqgan.in_channels} input channels, but {count} labels use channels up to "
+                    f"{highest}. Pass channels=, which says for each label the channel it is drawn with."
+                )
+        if self.channels is not None and min(self.channels) < 0:
+            raise ValueError(f"channels must not be negative, got {min(self.channels)}.")
+        strange = sorted(set(self.trained_labels or ()) - set(self.labels))
+        if strange:
+            raise ValueError(f"trained_labels has {strange[0]!r}, which is none of the labels.")
+        if self.unknown is not None and self.unknown < 0:
+            raise ValueError(f"unknown must be a label id, got {self.unknown}.")
+
+
+class SegmentationCondition(Condition):
+    """Label maps as a condition.
+
+    Args:
+        labels: the names of the labels, in the order of their ids; those of `label_space` by default.
+        palette: see :class:`SegmentationConfig`, also for the other arguments.
+        label_space: the known space that the labels are.
+        channels: the VQGAN's input channel of each label.
+        trained_labels: names that the checkpoint was trained on.
+        unknown: the id that means unlabelled.
+        vqgan: encodes one-hot maps.
+
+    Raises:
+        ValueError: where these contradict each other.
+
+    Example:
+        >>> condition = SegmentationCondition(labels=("sky", "sea"))
+        >>> condition.parse(np.array([[0, 0], [1, 1]])).tolist()
+        [[[0, 0], [1, 1]]]
+    """
+
+    name: ClassVar[str] = "segmentation"
+    spatial: ClassVar[bool] = True
+    config_class: ClassVar[type] = SegmentationConfig
+
+    def __init__(
+        self,
+        labels: Sequence[str] | None = None,
+        *,
+        palette: Sequence[Sequence[int]] | None = None,
+        label_space: str | None = None,
+        channels: Sequence[int] | None = None,
+        trained_labels: Sequence[str] | None = None,
+        unknown: int | None = None,
+        vqgan: VQGAN | None = None,
+    ):
+        super().__init__()
+        if labels is None and label_space is None:
+            raise ValueError("SegmentationCondition needs the names of its labels: pass labels= or label_space=.")
+        self.config = SegmentationConfig(
+            labels=tuple(labels) if labels is not None else known_space(label_space or "").names,
+            palette=None if palette is None else tuple((r, g, b) for r, g, b in palette),
+            label_space=label_space,
+            channels=None if channels is None else tuple(channels),
+            trained_labels=None if trained_labels is None else tuple(trained_labels),
+            unknown=unknown,
+            vqgan=None if vqgan is None else vqgan.config,
+        )
+        self.vqgan = vqgan
+
+    @classmethod
+    def from_config(cls, config: SegmentationConfig) -> SegmentationCondition:
+        """A condition with a new VQGAN, if the config has one."""
+        fields = {name: getattr(config, name) for name in config.__dataclass_fields__ if name != "vqgan"}
+        return cls(**fields, vqgan=None if config.vqgan is None else VQGAN(config.vqgan))
+
+    @property
+    def labels(self) -> LabelSpace:
+        """The labels that this checkpoint knows, with their colours and what unlabelled pixels are."""
+        config = self.config
+        space = known_space(config.label_space) if config.label_space else LabelSpace(config.labels)
+        return replace(
+            space,
+            palette=config.palette if config.palette is not None else space.palette,
+            unknown=config.unknown if config.unknown is not None else space.unknown,
+        )
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens that maps are encoded with."""
+        return 0 if self.vqgan is None else self.vqgan.codebook_size
+
+    @property
+    def downsample_factor(self) -> int:
+        """Pixels of a map that a token stands for, along each side."""
+        return 1 if self.vqgan is None else self.vqgan.downsample_factor
+
+    def parse(
+        self,
+        value: Any,
+        *,
+        palette: str | Mapping | Sequence[Colour] | None = None,
+        nearest_colour: bool = False,
+        label_space: LabelSpace | str | None = None,
+        label_map: Mapping[str | int, str | int] | None = None,
+    ) -> Tensor:
+        """Label maps from what people keep them in.
+
+        Args:
+            value: one of these, or a list of them, all of one size:
+
+                - ids: an integer array or tensor `(H, W)`, or with a leading axis for a batch; a picture of mode L, I
+                  or I;16, or of mode **P, whose palette indices are the ids**; or a path;
+                - colours: an RGB picture, a uint8 array `(H, W, 3)` or tensor `(B, 3, H, W)`, or a path. With an
+                  explicit `palette` also a picture of mode P, whose colours are then looked up in its own palette
+                  first, and a tensor `(3, H, W)`.
+
+            palette: what the colours mean: "ade20k" (the 150 colours that ControlNet uses; black is unlabelled), a
+                dictionary `{(r, g, b): label}` or `{label: (r, g, b)}` with names or ids, or a list of colours in the
+                order of ids. Without it, the colours of `label_space` or of this checkpoint.
+            nearest_colour: read colours that are not in the palette as the nearest one, and warn.
+            label_space: what the ids mean, where they are not this checkpoint's own: one of
+                :data:`~vqgan_transformer.conditions.label_spaces.LABEL_SPACES`. Its labels are translated by name, and
+                a warning says which were merged and which stand for something else.
+            label_map: labels to read as others, `{source name or id: name or id of this checkpoint}`. It goes before
+                the translation by name.
+
+        Returns:
+            int64 `(B, H, W)`, ids of this checkpoint's labels.
+
+        Raises:
+            TypeError: for types and number formats that are no label map.
+            ValueError: for shapes, colours and labels that cannot be what is meant; messages say what to do.
+        """
+        own = self.labels
+        space = None if label_space is None else known_space(label_space)
+        translations: dict[str, LabelTranslation] = {}
+        present: dict[str, Counter[int]] = {}
+        colours: Palette | None = None
+        parsed = []
+        for labels in read_label_maps(value, as_colours=palette is not None):
+            source = space if space is not None else own
+            if labels.ndim == 3:
+                colours = colours or resolve_palette(palette, own, space)
+                labels, source = colours.read(labels, nearest_colour=nearest_colour), colours.space
+            translation = translations.setdefault(source.title, translate(source, own, label_map))
+            counts = count_labels(labels)
+            _refuse_absent(counts, translation)
+            present.setdefault(source.title, Counter()).update(counts)
+            parsed.append(torch.from_numpy(translation.apply(labels)))
+        for title, counts in present.items():
+            self._warn(counts, translations[title])
+        return torch.stack(parsed)
+
+    def encode(self, parsed: Tensor) -> Tensor:
+        """Tokens of label maps: int64 (B, H, W) -> int64 (B, h, w). One-hot maps are made a few at a time.
+
+        Raises:
+            ValueError: for ids that are no labels, another shape, sides that are no multiples of
+                :attr:`downsample_factor`, and for a condition without a VQGAN.
+            TypeError: for maps that are not int64.
+        """
+        if self.vqgan is None:
+            raise ValueError("this condition has no VQGAN that could encode label maps: pass vqgan= when making it.")
+        if parsed.dtype != torch.int64:
+            raise TypeError(f"label maps are int64, as parse() gives them; got {parsed.dtype}.")
+        count, factor = len(self.config.labels), self.downsample_factor
+        if parsed.ndim != 3 or parsed.shape[1] % factor or parsed.shape[2] % factor or 0 in parsed.shape:
+            raise ValueError(
+                f"label maps have the shape (B, H, W) with sides that are multiples of {factor}, got "
+                f"{tuple(parsed.shape)}. extend_to() repeats their edges."
+            )
+        low, high = int(parsed.min()), int(parsed.max())
+        if low < 0 or high >= count:
+            raise ValueError(f"label maps run from {low} to {high}, but the labels are 0–{count - 1}. See parse().")
+        return encode_in_parts(self.vqgan, parsed, self._one_hot)
+
+    def _one_hot(self, labels: Tensor) -> Tensor:
+        """Label ids (B, H, W) -> the VQGAN's input (B, channels, H, W), 1 in the channel that a label is drawn with."""
+        assert self.vqgan is not None
+        if self.config.channels is not None:
+            labels = torch.tensor(self.config.channels, device=labels.device)[labels]
+        weight = next(self.vqgan.parameters())
+        one_hot = weight.new_zeros(len(labels), self.vqgan.config.in_channels, *labels.shape[1:])
+        return one_hot.scatter_(1, labels[:, None], 1)
+
+    def _warn(self, counts: Mapping[int, int], translation: LabelTranslation) -> None:
+        """Says once a call what became of the labels in the maps: nearest, merged, drawn as others."""
+        source, own = translation.source, translation.target
+        names = [source.names[label] for label in counts if label < len(source)]
+        nearest = [f"{name!r} as {translation.nearest[name]!r}" for name in names if name in translation.nearest]
+        if nearest:
+            self._say(f"{source.title} has labels that {own.title} lacks; they are read as the nearest", nearest)
+        merged = {target: [name for name in sources if name in names] for target, sources in translation.merged.items()}
+        several = [f"{' and '.join(map(repr, some))} as {target!r}" for target, some in merged.items() if len(some) > 1]
+        if several:
+            self._say(f"labels of {source.title} that {own.title} does not tell apart", several)
+        if self.config.trained_labels is not None:
+            ids = sorted({translation.table[label] for label in counts})
+            drawn = [f"{own.names[label]!r} is drawn as {other}" for label in ids if (other := self._drawn_as(label))]
+            if drawn:
+                self._say("this checkpoint was not trained on all labels of the map", drawn)
+
+    def _drawn_as(self, label: int) -> str | None:
+        """The trained label in whose place a label is drawn; None for labels that were trained themselves."""
+        config = self.config
+        trained = set(config.trained_labels or config.labels)
+        if config.labels[label] in trained:
+            return None
+        channels = config.channels or tuple(range(len(config.labels)))
+        others = [n for n, channel in zip(config.labels, channels, strict=True) if channel == channels[label]]
+        return next((repr(other) for other in others if other in trained), "something arbitrary")
+
+    @staticmethod
+    def _say(what: str, items: list[str], most: int = 12) -> None:
+        more = f", and {len(items) - most} more" if len(items) > most else ""
+        warnings.warn(f"{what}: {', '.join(items[:most])}{more}.", stacklevel=5)
+
+
+def _refuse_absent(counts: Mapping[int, int], translation: LabelTranslation) -> None:
+    """Raises a ValueError that names the labels in a map that have no counterpart, and the likely cause."""
+    source, own = translation.source, translation.target
+    absent = [label for label in counts if label not in translation.table]
+    if not absent:
+        return
+    found = shares([(source.describe(label), counts[label]) for label in absent], sum(counts.values()))
+    plural = "s" if len(absent) > 1 else ""
+    recipe = f"label_map={{{absent[0]}: …}}"
+    if source.names == own.names:
+        title = f" ({own.title})" if own.title in LABEL_SPACES else ""
+        text = f"segmentation has the label{plural} {found}, but this checkpoint knows 0–{len(own) - 1}{title}."
+        fitting = [
+            name
+            for name in LABEL_SPACES
+            if known_space(name).names != own.names
+            and set(counts) <= {*range(len(known_space(name))), known_space(name).unknown}
+        ]
+        if fitting:
+            text += f" If the map is in another label space, name it: label_space={' or '.join(map(repr, fitting))}."
+    else:
+        text = f"segmentation has the label{plural} {found} of {source.title}, which {own.title} lack{'s' * (own.title in LABEL_SPACES)}."
+    if 255 in absent:
+        text += " 255 usually means unlabelled: such pixels need a label here."
+    raise ValueError(f"{text} Pass {recipe} with a name or id of this checkpoint to translate.")

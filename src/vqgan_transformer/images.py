@@ -1,0 +1,222 @@
+"""Pictures as people have them (PIL, numpy, tensors, files) to float tensors `(B, 3, H, W)` in [-1, 1], and back."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+__all__ = ["LARGEST_PICTURE", "from_pixels", "open_picture", "to_numpy", "to_pil", "to_pixels"]
+
+LARGEST_PICTURE = 2**26
+"""Pixels (8192×8192) that a picture file may have; a file of a few kilobytes can claim billions."""
+
+_COLOUR_MODES = ("RGB", "L", "P", "1", "RGBA", "LA")
+
+
+def open_picture(source: str | Path | Image.Image, name: str = "picture") -> Image.Image:
+    """A picture, wholly read, upright (its EXIF orientation applied), and no decompression bomb.
+
+    Args:
+        source: the path of a picture file, or a PIL picture. Of files with several frames the first is taken.
+        name: what the picture is to the caller, for error messages.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        IsADirectoryError: if the path is that of a folder.
+        ValueError: for a file that is no picture, or damaged, or larger than :data:`LARGEST_PICTURE`.
+        TypeError: for anything that is neither a path nor a PIL picture.
+    """
+    if isinstance(source, Image.Image):
+        return _read_whole(source, name, "this PIL picture")
+    if not isinstance(source, str | Path):
+        raise TypeError(f"{name} should be the path of a picture or a PIL picture, got {type(source).__name__}.")
+    path = Path(source)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{name} should be a picture file, but {path} is a folder. Pass the files in it as a list."
+        )
+    if not path.exists():
+        hint = " Addresses are not downloaded: save the picture first." if "://" in str(source) else ""
+        raise FileNotFoundError(f"{name}: there is no file {str(source)!r}.{hint}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower and an error
+            picture = Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise _too_large(name, str(path), str(error)) from error
+    except UnidentifiedImageError as error:
+        raise ValueError(
+            f"{name}: {path} is no picture that can be read. Save it as PNG, JPEG, WebP or TIFF."
+        ) from error
+    except Exception as error:  # what decoders raise on damaged headers has no common type
+        raise _damaged(name, str(path), error) from error
+    with picture:
+        return _read_whole(picture, name, str(path))
+
+
+def from_pixels(pictures: Any, name: str = "image") -> Tensor:
+    """Pictures to the range of the models.
+
+    Args:
+        pictures: one of these, or a list of them, all of one size:
+
+            - a path, or a PIL picture of mode RGB, L, P, 1, or RGBA and LA without transparency;
+            - a uint8 numpy array `(H, W, 3)` or `(B, H, W, 3)`, 0 to 255;
+            - a float numpy array of these shapes, **0 to 1**, as diffusers and scikit-image have it;
+            - a uint8 tensor `(3, H, W)` or `(B, 3, H, W)`, 0 to 255;
+            - a float tensor of these shapes, **-1 to 1**, as the models of this package have it.
+        name: what the pictures are to the caller, for error messages.
+
+    Returns:
+        float32 `(B, 3, H, W)` in [-1, 1]; an 8-bit value v becomes v / 127.5 - 1.
+
+    Raises:
+        TypeError: for other types and number formats.
+        ValueError: for other shapes, values out of range or not finite, and sizes that differ.
+    """
+    items = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
+    if not items:
+        raise ValueError(f"{name} is an empty list: pass at least one picture.")
+    tensors = [_to_tensor(item, name) for item in items]
+    sizes = {tuple(tensor.shape[-2:]) for tensor in tensors}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"{name} has pictures of different sizes {sorted(sizes)}: resize them, or pass them one by one."
+        )
+    return torch.cat(tensors)
+
+
+def to_pixels(images: Tensor, output_type: str = "pil") -> Any:
+    """Images of the models in the form people use.
+
+    Args:
+        images: float `(B, 3, H, W)`, nominally in [-1, 1]; what lies outside is clipped.
+        output_type: "pil" gives a list of PIL pictures; "np" a uint8 array `(B, H, W, 3)`; "pt" a float32 tensor
+            `(B, 3, H, W)` in [-1, 1].
+
+    Raises:
+        ValueError: for another shape or output type.
+    """
+    if output_type == "pil":
+        return to_pil(images)
+    if output_type == "np":
+        return to_numpy(images)
+    if output_type == "pt":
+        _check_images(images)
+        return images.float().clamp(-1, 1).cpu()
+    raise ValueError(f"output_type must be 'pil', 'np' or 'pt', got {output_type!r}.")
+
+
+def to_numpy(images: Tensor) -> np.ndarray:
+    """float `(B, 3, H, W)` in [-1, 1] to uint8 `(B, H, W, 3)`: round((x + 1) · 127.5), clipped."""
+    _check_images(images)
+    pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return rearrange(pixels, "b c h w -> b h w c").cpu().numpy()
+
+
+def to_pil(images: Tensor) -> list[Image.Image]:
+    """float `(B, 3, H, W)` in [-1, 1] to 8-bit RGB pictures, rounded as by :func:`to_numpy`."""
+    return [Image.fromarray(pixels) for pixels in to_numpy(images)]
+
+
+def _read_whole(picture: Image.Image, name: str, where: str) -> Image.Image:
+    width, height = picture.size
+    if width * height > LARGEST_PICTURE:
+        raise _too_large(name, where, f"{width}×{height} pixels")
+    if not width or not height:
+        raise ValueError(f"{name}: {where} has {width}×{height} pixels; pass a picture with at least one.")
+    try:
+        picture.load()
+        return ImageOps.exif_transpose(picture)
+    except Exception as error:  # what decoders raise on damaged data has no common type
+        raise _damaged(name, where, error) from error
+
+
+def _too_large(name: str, where: str, size: str) -> ValueError:
+    return ValueError(
+        f"{name}: {where} is too large ({size}); files may have {LARGEST_PICTURE:,} pixels, since a small file can claim "
+        "any number. If you trust it, read it yourself and pass a numpy array."
+    )
+
+
+def _damaged(name: str, where: str, error: Exception) -> ValueError:
+    return ValueError(f"{name}: {where} is damaged or cut short ({error}). Save or download it again.")
+
+
+def _check_images(images: Tensor) -> None:
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"images have the shape (B, 3, H, W), got {tuple(images.shape)}.")
+
+
+def _to_tensor(picture: Any, name: str) -> Tensor:
+    """One item of a user's input as float32 (B, 3, H, W)."""
+    if isinstance(picture, str | Path | Image.Image):
+        return _from_pil(open_picture(picture, name), name)
+    if isinstance(picture, np.ndarray):
+        return _from_numpy(picture, name)
+    if isinstance(picture, Tensor):
+        return _from_tensor(picture, name)
+    raise TypeError(
+        f"{name} should be a path, a PIL picture, a numpy array, a tensor, or a list of these; got {type(picture).__name__}."
+    )
+
+
+def _from_pil(picture: Image.Image, name: str) -> Tensor:
+    if picture.mode not in _COLOUR_MODES:
+        raise ValueError(
+            f"{name} has the PIL mode {picture.mode!r}; expected one of {', '.join(_COLOUR_MODES)}. "
+            "Convert it yourself, e.g. with picture.convert('RGB'), and see whether the colours are right."
+        )
+    if picture.mode in ("RGBA", "LA") or "transparency" in picture.info:
+        alpha = np.asarray(picture.convert("RGBA"))[..., 3]
+        if alpha.min() < 255:
+            raise ValueError(
+                f"{np.mean(alpha < 255):.1%} of {name} are transparent. Put it on a background first, "
+                "e.g. with PIL.Image.alpha_composite."
+            )
+    return _from_numpy(np.asarray(picture.convert("RGB")), name)
+
+
+def _from_numpy(array: np.ndarray, name: str) -> Tensor:
+    if array.ndim not in (3, 4) or array.shape[-1] != 3 or 0 in array.shape:
+        hint = " numpy pictures have their channels last." if array.ndim > 2 and array.shape[-3] == 3 else ""
+        raise ValueError(f"{name} should have the shape (H, W, 3) or (B, H, W, 3), got {array.shape}.{hint}")
+    if array.dtype == np.uint8:
+        values = torch.from_numpy(np.ascontiguousarray(array)).float() / 127.5 - 1
+    elif array.dtype.kind == "f":
+        _check_range(float(array.min()), float(array.max()), 0, name, "numpy arrays", "[0, 1]")
+        values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)) * 2 - 1
+    else:
+        raise TypeError(f"{name} should be a uint8 array (0–255) or a float array in [0, 1], got {array.dtype}.")
+    return rearrange(values if array.ndim == 4 else values[None], "b h w c -> b c h w").contiguous()
+
+
+def _from_tensor(tensor: Tensor, name: str) -> Tensor:
+    if tensor.ndim not in (3, 4) or tensor.shape[-3] != 3 or 0 in tensor.shape:
+        hint = " Tensors have their channels first." if tensor.ndim > 2 and tensor.shape[-1] == 3 else ""
+        raise ValueError(f"{name} should have the shape (3, H, W) or (B, 3, H, W), got {tuple(tensor.shape)}.{hint}")
+    if tensor.dtype == torch.uint8:
+        values = tensor.float() / 127.5 - 1
+    elif tensor.is_floating_point():
+        values = tensor.detach().float()
+        _check_range(float(values.min()), float(values.max()), -1, name, "tensors", "[-1, 1]")
+    else:
+        raise TypeError(f"{name} should be a uint8 tensor (0–255) or a float tensor in [-1, 1], got {tensor.dtype}.")
+    return values if values.ndim == 4 else values[None]
+
+
+def _check_range(low: float, high: float, lowest: int, name: str, kind: str, range_: str) -> None:
+    if not low <= high or high - low == float("inf"):  # NaN compares as false
+        raise ValueError(f"{name} has values that are not finite (NaN or infinity). Replace them before the call.")
+    if low < lowest or high > 1:
+        raise ValueError(
+            f"{name} has values from {low:.4g} to {high:.4g}; float {kind} are read as {range_} "
+            "(numpy arrays [0, 1], tensors [-1, 1], uint8 0–255). Rescale it."
+        )

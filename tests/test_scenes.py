@@ -1,0 +1,226 @@
+"""Procedural landscapes: exact, seeded, and annotated with what was painted."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+import numpy as np
+import pytest
+
+from vqgan_transformer.conditions.label_spaces import label_space
+from vqgan_transformer.scenes import BIOMES, LABEL_GROUPS, LABELS, SEASONS, TIMES_OF_DAY, Scene, make_scene
+
+EVERYTHING = ("image", "segmentation", "depth", "keypoints")
+WATER = [LABELS[name] for name in ("sea", "river", "water-other")]
+
+
+def equal(first: Scene, second: Scene) -> bool:
+    return all(np.array_equal(getattr(first, name), getattr(second, name)) for name in EVERYTHING)
+
+
+def colour_of(scene: Scene, label: str) -> np.ndarray:
+    return scene.image[scene.segmentation == LABELS[label]].astype(float).mean(0)
+
+
+@pytest.mark.parametrize("biome", BIOMES)
+def test_a_scene_is_what_it_says(biome):
+    scene = make_scene(3, (96, 128), biome=biome, season="autumn", time_of_day="dusk", people=2)
+    assert (scene.image.shape, scene.image.dtype) == ((96, 128, 3), np.uint8)
+    assert (scene.segmentation.shape, scene.segmentation.dtype) == ((96, 128), np.uint8)
+    assert (scene.depth.shape, scene.depth.dtype) == ((96, 128), np.float32)
+    assert (scene.keypoints.shape, scene.keypoints.dtype) == ((2, 17, 3), np.float32)
+    assert (scene.season, scene.time_of_day, scene.biome, scene.seed) == ("autumn", "dusk", biome, 3)
+    assert set(np.unique(scene.segmentation)) <= set(LABELS.values())
+    assert scene.depth.min() >= 0 and scene.depth.max() <= 1
+    assert scene.image.std() > 20, "a scene is no flat colour"
+
+
+def test_the_same_seed_gives_the_same_arrays_and_another_seed_does_not():
+    assert equal(make_scene(5, (64, 96)), make_scene(5, (64, 96)))
+    assert not np.array_equal(make_scene(5, (64, 96)).image, make_scene(6, (64, 96)).image)
+
+
+def test_arrays_are_the_same_on_every_machine():
+    # If scenes are changed on purpose, these digests change with them; otherwise a machine computes something else.
+    digest = hashlib.sha256()
+    for seed in range(8):
+        scene = make_scene(seed, (80, 112), people=1)
+        for name in EVERYTHING:
+            digest.update(getattr(scene, name).tobytes())
+    assert digest.hexdigest() == "38b1c7c6e63e6c89296d2eadcd415b3a2902ffc76252c5ab61b51c9a9175d450"
+
+
+def test_naming_what_was_drawn_changes_nothing():
+    scene = make_scene(11, (64, 64))
+    named = make_scene(11, (64, 64), season=scene.season, time_of_day=scene.time_of_day, biome=scene.biome)
+    assert equal(scene, named)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_larger_picture_shows_the_same_place(seed):
+    small, large = (make_scene(seed, size, time_of_day="day") for size in ((64, 96), (256, 384)))
+    shrunk = large.image.reshape(64, 4, 96, 4, 3).astype(float).mean((1, 3))
+    agree = (large.segmentation[2::4, 2::4] == small.segmentation).mean()
+    assert agree > 0.8
+    assert np.corrcoef(shrunk.ravel(), small.image.ravel().astype(float))[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("size", [(32, 32), (32, 500), (400, 33), (97, 131)])
+@pytest.mark.parametrize("seed", range(3))
+def test_any_size_of_any_aspect(size, seed):
+    scene = make_scene(seed, size, people=1)
+    assert scene.image.shape[:2] == scene.segmentation.shape == scene.depth.shape == size
+
+
+@pytest.mark.parametrize("season", SEASONS)
+@pytest.mark.parametrize("hour", TIMES_OF_DAY)
+def test_season_and_hour_show_in_the_picture(season, hour):
+    scene = make_scene(1, (64, 64), season=season, time_of_day=hour, biome="meadow")
+    assert (scene.season, scene.time_of_day) == (season, hour)
+    day = make_scene(1, (64, 64), season=season, time_of_day="day", biome="meadow")
+    assert scene.image.mean() <= day.image.mean()
+    assert (scene.image.mean() < 0.5 * day.image.mean()) == (hour == "night")
+
+
+def test_classes_are_numbered_without_gaps_or_repeats():
+    numbers = {
+        make_scene(0, (32, 32), season=season, time_of_day=hour, biome=biome).class_label
+        for season in SEASONS
+        for hour in TIMES_OF_DAY
+        for biome in BIOMES
+    }
+    assert numbers == set(range(len(SEASONS) * len(TIMES_OF_DAY) * len(BIOMES)))
+
+
+def test_labels_tell_what_was_painted():
+    lake = make_scene(4, (128, 128), biome="lake", season="summer", time_of_day="day", people=0)
+    red, green, blue = colour_of(lake, "sky-other")
+    assert blue > green > red
+    red, green, blue = colour_of(lake, "tree")
+    assert green > red and green > blue
+    winter = make_scene(4, (128, 128), biome="mountains", season="winter", time_of_day="day")
+    assert colour_of(winter, "snow").min() > 150
+
+
+def test_every_label_gets_painted():
+    seen: set[int] = set()
+    for seed in range(60):
+        seen |= set(np.unique(make_scene(seed, (64, 64)).segmentation).tolist())
+    assert seen == set(LABELS.values())
+
+
+def test_most_of_a_scenes_labels_are_large_enough_to_learn():
+    share = np.zeros(182)
+    for seed in range(60):
+        share += np.bincount(make_scene(seed, (64, 64)).segmentation.ravel(), minlength=182) / (60 * 64 * 64)
+    for name in ("sky-other", "clouds", "tree", "grass", "snow", "mountain", "hill", "sand"):
+        assert share[LABELS[name]] > 0.02, name
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_depth_orders_the_scene(seed):
+    scene = make_scene(seed, (96, 96), people=1)
+    sky = np.isin(scene.segmentation, [LABELS["sky-other"], LABELS["clouds"]])
+    assert (scene.depth[sky] == 0).all()
+    assert (scene.depth[~sky] > 0).all()
+    flat = np.isin(scene.segmentation, [LABELS[name] for name in ("grass", "sand", "dirt", "gravel")] + WATER)
+    for column in range(0, 96, 7):
+        ground = scene.depth[flat[:, column], column]
+        assert (np.diff(ground) > 0).all(), "ground comes nearer from row to row"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_water_mirrors_what_stands_behind_it(seed):
+    scene = make_scene(seed, (128, 128), biome="lake", season="autumn", time_of_day="day", people=0)
+    wet = scene.segmentation == LABELS["water-other"]
+    shore = int(np.flatnonzero(wet.sum(1) > 64)[0])
+    below = scene.image[shore + 1 : shore + 9].astype(float)
+    above = scene.image[shore - 8 : shore][::-1].astype(float)
+    here = wet[shore + 1 : shore + 9]
+    assert np.abs(below - above)[here].mean() < 0.75 * np.abs(below - above[:, ::-1])[here].mean() + 25
+
+
+def test_people_stand_on_land_and_their_keypoints_lie_on_them():
+    on_person = total = 0
+    for seed in range(12):
+        scene = make_scene(seed, (128, 128), people=2)
+        assert len(scene.keypoints) == 2
+        people = scene.segmentation == LABELS["person"]
+        for person in scene.keypoints:
+            for x, y, visibility in person:
+                assert visibility in (0, 1, 2)
+                if visibility == 0:
+                    assert x == y == 0
+                else:
+                    assert 0 <= x < 128 and 0 <= y < 128
+                if visibility == 2:
+                    row, column = int(y), int(x)
+                    around = people[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+                    on_person, total = on_person + around.any(), total + 1
+            if person[15, 2] and person[16, 2]:
+                assert person[:5, 1].max() < person[15:, 1].min(), "heads are above feet"
+    assert total > 200 and on_person / total > 0.98
+
+
+def test_people_are_large_enough_to_show_their_limbs():
+    heights = []
+    for seed in range(24):
+        for person in make_scene(seed, (128, 128), people=1).keypoints:
+            inside = person[person[:, 2] > 0]
+            heights.append(np.ptp(inside[:, 1]) / 128)
+    assert np.median(heights) > 0.12
+
+
+def test_left_and_right_differ_in_colour():
+    difference = []
+    for seed in range(40):
+        scene = make_scene(seed, (160, 160), people=1, time_of_day="day")
+        for left, right in ((7, 8), (13, 14)):  # elbows, knees
+            (x, y, seen), (u, v, seen_too) = scene.keypoints[0, left], scene.keypoints[0, right]
+            if seen == seen_too == 2:
+                pair = scene.image[int(y), int(x)].astype(float).sum(), scene.image[int(v), int(u)].astype(float).sum()
+                difference.append(pair[0] - pair[1])
+    assert len(difference) > 20 and np.mean(np.asarray(difference) > 0) > 0.7
+
+
+def test_ids_are_those_of_coco_stuff():
+    space = label_space("coco-stuff-182")
+    assert all(space.id_of(name) == number for name, number in LABELS.items())
+
+
+def test_every_coco_stuff_label_is_drawn_as_a_painted_one():
+    assert set(LABEL_GROUPS) == set(label_space("coco-stuff-182").names)
+    assert set(LABEL_GROUPS.values()) == set(LABELS)
+    assert all(LABEL_GROUPS[name] == name for name in LABELS)
+    assert LABEL_GROUPS["giraffe"] == "person" and LABEL_GROUPS["building-other"] == "house"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"season": "sumer"}, ValueError, "Did you mean 'summer'"),
+        ({"time_of_day": "noon"}, ValueError, "dawn, day, dusk, night"),
+        ({"biome": "lakes"}, ValueError, "Did you mean 'lake'"),
+        ({"biome": 3}, ValueError, "biome must be one of"),
+        ({"people": -1}, ValueError, "people must be between 0 and 16"),
+        ({"people": 1.5}, TypeError, "people must be an integer"),
+        ({"size": (16, 64)}, ValueError, "height in size must be between 32"),
+        ({"size": (64, 100000)}, ValueError, "width in size"),
+        ({"size": 64}, ValueError, "size must be \\(height, width\\)"),
+        ({"size": (64, 64.0)}, TypeError, "width in size must be an integer"),
+        ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"seed": "one"}, TypeError, "seed must be an integer"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        make_scene(**{"seed": 0, "size": (32, 32), **arguments})
+
+
+def test_a_scene_is_quick():
+    make_scene(0)
+    began = time.process_time()
+    for seed in range(6):
+        make_scene(seed)
+    assert (time.process_time() - began) / 6 < 0.2, "far above what a 256×256 scene takes on any machine"
