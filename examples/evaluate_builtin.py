@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from builtin.data import CHANNEL_OF_LABEL, GROUPS, PERSON, Scenes, held_out
-from builtin.loop import learning_rate, load_weights, set_learning_rate, train
+from builtin.loop import learning_rate, load_weights, train
+from builtin.muon import MuonWithAdamW
 from torch import Tensor, nn
 
 from vqgan_transformer import ImageSynthesisPipeline
@@ -30,12 +32,13 @@ class Reader(nn.Module):
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 96, 128)) -> None:
         super().__init__()
         self.stem = nn.Conv2d(12, widths[0], 3, padding=1)
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.down = nn.ModuleList(_double(narrow, wide) for narrow, wide in pairs)
         self.up = nn.ModuleList(_double(wide + narrow, narrow) for narrow, wide in reversed(pairs))
         self.head = nn.Conv2d(widths[0], 4 * len(GROUPS), 1)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Sides must divide by 32."""
         x = self.stem(F.pixel_unshuffle(images, 2))
         skips = []
         for layer in self.down:
@@ -57,17 +60,15 @@ def _double(inputs: int, outputs: int) -> nn.Sequential:
 def train_reader(folder: Path, minutes: float) -> Reader:
     """Learns to read label channels from crops of true scenes."""
     scenes, reader = Scenes(folder, seed=7), Reader().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(reader.parameters(), lr=1e-3, weight_decay=1e-3, fused=True)
+    optimizer = MuonWithAdamW(reader, ("stem", "head"), betas=(0.9, 0.99), weight_decay=1e-3)
 
     def step(progress: float) -> dict[str, float]:
-        set_learning_rate(optimizer, learning_rate(progress, 3e-3))
         images, groups = scenes.crops(4, 256, people=0.2)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = reader(images).float()
         loss = F.cross_entropy(logits, groups)
         loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
+        optimizer.step(learning_rate(progress, 1.5e-3))
         return {"loss": float(loss.detach()), "accuracy": float((logits.argmax(dim=1) == groups).float().mean())}
 
     train("reader", folder, minutes, {"reader": reader, "optimizer": optimizer}, step)
@@ -83,7 +84,9 @@ def read(reader: Reader, images: Tensor, groups: Tensor) -> dict[str, float]:
     return {"accuracy": float((read == groups).float().mean()), "person_iou": float(overlap)}
 
 
-def evaluate_size(pipe: ImageSynthesisPipeline, reader: Reader, side: int, count: int, folder: Path) -> dict[str, float]:
+def evaluate_size(
+    pipe: ImageSynthesisPipeline, reader: Reader, side: int, count: int, folder: Path
+) -> dict[str, float]:
     """Reads true, reconstructed and generated pictures of one side."""
     images, groups = held_out(side, count)
     identifiers = torch.zeros(len(GROUPS), dtype=torch.long)

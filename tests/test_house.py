@@ -33,7 +33,7 @@ LAZY = {("hub", "hub.formats")}  # looked up inside from_pretrained, when a fore
 
 
 def room(module: str) -> str:
-    parts = module.split(".")
+    parts = module.removesuffix("__version__").split(".")
     return "hub.formats" if parts[:2] == ["hub", "formats"] else parts[0]
 
 

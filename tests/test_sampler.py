@@ -153,7 +153,7 @@ def test_settings_out_of_range_are_refused(settings, message):
         (torch.zeros(1, 4, 4, dtype=torch.long), {"size": (5, 4)}, ValueError, "4×4"),
         (torch.zeros(1, 1, dtype=torch.long), {}, ValueError, "size="),
         (torch.zeros(1, 1, dtype=torch.long), {"size": (0, 4)}, ValueError, "at least 1"),
-        (torch.zeros(2, 4, 4, dtype=torch.long), {"seed": [1]}, ValueError, "1 seeds for 2"),
+        (torch.zeros(2, 4, 4, dtype=torch.long), {"seed": [1]}, ValueError, "1 seeds .* 2 pictures"),
         (torch.zeros(1, 4, 4, dtype=torch.long), {"seed": -1}, ValueError, "seeds lie"),
     ],
 )

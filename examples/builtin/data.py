@@ -11,7 +11,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from vqgan_transformer.scenes import LABEL_GROUPS, LABELS, make_scene
+from vqgan_transformer.scenes import LABELS, make_scene
 
 GROUPS: tuple[str, ...] = tuple(sorted(LABELS))  # the painted labels: one channel of the label VQGAN each
 PERSON = GROUPS.index("person")

@@ -17,7 +17,8 @@ from torch.func import functional_call
 from vqgan_transformer.gpt import CondGPT, CondGPTConfig
 
 from .data import COUNTS, SHARES, SceneFile, as_images, one_hot
-from .loop import learning_rate, load_weights, set_learning_rate, train
+from .loop import learning_rate, load_weights, train
+from .muon import MuonWithAdamW
 from .tokenizers import load_tokenizer
 
 WINDOW = 16
@@ -124,7 +125,9 @@ class GeneratorTrainer(nn.Module):
     @torch.no_grad()
     def _look_for_the_same_place(self, strength: float = 4.0) -> None:
         places = rearrange(self.rows[:, None] + self.columns, "r c d -> (r c) d")
-        axes = torch.linalg.svd(places - places.mean(dim=0), full_matrices=False).Vh[:30]  # (30, D): what tells places apart
+        axes = torch.linalg.svd(places - places.mean(dim=0), full_matrices=False).Vh[
+            :30
+        ]  # (30, D): what tells places apart
         first, width = self.gpt.blocks[0].attention, self.gpt.config.n_embd
         size = width // self.gpt.config.n_head
         for head in range(self.gpt.config.n_head):
@@ -144,8 +147,11 @@ def _waves(width: int, axis: int) -> Tensor:
 
 
 def attention_in_bands(query: Tensor, key: Tensor, value: Tensor, *, is_causal: bool, **_: object) -> Tensor:
-    """Causal attention as plain products, `(B, h, T, d)` each: forward and backward, a CPU does it 1.4 times faster
-    than PyTorch's kernel. A band of queries leaves out the keys that none of it may see."""
+    """Causal attention as plain products of `(B, h, T, d)`.
+
+    A CPU learns 1.4 times faster with it than with PyTorch's kernel. A band of queries leaves out the keys that none of
+    it may see.
+    """
     batch, _, length, size = query.shape
     if not is_causal:
         raise ValueError("attention_in_bands is causal.")
@@ -162,15 +168,10 @@ def train_generator(folder: Path, minutes: float, seed: int, batch: int = 8) -> 
     """Next-token cross-entropy on picture tokens, given label tokens."""
     windows = Windows(folder, seed)
     trainer = load_trainer(folder, fresh=True)
-    decayed = {id(module.weight) for module in trainer.modules() if isinstance(module, nn.Linear)}
-    groups = [
-        {"params": [p for p in trainer.parameters() if id(p) in decayed], "weight_decay": 0.01},
-        {"params": [p for p in trainer.parameters() if id(p) not in decayed], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95), fused=True)
+    outer = ("token_embedding", "position_embedding", "head", "map", "rows", "columns", "kinds")
+    optimizer = MuonWithAdamW(trainer, outer, betas=(0.9, 0.95), weight_decay=0.01)
 
     def step(progress: float) -> dict[str, float]:
-        set_learning_rate(optimizer, learning_rate(progress, 1.5e-3))
         tokens, condition = windows.draw(batch)
         fast = mock.patch.object(F, "scaled_dot_product_attention", attention_in_bands)
         with fast, torch.autocast("cpu", dtype=torch.bfloat16):
@@ -178,8 +179,7 @@ def train_generator(folder: Path, minutes: float, seed: int, batch: int = 8) -> 
         loss = F.cross_entropy(logits.float().flatten(0, -2), tokens.flatten())
         loss.backward()
         norm = nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        optimizer.step(learning_rate(progress, 1.5e-3))
         return {"nats": float(loss.detach()), "gradient": float(norm)}
 
     train("generator", folder, minutes, {"trainer": trainer, "optimizer": optimizer}, step)

@@ -18,9 +18,13 @@ STEPS_BETWEEN_LINES = 50
 class Stateful(Protocol):
     """Anything with a state to save: modules, optimizers."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """What to save."""
+        ...
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Takes it back."""
+        ...
 
 
 def train(

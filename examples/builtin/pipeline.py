@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from vqgan_transformer import ImageSynthesisPipeline, SegmentationCondition, SlidingWindowSampler
-from vqgan_transformer.conditions.labels import COCO_STUFF
+from vqgan_transformer.conditions.label_spaces import label_space
 from vqgan_transformer.scenes import LABEL_GROUPS, LABELS
 
 from .data import GROUPS
@@ -18,17 +18,19 @@ SAMPLER = {"temperature": 1.0, "top_k": 100}
 
 
 def assemble(folder: Path) -> Path:
-    """Saves FOLDER/pipeline from the states in FOLDER; the decoder trained further, if there is one."""
-    pictures = load_tokenizer(folder, "decoder" if (folder / "decoder.pt").exists() else "pictures")
-    labels = load_tokenizer(folder, "labels")
+    """Saves FOLDER/pipeline from the states in FOLDER; with the decoder trained further, if there is one."""
+    space = label_space("coco-stuff-182")
     condition = SegmentationCondition(
-        labels=COCO_STUFF,
-        label_space="coco-stuff",
-        channels=tuple(GROUPS.index(LABEL_GROUPS[name]) for name in COCO_STUFF),
-        trained_labels=tuple(LABELS),
-        vqgan=labels,
+        label_space="coco-stuff-182",
+        # Labels that no scene has are drawn as what stands closest to them.
+        channels=[GROUPS.index(LABEL_GROUPS[name]) for name in space.names],
+        trained_labels=[name for name in space.names if name in LABELS],
+        vqgan=load_tokenizer(folder, "labels"),
     )
     pipe = ImageSynthesisPipeline(
-        vqgan=pictures, gpt=load_trainer(folder).fold(), sampler=SlidingWindowSampler(**SAMPLER), conditions=(condition,)
+        vqgan=load_tokenizer(folder, "decoder" if (folder / "decoder.pt").exists() else "pictures"),
+        gpt=load_trainer(folder).fold(),
+        sampler=SlidingWindowSampler(**SAMPLER),
+        conditions=[condition],
     )
     return pipe.save_pretrained(folder / "pipeline", dtype=torch.float16)

@@ -21,6 +21,7 @@ from vqgan_transformer.vqgan import VQGAN, VQGANConfig
 
 from .data import GROUPS, PERSON, Scenes, one_hot
 from .loop import learning_rate, load_weights, set_learning_rate, train
+from .muon import MuonWithAdamW
 
 # All operations are local (no attention, normalisation of each place by itself), so that the tokens of a crop are
 # those of the whole picture, and a picture of any size decodes in strips.
@@ -47,6 +48,7 @@ LABELS = VQGANConfig(
     normalize_codes=True,
     **LOCAL,
 )
+OUTER_LAYERS = ("conv_in", "conv_out", "codes")
 UNQUANTISED = 0.12  # share of the training before there are codes
 
 
@@ -152,11 +154,9 @@ def train_labels(scenes: Scenes, folder: Path, minutes: float, batch: int = 12, 
     vqgan = VQGAN(LABELS).to(memory_format=torch.channels_last)
     initialise(vqgan, one_hot(scenes.crops(64, crop)[1]))
     codebook = CodebookTrainer(vqgan.quantizer)
-    weights = [p for p in vqgan.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
+    optimizer = MuonWithAdamW(vqgan, OUTER_LAYERS, betas=(0.9, 0.99), weight_decay=1e-4)
 
     def step(progress: float) -> dict[str, float]:
-        set_learning_rate(optimizer, learning_rate(progress, 2e-3))
         _, groups = scenes.crops(batch, crop)
         labels = one_hot(groups)
         with _mixed():
@@ -166,8 +166,7 @@ def train_labels(scenes: Scenes, folder: Path, minutes: float, batch: int = 12, 
             logits = vqgan.decode_latents(quantised).float()
         loss = F.cross_entropy(logits, groups)
         (loss + 0.25 * commitment).backward()
-        optimizer.step()
-        optimizer.zero_grad()
+        optimizer.step(learning_rate(progress, 1.5e-3))
         accuracy = (logits.argmax(dim=1) == groups).float().mean()
         return {"loss": float(loss.detach()), "accuracy": float(accuracy), "codes": len(tokens.unique())}
 
@@ -180,11 +179,9 @@ def train_pictures(scenes: Scenes, folder: Path, minutes: float, batch: int = 12
     initialise(vqgan, scenes.crops(64, crop)[0])
     codebook = CodebookTrainer(vqgan.quantizer)
     perceptual = RandomFeatureLoss()
-    weights = [p for p in vqgan.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
+    optimizer = MuonWithAdamW(vqgan, OUTER_LAYERS, betas=(0.9, 0.99), weight_decay=1e-4)
 
     def step(progress: float) -> dict[str, float]:
-        set_learning_rate(optimizer, learning_rate(progress, 1.5e-3))
         images, groups = scenes.crops(batch, crop, people=0.15)
         with _mixed():
             latents = vqgan.encode_to_latents(images)
@@ -193,8 +190,7 @@ def train_pictures(scenes: Scenes, folder: Path, minutes: float, batch: int = 12
             reconstruction = vqgan.decode_latents(quantised)
             loss = reconstruction_loss(images, reconstruction.float(), perceptual, weight=_people_count_more(groups))
         (loss + 0.25 * commitment).backward()
-        optimizer.step()
-        optimizer.zero_grad()
+        optimizer.step(learning_rate(progress, 1.5e-3))
         psnr = 10 * torch.log10(4 / F.mse_loss(reconstruction.float().detach(), images))
         return {"loss": float(loss.detach()), "psnr": float(psnr), "codes": len(tokens.unique())}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,16 @@ from einops import rearrange
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-__all__ = ["LARGEST_PICTURE", "from_pixels", "open_picture", "to_numpy", "to_pil", "to_pixels"]
+__all__ = [
+    "LARGEST_PICTURE",
+    "as_items",
+    "check_one_size",
+    "from_pixels",
+    "open_picture",
+    "to_numpy",
+    "to_pil",
+    "to_pixels",
+]
 
 LARGEST_PICTURE = 2**26
 """Pixels (8192×8192) that a picture file may have; a file of a few kilobytes can claim billions."""
@@ -39,9 +49,7 @@ def open_picture(source: str | Path | Image.Image, name: str = "picture") -> Ima
         raise TypeError(f"{name} should be the path of a picture or a PIL picture, got {type(source).__name__}.")
     path = Path(source)
     if path.is_dir():
-        raise IsADirectoryError(
-            f"{name} should be a picture file, but {path} is a folder. Pass the files in it as a list."
-        )
+        raise IsADirectoryError(f"{name}: {path} is a folder, no picture. Pass the files in it as a list.")
     if not path.exists():
         hint = " Addresses are not downloaded: save the picture first." if "://" in str(source) else ""
         raise FileNotFoundError(f"{name}: there is no file {str(source)!r}.{hint}")
@@ -52,9 +60,7 @@ def open_picture(source: str | Path | Image.Image, name: str = "picture") -> Ima
     except Image.DecompressionBombError as error:
         raise _too_large(name, str(path), str(error)) from error
     except UnidentifiedImageError as error:
-        raise ValueError(
-            f"{name}: {path} is no picture that can be read. Save it as PNG, JPEG, WebP or TIFF."
-        ) from error
+        raise ValueError(f"{name}: {path} is no readable picture. Save it as PNG, JPEG, WebP or TIFF.") from error
     except Exception as error:  # what decoders raise on damaged headers has no common type
         raise _damaged(name, str(path), error) from error
     with picture:
@@ -81,16 +87,35 @@ def from_pixels(pictures: Any, name: str = "image") -> Tensor:
         TypeError: for other types and number formats.
         ValueError: for other shapes, values out of range or not finite, and sizes that differ.
     """
-    items = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
-    if not items:
-        raise ValueError(f"{name} is an empty list: pass at least one picture.")
-    tensors = [_to_tensor(item, name) for item in items]
-    sizes = {tuple(tensor.shape[-2:]) for tensor in tensors}
-    if len(sizes) > 1:
-        raise ValueError(
-            f"{name} has pictures of different sizes {sorted(sizes)}: resize them, or pass them one by one."
-        )
+    tensors = [_to_tensor(item, name) for item in as_items(pictures, name)]
+    check_one_size([(tensor.shape[-2], tensor.shape[-1]) for tensor in tensors], name)
     return torch.cat(tensors)
+
+
+def as_items(value: Any, name: str) -> list[Any]:
+    """What a user passes for a batch: the items of a list or tuple, or the one thing itself.
+
+    Raises:
+        ValueError: for an empty list.
+    """
+    items = list(value) if isinstance(value, list | tuple) else [value]
+    if not items:
+        raise ValueError(f"{name} is an empty list: pass at least one.")
+    return items
+
+
+def check_one_size(sizes: Sequence[tuple[int, int]], name: str) -> None:
+    """Refuses a batch of different sizes.
+
+    Raises:
+        ValueError: with the sizes, each (height, width).
+    """
+    different = sorted(set(sizes))
+    if len(different) > 1:
+        raise ValueError(
+            f"{name} has different sizes (height, width): {', '.join(map(str, different))}. Resize them, or "
+            "pass them one by one."
+        )
 
 
 def to_pixels(images: Tensor, output_type: str = "pil") -> Any:
@@ -115,14 +140,14 @@ def to_pixels(images: Tensor, output_type: str = "pil") -> Any:
 
 
 def to_numpy(images: Tensor) -> np.ndarray:
-    """float `(B, 3, H, W)` in [-1, 1] to uint8 `(B, H, W, 3)`: round((x + 1) · 127.5), clipped."""
+    """Float `(B, 3, H, W)` in [-1, 1] to uint8 `(B, H, W, 3)`: round((x + 1) · 127.5), clipped."""
     _check_images(images)
     pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return rearrange(pixels, "b c h w -> b h w c").cpu().numpy()
 
 
 def to_pil(images: Tensor) -> list[Image.Image]:
-    """float `(B, 3, H, W)` in [-1, 1] to 8-bit RGB pictures, rounded as by :func:`to_numpy`."""
+    """Float `(B, 3, H, W)` in [-1, 1] to 8-bit RGB pictures, rounded as by :func:`to_numpy`."""
     return [Image.fromarray(pixels) for pixels in to_numpy(images)]
 
 
@@ -141,8 +166,8 @@ def _read_whole(picture: Image.Image, name: str, where: str) -> Image.Image:
 
 def _too_large(name: str, where: str, size: str) -> ValueError:
     return ValueError(
-        f"{name}: {where} is too large ({size}); files may have {LARGEST_PICTURE:,} pixels, since a small file can claim "
-        "any number. If you trust it, read it yourself and pass a numpy array."
+        f"{name}: {where} is too large ({size}); pictures may have {LARGEST_PICTURE:,} pixels, since a small file can "
+        "claim any number. If you trust it, read it yourself and pass a numpy array."
     )
 
 
@@ -163,9 +188,8 @@ def _to_tensor(picture: Any, name: str) -> Tensor:
         return _from_numpy(picture, name)
     if isinstance(picture, Tensor):
         return _from_tensor(picture, name)
-    raise TypeError(
-        f"{name} should be a path, a PIL picture, a numpy array, a tensor, or a list of these; got {type(picture).__name__}."
-    )
+    kind = type(picture).__name__
+    raise TypeError(f"{name} should be a path, a PIL picture, a numpy array, a tensor or a list of these; got {kind}.")
 
 
 def _from_pil(picture: Image.Image, name: str) -> Tensor:
@@ -189,10 +213,10 @@ def _from_numpy(array: np.ndarray, name: str) -> Tensor:
         hint = " numpy pictures have their channels last." if array.ndim > 2 and array.shape[-3] == 3 else ""
         raise ValueError(f"{name} should have the shape (H, W, 3) or (B, H, W, 3), got {array.shape}.{hint}")
     if array.dtype == np.uint8:
-        values = torch.from_numpy(np.ascontiguousarray(array)).float() / 127.5 - 1
+        values = torch.from_numpy(array.astype(np.float32)) / 127.5 - 1
     elif array.dtype.kind == "f":
         _check_range(float(array.min()), float(array.max()), 0, name, "numpy arrays", "[0, 1]")
-        values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)) * 2 - 1
+        values = torch.from_numpy(array.astype(np.float32)) * 2 - 1
     else:
         raise TypeError(f"{name} should be a uint8 array (0–255) or a float array in [0, 1], got {array.dtype}.")
     return rearrange(values if array.ndim == 4 else values[None], "b h w c -> b c h w").contiguous()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,13 +14,25 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .conditions import Condition
-from .errors import nearest_name
+from .conditions import (
+    ClassCondition,
+    Condition,
+    CoordinatesCondition,
+    DepthCondition,
+    SegmentationCondition,
+    Unconditional,
+)
+from .errors import CheckpointError, nearest_name
 from .gpt.model import CondGPT
-from .hub import pipeline_folder
+from .hub import formats
+from .hub.pipeline_folder import is_pipeline, read_index, save_components
+from .hub.pretrained import Pretrained, refuse_options, upload
+from .hub.source import Origin
+from .hub.weights import resolve_dtype
 from .images import from_pixels, to_pixels
 from .picture_size import check_memory, requested_size, round_up, same_aspect
 from .sampler.sampler import SamplerConfig, SlidingWindowSampler
+from .sampler.seeds import picture_seeds
 from .vqgan.model import VQGAN
 
 __all__ = ["ImageSynthesisOutput", "ImageSynthesisPipeline"]
@@ -142,7 +156,7 @@ class ImageSynthesisPipeline:
         condition, value, options, settings = self._sort_arguments(arguments)
         sampler = self.sampler.with_settings(**settings) if settings else self.sampler
         parsed, (height, width) = self._prepare(condition, value, options, requested, resize)
-        seeds = _seeds(seed, generator, len(parsed) * num_images)
+        seeds = picture_seeds(seed, len(parsed) * num_images, generator)
 
         factor = self.vqgan.downsample_factor
         painted = round_up((height, width), factor)
@@ -194,6 +208,82 @@ class ImageSynthesisPipeline:
         tokens = torch.cat([self.vqgan.encode(one[None].to(weight)) for one in images])
         return sampler.log_likelihood(self.gpt, condition_tokens, tokens)
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        subfolder: str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        dtype: torch.dtype | str | None = None,
+        torch_dtype: torch.dtype | str | None = None,
+        device: torch.device | str | None = None,
+        **options: Any,
+    ) -> ImageSynthesisPipeline:
+        """Loads a saved pipeline, or a checkpoint of another program that holds all parts of one.
+
+        Arguments and errors are those of ``VQGAN.from_pretrained``.
+        """
+        wanted = resolve_dtype(dtype, torch_dtype)
+        path = Origin(source, subfolder, revision, token, cache_dir, local_files_only).locate(cls.__name__)
+        known = {part.__name__: part for part in _PARTS}
+        if is_pipeline(path):
+            refuse_options(options, cls.from_pretrained)
+            classes = read_index(path, cls.__name__, known)
+            loaded = {
+                part: kind.from_pretrained(path / part, dtype=wanted, device=device) for part, kind in classes.items()
+            }
+        else:
+            foreign = formats.read(path, cls.__name__, options)
+            loaded = {
+                part: known[name].assemble(config, tensors, dtype=wanted, device=device, where=f"{path} ({part})")
+                for part, (name, config, tensors) in foreign.items()
+            }
+        loaded.setdefault("sampler", SlidingWindowSampler())
+        for part, kind in (("vqgan", VQGAN), ("gpt", CondGPT), ("sampler", SlidingWindowSampler)):
+            if not isinstance(loaded.get(part), kind):
+                raise CheckpointError(f"the pipeline in {path} has no {kind.__name__} in a folder {part!r}.")
+        conditions = [part for part in loaded.values() if isinstance(part, Condition)]
+        return cls(vqgan=loaded["vqgan"], gpt=loaded["gpt"], sampler=loaded["sampler"], conditions=conditions)
+
+    def save_pretrained(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        dtype: torch.dtype | str | None = None,
+        max_shard_size: int | str = "5GB",
+    ) -> Path:
+        """Writes model_index.json, a folder for each part, and a model card where there is none.
+
+        The folder is complete or as it was before. Arguments are those of ``VQGAN.save_pretrained``.
+        """
+        folder = Path(folder).expanduser()
+        components = {"vqgan": self.vqgan, "gpt": self.gpt, "sampler": self.sampler}
+        components |= {f"conditions/{condition.name}": condition for condition in self.conditions}
+        save_components(
+            folder, type(self).__name__, components, dtype=resolve_dtype(dtype), max_shard_size=max_shard_size
+        )
+        return folder
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        token: str | bool | None = None,
+        private: bool | None = None,
+        commit_message: str = "Upload with vqgan_transformer",
+        revision: str | None = None,
+    ) -> str:
+        """Uploads what :meth:`save_pretrained` writes; arguments and result are those of ``VQGAN.push_to_hub``."""
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = self.save_pretrained(Path(temporary) / "pipeline")
+            return upload(
+                folder, repo_id, token=token, private=private, commit_message=commit_message, revision=revision
+            )
+
     def condition(self, name: str) -> Condition:
         """The condition of a name, e.g. "segmentation".
 
@@ -207,7 +297,7 @@ class ImageSynthesisPipeline:
 
     def to(self, *args: Any, **kwargs: Any) -> ImageSynthesisPipeline:
         """Moves all models to a device and/or dtype, as ``nn.Module.to``; returns the pipeline."""
-        for module in (self.vqgan, self.gpt, *self.conditions):
+        for module in self._models():
             module.to(*args, **kwargs)
         return self
 
@@ -270,39 +360,32 @@ class ImageSynthesisPipeline:
         return condition.resize(parsed, size), size
 
     def _check_size(self, size: tuple[int, int]) -> None:
-        configs = [module.config for module in self._modules() if isinstance(module, VQGAN)]
+        parts = [part for model in self._models() for part in model.modules()]
+        configs = [part.config for part in parts if isinstance(part, VQGAN)]
         check_memory(size, configs, self.gpt.head.weight.dtype, self.device)
 
-    def _modules(self) -> list[torch.nn.Module]:
-        return [part for module in (self.vqgan, self.gpt, *self.conditions) for part in module.modules()]
+    def _models(self) -> list[torch.nn.Module]:
+        return [self.vqgan, self.gpt, *self.conditions]
 
 
+_PARTS: tuple[type[Pretrained], ...] = (
+    VQGAN,
+    CondGPT,
+    SlidingWindowSampler,
+    SegmentationCondition,
+    DepthCondition,
+    ClassCondition,
+    CoordinatesCondition,
+    Unconditional,
+)
 _SETTINGS = [setting.name for setting in fields(SamplerConfig)]
 _CALL = [
-    name for name, p in inspect.signature(ImageSynthesisPipeline.__call__).parameters.items() if p.kind is p.KEYWORD_ONLY
+    name
+    for name, p in inspect.signature(ImageSynthesisPipeline.__call__).parameters.items()
+    if p.kind is p.KEYWORD_ONLY
 ]
 
 
 def _options(condition: Condition) -> list[str]:
     """The options of a condition: the keyword-only parameters of its parse method."""
     return [name for name, p in inspect.signature(condition.parse).parameters.items() if p.kind is p.KEYWORD_ONLY]
-
-
-def _seeds(
-    seed: int | Sequence[int] | None, generator: torch.Generator | Sequence[torch.Generator] | None, count: int
-) -> list[int]:
-    """A seed for each of ``count`` pictures."""
-    if seed is not None and generator is not None:
-        raise ValueError("give either seed= or generator=, not both.")
-    if seed is None:
-        generators = list(generator) if isinstance(generator, Sequence) else [generator] * count
-        seeds = [int(torch.randint(2**63 - 1, (), generator=one, device=one.device if one else None)) for one in generators]
-        # one number drawn at random starts the whole call, as one number given does
-        seeds = seeds if generator is not None else [seeds[0] + k for k in range(count)]
-    elif isinstance(seed, bool) or not isinstance(seed, int | Sequence) or isinstance(seed, str):
-        raise TypeError(f"seed is a whole number, or a list with one for each picture, got {seed!r}.")
-    else:
-        seeds = [seed + k for k in range(count)] if isinstance(seed, int) else list(seed)
-    if len(seeds) != count:
-        raise ValueError(f"{len(seeds)} seeds or generators for {count} pictures: give one, or one for each picture.")
-    return seeds

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import nearest_name
+from ..images import as_items
 from .condition import Condition
 
 __all__ = ["ClassCondition", "ClassConfig"]
@@ -88,14 +89,9 @@ class ClassCondition(Condition):
         """
         if isinstance(value, Tensor | np.ndarray):
             if value.ndim > 1:
-                raise ValueError(
-                    f"class_label should be one id, or one for each picture, got the shape {tuple(value.shape)}."
-                )
-            if isinstance(value, Tensor) and value.dtype != torch.bool or isinstance(value, np.ndarray):
-                value = value.tolist()
-        items = list(value) if isinstance(value, list | tuple) else [value]
-        if not items:
-            raise ValueError("class_label is empty: pass at least one class.")
+                raise ValueError(f"class_label is one id, or a list of ids; got the shape {tuple(value.shape)}.")
+            value = value.tolist()
+        items = as_items(value, self.name)
         return torch.tensor([self._id(item) for item in items])
 
     def encode(self, parsed: Tensor) -> Tensor:

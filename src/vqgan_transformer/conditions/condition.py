@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Condition", "encode_in_parts"]
 
 PIXELS_AT_ONCE = 2**20
-"""Pixels of condition maps that are encoded together; more are encoded in parts, to bound the memory of one-hot maps."""
+"""Pixels of condition maps that are encoded together; more are encoded in parts, since one-hot maps are large."""
 
 
 class Condition(Pretrained, nn.Module):

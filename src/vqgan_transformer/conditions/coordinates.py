@@ -100,8 +100,8 @@ class CoordinatesCondition(Condition):
             raise ValueError(
                 f"coordinates lie in [0, 1), the rank of a pixel over their number; got {low:.4g}–{high:.4g}."
             )
-        maps = value.detach().float() if value.ndim == 3 else value.detach().float()[None]
-        return maps[:, None]
+        maps = value.detach().float()
+        return maps[:, None] if maps.ndim == 3 else maps[None, None]
 
     def default(self, size: tuple[int, int]) -> Tensor:
         """The map of a whole picture of (height, width): float32 (1, 1, H, W), pixel n of N being n / N."""

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..images import open_picture
+from ..images import as_items, check_one_size, open_picture
 from ..vqgan.model import VQGAN, VQGANConfig
 from .condition import Condition, encode_in_parts
 
@@ -89,15 +89,8 @@ class DepthCondition(Condition):
             TypeError: for other types and number formats.
             ValueError: for other shapes, colour pictures, values that are not finite, and maps of different sizes.
         """
-        items = list(value) if isinstance(value, list | tuple) else [value]
-        if not items:
-            raise ValueError("depth is an empty list: pass at least one map.")
-        maps = [one for item in items for one in _read(item)]
-        sizes = sorted({one.shape for one in maps})
-        if len(sizes) > 1:
-            raise ValueError(
-                f"the maps of one call must have one size, got {sizes} (height, width). Pass them one by one."
-            )
+        maps = [one for item in as_items(value, self.name) for one in _read(item)]
+        check_one_size([(len(one), len(one[0])) for one in maps], self.name)
         return torch.stack([torch.from_numpy(_normalised(one))[None] for one in maps])
 
     def encode(self, parsed: Tensor) -> Tensor:
@@ -128,9 +121,8 @@ def _read(item: Any) -> list[np.ndarray]:
     elif isinstance(item, np.ndarray):
         array = item
     else:
-        raise TypeError(
-            f"depth should be an array, a tensor, a gray picture, a path or a list; got {type(item).__name__}."
-        )
+        kind = type(item).__name__
+        raise TypeError(f"depth should be an array, a tensor, a gray picture, a path or a list of these; got {kind}.")
     if array.dtype.kind not in "fiu":
         raise TypeError(f"depth has values of type {array.dtype}; numbers are expected.")
     if array.ndim == 4 and array.shape[1] == 1:

@@ -68,10 +68,13 @@ class LabelSpace:
             TypeError: for anything but a name or a whole number.
         """
         if isinstance(label, str):
-            found = self.names.index(label) if label in self.names else self.ids_by_spelling().get(_spelling(label))
-            if found is None:
-                raise ValueError(f"{self.title} has no label {label!r}.{nearest_name(label, self.names)}")
-            return found
+            if label in self.names:
+                return self.names.index(label)
+            spellings = self.ids_by_spelling()
+            for name in (label, *label.split(",")):
+                if _spelling(name) in spellings:
+                    return spellings[_spelling(name)]
+            raise ValueError(f"{self.title} has no label {label!r}.{nearest_name(label, self.names)}")
         if isinstance(label, bool) or not hasattr(label, "__index__"):
             raise TypeError(f"a label is given by its name or its id, got {label!r}.")
         if label.__index__() < 0:
@@ -85,12 +88,13 @@ class LabelSpace:
         return (name, *listed, *(self.synonyms[label] if self.synonyms else ()))
 
     def ids_by_spelling(self) -> dict[str, int]:
-        """Ids by the spelling of all names: labels in use before others, and a label's name before another's synonym."""
+        """Ids by the spelling of all names: labels in use before others, a label's name before another's synonym."""
         ranked = [
             (self.names[label] in self.unused, rank, label, _spelling(name))
             for label in range(len(self))
             for rank, name in enumerate(self.all_names(label))
         ]
+        # from the last choice to the first, so that the first is what stays
         return {spelling: label for _, _, label, spelling in sorted(ranked, reverse=True)}
 
     def describe(self, label: int) -> str:
@@ -228,7 +232,7 @@ def count_labels(labels: np.ndarray) -> dict[int, int]:
 LABEL_SPACES: dict[str, str] = {
     "coco-stuff-182": "COCO-Stuff as DeepLab numbers it, 0 = person to 181 = wood; 255 is unlabelled",
     "coco-stuff-183": "the same plus one, as in the original's COCO model: 0 is unlabelled, 1 = person to 182 = wood",
-    "coco-stuff-171": "without the 11 labels that the data lacks, as mmsegmentation has it: 0 to 170; 255 is unlabelled",
+    "coco-stuff-171": "without the 11 labels that its data lacks, as in mmsegmentation: 0 to 170; 255 is unlabelled",
     "ade20k-150": "ADE20K as transformers and mmsegmentation give it, 0 = wall to 149 = flag; 255 is unlabelled",
     "ade20k-151": "ADE20K as its files and the original have it: 0 is unknown, 1 = wall to 150 = flag",
 }

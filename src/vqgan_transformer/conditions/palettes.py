@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import nearest_name
-from .label_maps import shares
 from .label_spaces import Colour, LabelSpace, label_space
 
 __all__ = ["Palette", "paint_labels", "resolve_palette"]
@@ -33,71 +32,72 @@ class Palette:
     entries: tuple[tuple[Colour, int], ...]
 
     def read(self, colours: np.ndarray, *, nearest_colour: bool = False) -> np.ndarray:
-        """Labels of a colour picture.
+        """Labels of colour pictures.
 
         A colour that two labels share is read as the first of them, with a warning that counts the pixels: in the
         palette of ADE20K road (6) and skyscraper (48) are both (140, 140, 140), which is read as road.
 
         Args:
-            colours: uint8 `(H, W, 3)`.
+            colours: uint8 `(..., 3)`.
             nearest_colour: read a colour that is not in the palette as the nearest one (Euclidean in RGB), with a
                 warning that gives the share of such pixels, instead of refusing it.
 
         Returns:
-            int64 `(H, W)`, ids of :attr:`space`.
+            int64 `(...)`, ids of :attr:`space`.
 
         Raises:
             ValueError: for colours that are not in the palette, with their share and the most common of them.
         """
         codes = _packed(colours)
-        present, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
-        labels: dict[int, list[int]] = {}
-        for colour, label in self.entries:
-            labels.setdefault(int(_packed(np.array(colour))), []).append(label)
-        strange = np.array([code not in labels for code in present.tolist()])
-        found = np.array([labels.get(code, [-1])[0] for code in present.tolist()], dtype=np.int64)
+        # np.unique sorts, and of equal colours it gives the first
+        keys, first = np.unique(_packed(np.array([colour for colour, _ in self.entries])), return_index=True)
+        ids = np.array([label for _, label in self.entries], dtype=np.int64)
+        places = np.searchsorted(keys, codes).clip(max=len(keys) - 1)
+        labels = ids[first][places]
+        strange = keys[places] != codes
         if strange.any():
-            parts = [
-                (str(_unpacked(code)), int(count))
-                for code, count in zip(present[strange], counts[strange], strict=True)
-            ]
+            others, inverse, counts = np.unique(codes[strange], return_inverse=True, return_counts=True)
             if not nearest_colour:
-                raise ValueError(self._refusal(parts, codes.size))
-            found[strange] = self._nearest(present[strange])
+                raise ValueError(self._refusal(others, counts, codes.size))
+            labels[strange] = self._nearest(others)[inverse]
             warnings.warn(
-                f"{sum(count for _, count in parts) / codes.size:.2%} of the pixels have colours that are not in "
-                f"{self.title}; they are read as the nearest colours in it.",
-                stacklevel=5,
+                f"{counts.sum() / codes.size:.2%} of the pixels have colours that are not in {self.title}; they are "
+                "read as the nearest colours in it.",
+                stacklevel=2,
             )
-        for code, count in zip(present.tolist(), counts.tolist(), strict=True):
-            several = labels.get(code, [])
-            if len(several) > 1:
-                first, *others = (self.space.describe(label) for label in several)
+        self._warn_of_shared(codes)
+        return labels
+
+    def _warn_of_shared(self, codes: np.ndarray) -> None:
+        meanings: dict[Colour, list[str]] = {}
+        for colour, label in self.entries:
+            meanings.setdefault(colour, []).append(self.space.describe(label))
+        for colour, (first, *others) in meanings.items():
+            count = int(np.count_nonzero(codes == _packed(np.array(colour)))) if others else 0
+            if count:
                 warnings.warn(
-                    f"{count} pixels ({count / codes.size:.2%}) have the colour {_unpacked(code)}, which {self.title} gives "
-                    f"to {first} and to {', '.join(others)}; they are read as {first}. Pass ids instead of colours to "
-                    "tell them apart.",
-                    stacklevel=5,
+                    f"{count} pixels ({count / codes.size:.2%}) have the colour {colour}, which {self.title} gives to "
+                    f"{first} and to {', '.join(others)}; they are read as {first}. Pass ids to tell them apart.",
+                    stacklevel=3,
                 )
-        return found[inverse].reshape(colours.shape[:2])
 
     def _nearest(self, codes: np.ndarray) -> np.ndarray:
         entries = np.array([colour for colour, _ in self.entries], dtype=np.int32)
-        labels = np.array([label for _, label in self.entries], dtype=np.int64)
+        ids = np.array([label for _, label in self.entries], dtype=np.int64)
         found = []
         for start in range(0, len(codes), 2**14):  # a photograph has more colours than distances fit in memory
             part = np.array([_unpacked(code) for code in codes[start : start + 2**14]], dtype=np.int32)
-            distances = ((part[:, None] - entries[None]) ** 2).sum(axis=-1)
-            found.append(labels[distances.argmin(axis=1)])
+            found.append(ids[((part[:, None] - entries) ** 2).sum(axis=-1).argmin(axis=1)])
         return np.concatenate(found)
 
-    def _refusal(self, strange: list[tuple[str, int]], total: int) -> str:
-        share = sum(count for _, count in strange) / total
+    def _refusal(self, others: np.ndarray, counts: np.ndarray, total: int) -> str:
+        common = np.argsort(-counts, kind="stable")[:3]
+        examples = ", ".join(f"{_unpacked(others[k])} ({counts[k] / total:.2%})" for k in common)
         return (
-            f"{share:.2%} of the pixels of segmentation have one of {len(strange)} colours that are not in {self.title}, "
-            f"most often {shares(strange, total, most=3)}. JPEG files and maps that were resized smoothly have such "
-            "colours: save maps as PNG and resize them with nearest neighbour, or pass nearest_colour=True. Or is it "
-            "another palette?"
+            f"{counts.sum() / total:.2%} of the pixels of segmentation have colours that are not in {self.title}: "
+            f"{len(others)} colours, the most common of them {examples}. JPEG files and maps that were resized "
+            "smoothly have such colours: save maps as PNG and resize them with nearest neighbour, or pass "
+            "nearest_colour=True. Or they belong to another palette: pass palette={(r, g, b): 'label name', …}."
         )
 
 
@@ -105,8 +105,8 @@ def resolve_palette(palette: Any, own: LabelSpace, space: LabelSpace | None) -> 
     """What a user means by `palette=`.
 
     Args:
-        palette: ``None`` (the palette of `space` or, without one, the checkpoint's own), the name "ade20k", a dictionary
-            from colours to labels or from labels to colours, or a list of colours in the order of ids.
+        palette: ``None`` (the palette of `space` or, without one, the checkpoint's own), the name "ade20k", a
+            dictionary from colours to labels or from labels to colours, or a list of colours in the order of ids.
         own: the checkpoint's labels.
         space: the label space that the user named; the labels of a dictionary or list are this space's, or the
             checkpoint's without one.
@@ -122,11 +122,10 @@ def resolve_palette(palette: Any, own: LabelSpace, space: LabelSpace | None) -> 
     if palette is None:
         if labels.palette is None:
             raise ValueError(
-                f"segmentation is a colour picture, and {labels.title} has no colours of its own. Say what its colours "
-                "mean: palette='ade20k', or palette={(r, g, b): 'label name', …}; or pass ids instead of colours."
+                f"segmentation is a colour picture, and the labels of {labels.title} have no colours. Say what its "
+                "colours mean: palette='ade20k', or palette={(r, g, b): 'label name', …}; or pass ids instead."
             )
-        entries = tuple((colour, label) for label, colour in enumerate(labels.palette))
-        return Palette(f"the palette of {labels.title}", labels, entries)
+        return Palette(f"the palette of {labels.title}", labels, _with_unlabelled(labels))
     pairs = _pairs(palette, labels)
     colours = [colour for colour, _ in pairs]
     twice = sorted({colour for colour in colours if colours.count(colour) > 1})
@@ -136,7 +135,7 @@ def resolve_palette(palette: Any, own: LabelSpace, space: LabelSpace | None) -> 
 
 
 def paint_labels(labels: np.ndarray, palette: Sequence[Colour]) -> np.ndarray:
-    """A picture of a label map: ids `(..., H, W)` -> uint8 `(..., H, W, 3)`, the colour of id k being `palette[k]`.
+    """Pictures of label maps: ids `(...)` -> uint8 `(..., 3)`, the colour of id k being `palette[k]`.
 
     Raises:
         ValueError: for an id without a colour.
@@ -156,32 +155,37 @@ def _named(name: str, space: LabelSpace | None) -> Palette:
     if name not in _NAMED:
         raise ValueError(f"there is no palette {name!r}; known is 'ade20k'.{nearest_name(name, _NAMED)}")
     known = label_space(_NAMED[name])
-    if space is not None and space.title not in _NAMED.values():
+    if space is not None and space.title not in _NAMED:
         raise ValueError(f"palette={name!r} and label_space={space.title!r} contradict each other: leave one out.")
-    entries = [(colour, label) for label, colour in enumerate(known.palette or ())]
-    if known.unknown is not None and known.unknown >= len(known):
-        entries.append(((0, 0, 0), known.unknown))  # black is no label's colour and stands for unlabelled
-    return Palette(f"the palette {name!r}", known, tuple(entries))
+    return Palette(f"the palette {name!r}", known, _with_unlabelled(known))
+
+
+def _with_unlabelled(space: LabelSpace) -> tuple[tuple[Colour, int], ...]:
+    """The colours of a space; black is added for unlabelled pixels if it has an id but no colour for them."""
+    palette = space.palette or ()
+    entries = [(colour, label) for label, colour in enumerate(palette)]
+    if space.unknown is not None and space.unknown >= len(space) and (0, 0, 0) not in palette:
+        entries.append(((0, 0, 0), space.unknown))
+    return tuple(entries)
 
 
 def _pairs(palette: Any, labels: LabelSpace) -> list[tuple[Colour, int]]:
-    if isinstance(palette, Mapping):
-        if not palette:
-            raise ValueError("palette is empty: give at least one colour and its label.")
-        by_colour = [isinstance(key, tuple | list) for key in palette]
-        if any(by_colour) and not all(by_colour):
-            raise TypeError("palette mixes colours and labels as keys: use {(r, g, b): label} or {label: (r, g, b)}.")
-        if all(by_colour):
-            return [(_colour(colour), labels.id_of(label)) for colour, label in palette.items()]
-        return [(_colour(colour), labels.id_of(label)) for label, colour in palette.items()]
     if isinstance(palette, np.ndarray):
         palette = palette.tolist()
-    if isinstance(palette, Sequence):
+    if not isinstance(palette, Mapping | Sequence):
+        raise TypeError(
+            "palette is the name 'ade20k', a dictionary {(r, g, b): label}, or a list of colours in the order of ids; "
+            f"got {type(palette).__name__}."
+        )
+    if not palette:
+        raise ValueError("palette is empty: give at least one colour and its label.")
+    if not isinstance(palette, Mapping):
         return [(_colour(colour), label) for label, colour in enumerate(palette)]
-    raise TypeError(
-        "palette is the name 'ade20k', a dictionary {(r, g, b): label}, or a list of colours in the order of ids; "
-        f"got {type(palette).__name__}."
-    )
+    by_colour = {isinstance(key, tuple) for key in palette}
+    if len(by_colour) > 1:
+        raise TypeError("palette mixes colours and labels as keys: use {(r, g, b): label} or {label: (r, g, b)}.")
+    pairs = palette.items() if by_colour == {True} else [(colour, label) for label, colour in palette.items()]
+    return [(_colour(colour), labels.id_of(label)) for colour, label in pairs]
 
 
 def _colour(value: Any) -> Colour:
@@ -196,9 +200,9 @@ def _colour(value: Any) -> Colour:
 
 def _packed(colours: np.ndarray) -> np.ndarray:
     """Colours (..., 3) as one number each."""
-    red, green, blue = (colours[..., channel].astype(np.int64) for channel in range(3))
+    red, green, blue = (colours[..., channel].astype(np.int32) for channel in range(3))
     return (red << 16) | (green << 8) | blue
 
 
-def _unpacked(code: int) -> Colour:
+def _unpacked(code: Any) -> Colour:
     return int(code) >> 16, (int(code) >> 8) & 255, int(code) & 255

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..vqgan.model import VQGAN, VQGANConfig
 from .condition import Condition, encode_in_parts
-from .label_maps import count_labels, read_label_maps, shares
-from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, translate
+from .label_maps import read_label_maps
+from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, count_labels, translate
 from .label_spaces import label_space as known_space
-from .palettes import Palette, resolve_palette
+from .palettes import resolve_palette
 
 __all__ = ["SegmentationCondition", "SegmentationConfig"]
 
@@ -52,7 +51,7 @@ class SegmentationConfig:
         count = len(self.labels)
         twice = [name for name, times in Counter(self.labels).items() if times > 1]
         if not count or twice:
-            raise ValueError(f"labels must be different names, got {f'{twice[0]!r} twice' if twice else 'none'}.")
+            raise ValueError(f"labels holds {twice[0]!r} more than once." if twice else "labels is empty.")
         if self.palette is not None and len(self.palette) != count:
             raise ValueError(f"palette has {len(self.palette)} colours for {count} labels: give one for each.")
         if self.palette is not None and any(not 0 <= value <= 255 for colour in self.palette for value in colour):
@@ -63,15 +62,15 @@ class SegmentationConfig:
             )
         if self.channels is not None and len(self.channels) != count:
             raise ValueError(f"channels has {len(self.channels)} numbers for {count} labels: give one for each.")
-        if self.vqgan is not None:
-            highest = max(self.channels) if self.channels is not None else count - 1
-            if highest >= self.vqgan.in_channels or (self.channels is None and count != self.vqgan.in_channels):
-                raise ValueError(
-                    f"the label VQGAN has {self.vqgan.in_channels} input channels, but {count} labels use channels up to "
-                    f"{highest}. Pass channels=, which says for each label the channel it is drawn with."
-                )
         if self.channels is not None and min(self.channels) < 0:
             raise ValueError(f"channels must not be negative, got {min(self.channels)}.")
+        if self.vqgan is not None:
+            used, there = (count if self.channels is None else max(self.channels) + 1), self.vqgan.in_channels
+            if used > there or (self.channels is None and used < there):
+                raise ValueError(
+                    f"the label VQGAN has {there} input channels, but {count} labels use {used}. Pass channels=, which "
+                    "says for each label the channel that it is drawn with."
+                )
         strange = sorted(set(self.trained_labels or ()) - set(self.labels))
         if strange:
             raise ValueError(f"trained_labels has {strange[0]!r}, which is none of the labels.")
@@ -96,7 +95,7 @@ class SegmentationCondition(Condition):
 
     Example:
         >>> condition = SegmentationCondition(labels=("sky", "sea"))
-        >>> condition.parse(np.array([[0, 0], [1, 1]])).tolist()
+        >>> condition.parse(torch.tensor([[0, 0], [1, 1]])).tolist()
         [[[0, 0], [1, 1]]]
     """
 
@@ -136,10 +135,11 @@ class SegmentationCondition(Condition):
         return cls(**fields, vqgan=None if config.vqgan is None else VQGAN(config.vqgan))
 
     @property
-    def labels(self) -> LabelSpace:
+    def space(self) -> LabelSpace:
         """The labels that this checkpoint knows, with their colours and what unlabelled pixels are."""
         config = self.config
-        space = known_space(config.label_space) if config.label_space else LabelSpace(config.labels)
+        known = config.label_space is not None
+        space = known_space(config.label_space or "") if known else LabelSpace(config.labels, "this checkpoint")
         return replace(
             space,
             palette=config.palette if config.palette is not None else space.palette,
@@ -193,25 +193,15 @@ class SegmentationCondition(Condition):
             TypeError: for types and number formats that are no label map.
             ValueError: for shapes, colours and labels that cannot be what is meant; messages say what to do.
         """
-        own = self.labels
-        space = None if label_space is None else known_space(label_space)
-        translations: dict[str, LabelTranslation] = {}
-        present: dict[str, Counter[int]] = {}
-        colours: Palette | None = None
-        parsed = []
-        for labels in read_label_maps(value, as_colours=palette is not None):
-            source = space if space is not None else own
-            if labels.ndim == 3:
-                colours = colours or resolve_palette(palette, own, space)
-                labels, source = colours.read(labels, nearest_colour=nearest_colour), colours.space
-            translation = translations.setdefault(source.title, translate(source, own, label_map))
-            counts = count_labels(labels)
-            _refuse_absent(counts, translation)
-            present.setdefault(source.title, Counter()).update(counts)
-            parsed.append(torch.from_numpy(translation.apply(labels)))
-        for title, counts in present.items():
-            self._warn(counts, translations[title])
-        return torch.stack(parsed)
+        own, space = self.space, None if label_space is None else known_space(label_space)
+        maps, source = read_label_maps(value, as_colours=palette is not None), space if space is not None else own
+        if maps.ndim == 4:
+            colours = resolve_palette(palette, own, space)
+            maps, source = colours.read(maps, nearest_colour=nearest_colour), colours.space
+        translation, counts = translate(source, own, label_map), count_labels(maps)
+        _refuse_absent(counts, translation)
+        self._warn(counts, translation)
+        return torch.from_numpy(translation.apply(maps))
 
     def encode(self, parsed: Tensor) -> Tensor:
         """Tokens of label maps: int64 (B, H, W) -> int64 (B, h, w). One-hot maps are made a few at a time.
@@ -246,60 +236,60 @@ class SegmentationCondition(Condition):
         return one_hot.scatter_(1, labels[:, None], 1)
 
     def _warn(self, counts: Mapping[int, int], translation: LabelTranslation) -> None:
-        """Says once a call what became of the labels in the maps: nearest, merged, drawn as others."""
+        """Says once a call what became of the labels in the maps: read as the nearest, merged, drawn as others."""
         source, own = translation.source, translation.target
         names = [source.names[label] for label in counts if label < len(source)]
         nearest = [f"{name!r} as {translation.nearest[name]!r}" for name in names if name in translation.nearest]
-        if nearest:
-            self._say(f"{source.title} has labels that {own.title} lacks; they are read as the nearest", nearest)
-        merged = {target: [name for name in sources if name in names] for target, sources in translation.merged.items()}
+        _say(f"labels of {source.title} that {own.title} lacks are read as the nearest", nearest)
+        merged = {target: [name for name in some if name in names] for target, some in translation.merged.items()}
         several = [f"{' and '.join(map(repr, some))} as {target!r}" for target, some in merged.items() if len(some) > 1]
-        if several:
-            self._say(f"labels of {source.title} that {own.title} does not tell apart", several)
-        if self.config.trained_labels is not None:
-            ids = sorted({translation.table[label] for label in counts})
-            drawn = [f"{own.names[label]!r} is drawn as {other}" for label in ids if (other := self._drawn_as(label))]
-            if drawn:
-                self._say("this checkpoint was not trained on all labels of the map", drawn)
+        _say(f"labels of {source.title} that {own.title} does not tell apart are merged", several)
+        present = sorted({translation.table[label] for label in counts})
+        drawn = [f"{own.names[label]!r} is drawn as {other}" for label in present if (other := self._drawn_as(label))]
+        _say("this checkpoint was not trained on all labels of the map", drawn)
 
     def _drawn_as(self, label: int) -> str | None:
         """The trained label in whose place a label is drawn; None for labels that were trained themselves."""
         config = self.config
-        trained = set(config.trained_labels or config.labels)
+        trained = set(config.labels if config.trained_labels is None else config.trained_labels)
         if config.labels[label] in trained:
             return None
         channels = config.channels or tuple(range(len(config.labels)))
-        others = [n for n, channel in zip(config.labels, channels, strict=True) if channel == channels[label]]
-        return next((repr(other) for other in others if other in trained), "something arbitrary")
+        mates = [name for name, channel in zip(config.labels, channels, strict=True) if channel == channels[label]]
+        return next((repr(mate) for mate in mates if mate in trained), "something arbitrary")
 
-    @staticmethod
-    def _say(what: str, items: list[str], most: int = 12) -> None:
+
+def _say(what: str, items: list[str], most: int = 12) -> None:
+    """Warns of items, if there are any."""
+    if items:
         more = f", and {len(items) - most} more" if len(items) > most else ""
-        warnings.warn(f"{what}: {', '.join(items[:most])}{more}.", stacklevel=5)
+        warnings.warn(f"{what}: {', '.join(items[:most])}{more}.", stacklevel=2)
 
 
 def _refuse_absent(counts: Mapping[int, int], translation: LabelTranslation) -> None:
     """Raises a ValueError that names the labels in a map that have no counterpart, and the likely cause."""
     source, own = translation.source, translation.target
-    absent = [label for label in counts if label not in translation.table]
+    absent = sorted((label for label in counts if label not in translation.table), key=lambda label: -counts[label])
     if not absent:
         return
-    found = shares([(source.describe(label), counts[label]) for label in absent], sum(counts.values()))
-    plural = "s" if len(absent) > 1 else ""
-    recipe = f"label_map={{{absent[0]}: …}}"
+    total = sum(counts.values())
+    listed = ", ".join(f"{source.describe(label)} ({counts[label] / total:.2%} of the pixels)" for label in absent[:6])
+    more = f" and {len(absent) - 6} more" if len(absent) > 6 else ""
+    range_ = f"0–{len(own) - 1}" + (f" ({own.title})" if own.title in LABEL_SPACES else "")
     if source.names == own.names:
-        title = f" ({own.title})" if own.title in LABEL_SPACES else ""
-        text = f"segmentation has the label{plural} {found}, but this checkpoint knows 0–{len(own) - 1}{title}."
-        fitting = [
-            name
-            for name in LABEL_SPACES
-            if known_space(name).names != own.names
-            and set(counts) <= {*range(len(known_space(name))), known_space(name).unknown}
-        ]
-        if fitting:
-            text += f" If the map is in another label space, name it: label_space={' or '.join(map(repr, fitting))}."
+        reason = f"but this checkpoint knows {range_}"
     else:
-        text = f"segmentation has the label{plural} {found} of {source.title}, which {own.title} lack{'s' * (own.title in LABEL_SPACES)}."
+        reason = f"labels of {source.title} for which the labels of this checkpoint, {range_}, have no counterpart"
+    hints = f"To read them as others, pass label_map={{{absent[0]}: 'name or id in this checkpoint'}}."
+    spaces = _spaces_of(counts) if source is own and not set(counts) <= {*range(len(own)), own.unknown} else []
+    if spaces:
+        hints += f" If the map is in another label space, name it: label_space={' or '.join(map(repr, spaces))}."
     if 255 in absent:
-        text += " 255 usually means unlabelled: such pixels need a label here."
-    raise ValueError(f"{text} Pass {recipe} with a name or id of this checkpoint to translate.")
+        hints += " 255 usually marks pixels that nobody labelled."
+    raise ValueError(f"segmentation has the label{'s' * (len(absent) > 1)} {listed}{more}, {reason}. {hints}")
+
+
+def _spaces_of(labels: Collection[int]) -> list[str]:
+    """The known label spaces that have all of some ids."""
+    spaces = {name: known_space(name) for name in LABEL_SPACES}
+    return [name for name, space in spaces.items() if set(labels) <= {*range(len(space)), space.unknown}]

@@ -16,6 +16,7 @@ from ..gpt.model import CondGPT
 from ..hub.pretrained import Pretrained
 from .draw import filter_logits, guide, place_noise
 from .schedule import Place, wavefront
+from .seeds import picture_seeds
 from .windows import Windows
 
 __all__ = ["SamplerConfig", "SlidingWindowSampler"]
@@ -131,7 +132,7 @@ class SlidingWindowSampler(Pretrained):
         """
         window = gpt.config.window
         height, width = self._check(gpt, condition, size)
-        seeds = _seeds(seed, len(condition))
+        seeds = picture_seeds(seed, len(condition))
         # below one window's size, a window is drawn whole and cut
         painted = max(height, window[0]), max(width, window[1])
         condition = _continue_edges(condition, painted)
@@ -188,7 +189,10 @@ class SlidingWindowSampler(Pretrained):
         for places in schedule:
             logits = windows.logits(places)
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            yield places, guide(*logits.chunk(2, dim=1), self.config.guidance_scale) if guided else logits
+            if guided:
+                conditional, unconditional = logits.chunk(2, dim=1)
+                logits = guide(conditional, unconditional, self.config.guidance_scale)
+            yield places, logits
 
     def _draw(self, logits: Tensor, seeds: list[int], places: list[Place]) -> Tensor:
         # (N, B, V) -> (N, B)
@@ -226,15 +230,6 @@ class SlidingWindowSampler(Pretrained):
         if gpt.training:
             raise ValueError("the GPT is in training mode, where dropout is active: call gpt.eval() first.")
         return size
-
-
-def _seeds(seed: int | Sequence[int], batch: int) -> list[int]:
-    seeds = [seed + k for k in range(batch)] if isinstance(seed, int) else list(seed)
-    if len(seeds) != batch:
-        raise ValueError(f"{len(seeds)} seeds for {batch} pictures: give one number, or one for each picture.")
-    if any(not 0 <= s < 2**64 for s in seeds):
-        raise ValueError(f"seeds lie in 0..2^64-1, got {seeds}.")
-    return seeds
 
 
 def _continue_edges(condition: Tensor, size: tuple[int, int]) -> Tensor:

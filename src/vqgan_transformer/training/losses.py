@@ -156,7 +156,10 @@ class RandomFeatureLoss(nn.Module):
         for scale in range(self.scales):
             filters = self.get_buffer(f"filters_{scale}").to(images.dtype)
             original = _unit_length(F.leaky_relu(F.conv2d(images, filters, stride=2), 0.2))
-            distance = distance + (original - _unit_length(F.leaky_relu(F.conv2d(reconstruction, filters, stride=2), 0.2))).abs().mean()
+            distance = (
+                distance
+                + (original - _unit_length(F.leaky_relu(F.conv2d(reconstruction, filters, stride=2), 0.2))).abs().mean()
+            )
             if scale + 1 < self.scales:
                 images, reconstruction = F.avg_pool2d(images, 2), F.avg_pool2d(reconstruction, 2)
         return distance / self.scales

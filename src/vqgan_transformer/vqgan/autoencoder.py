@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
@@ -254,6 +253,6 @@ class Decoder(nn.Module):
         return F.pixel_shuffle(x, self.patch_size) if self.patch_size > 1 else x
 
     @property
-    def last_layer(self) -> torch.nn.Parameter:
+    def last_layer(self) -> Tensor:
         """The weight by whose gradients the adversarial term is balanced (paper, equation 7)."""
         return self.conv_out.weight

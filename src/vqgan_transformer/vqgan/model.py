@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -162,7 +162,7 @@ class VQGAN(Pretrained, nn.Module):
     def __init__(self, config: VQGANConfig):
         super().__init__()
         self.config = config
-        shared = {
+        shared: dict[str, Any] = {
             "attention_levels": config.attention_levels,
             "mid_attention": config.mid_attention,
             "latent_channels": config.latent_channels,

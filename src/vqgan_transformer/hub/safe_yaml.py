@@ -1,0 +1,70 @@
+"""Reads yaml files as data, within bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import CheckpointError, UnsafeFileError
+
+__all__ = ["read_yaml"]
+
+MOST_BYTES = 2**19
+MOST_NODES = 50_000
+"""Values in a file, each counted as often as aliases repeat it."""
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a yaml file; tags that stand for Python objects are refused.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if it is no yaml, or no mapping.
+        UnsafeFileError: if it is out of proportion, aliases written out included.
+    """
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise UnsafeFileError(f"{path} has {size} bytes; the config of a checkpoint has at most {MOST_BYTES}.")
+    try:
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if node is not None:
+            _count(node, path)
+        data = loader.construct_document(node) if node is not None else None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise CheckpointError(f"{path} cannot be read as plain yaml: {reason}") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} should hold a mapping (model: …), got {type(data).__name__}.")
+    return data
+
+
+def _count(node: yaml.Node, path: Path) -> None:
+    """Refuses documents that are too large, or endless, once every alias is written out."""
+    sizes: dict[int, int | None] = {}  # None: being counted, so meeting it again is a circle
+    waiting = [node]
+    while waiting:
+        current = waiting[-1]
+        children = _children(current)
+        if id(current) not in sizes:
+            sizes[id(current)] = None
+            if any(sizes.get(id(child), 0) is None for child in children):
+                raise UnsafeFileError(f"{path} has an alias for something that it is itself a part of.")
+            waiting += [child for child in children if id(child) not in sizes]
+            continue
+        waiting.pop()
+        if sizes[id(current)] is None:
+            total = 1 + sum(sizes[id(child)] or 0 for child in children)
+            if total > MOST_NODES:
+                raise UnsafeFileError(f"{path} has more than {MOST_NODES} values once its aliases are written out.")
+            sizes[id(current)] = total
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [child for pair in node.value for child in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []

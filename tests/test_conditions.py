@@ -1,0 +1,266 @@
+"""What all conditions share, and the kinds other than segmentation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vqgan_transformer import (
+    VQGAN,
+    ClassCondition,
+    CoordinatesCondition,
+    DepthCondition,
+    SegmentationCondition,
+    Unconditional,
+    VQGANConfig,
+)
+
+
+def small_vqgan(channels: int) -> VQGAN:
+    torch.manual_seed(0)
+    config = VQGANConfig(
+        in_channels=channels, out_channels=channels, channels=32, channel_multipliers=(1, 1), num_res_blocks=1,
+        attention_levels=(), latent_channels=8, codebook_size=16, code_dim=4,
+    )  # fmt: skip
+    return VQGAN(config).eval()
+
+
+@pytest.mark.parametrize(
+    ("make", "value"),
+    [
+        (
+            lambda: SegmentationCondition(
+                labels=("a", "b", "c"), palette=((0, 0, 0), (9, 9, 9), (255, 0, 0)), channels=(0, 1, 1),
+                trained_labels=("a", "b", "c"), unknown=2, vqgan=small_vqgan(2),
+            ),
+            np.arange(16).reshape(4, 4) % 3,
+        ),
+        (lambda: SegmentationCondition(label_space="ade20k-151"), None),
+        (lambda: DepthCondition(vqgan=small_vqgan(1)), np.arange(16.0).reshape(4, 4)),
+        (lambda: ClassCondition(labels=("spring", "autumn")), ["autumn"]),
+        (lambda: ClassCondition(number_of_classes=10), 7),
+        (lambda: CoordinatesCondition(64, downsample_factor=2), np.arange(16.0).reshape(4, 4) / 16),
+        (lambda: Unconditional(token=3), None),
+    ],
+    ids=["segmentation", "segmentation-without-vqgan", "depth", "class", "class-ids", "coordinates", "unconditional"],
+)  # fmt: skip
+def test_a_saved_condition_comes_back_the_same(tmp_path, make, value):
+    condition = make()
+    loaded = type(condition).from_pretrained(condition.save_pretrained(tmp_path / "condition"))
+    assert loaded.config == condition.config
+    assert not loaded.training
+    if value is not None:
+        parsed = condition.parse(value)
+        assert torch.equal(loaded.parse(value), parsed)
+        assert torch.equal(loaded.encode(parsed), condition.encode(parsed))
+
+
+def test_labels_are_scaled_to_the_nearest():
+    condition = SegmentationCondition(labels=("a", "b", "c", "d"))
+    labels = torch.tensor([[[0, 1], [2, 3]]])
+    large = labels.repeat_interleave(3, 1).repeat_interleave(4, 2)
+    assert torch.equal(condition.resize(labels, (6, 8)), large)
+    assert torch.equal(condition.resize(large, (2, 2)), labels)
+    random = torch.randint(4, (2, 7, 10), generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.interpolate(random[:, None].double(), (5, 23), mode="nearest-exact")[:, 0].long()
+    assert torch.equal(condition.resize(random, (5, 23)), expected)
+
+
+def test_depth_is_scaled_smoothly():
+    condition = DepthCondition()
+    depth = condition.parse(np.arange(64.0).reshape(8, 8))
+    assert condition.resize(depth, (16, 12)).shape == (1, 1, 16, 12)
+    halved = condition.resize(depth, (4, 4))
+    assert torch.allclose(halved[0, 0, 1:3, 1:3], torch.nn.functional.avg_pool2d(depth, 2)[0, 0, 1:3, 1:3], atol=1e-6)
+    assert condition.resize(depth, (8, 8)) is depth
+
+
+def test_maps_are_extended_by_their_edges():
+    labels = torch.tensor([[[0, 1], [2, 3]]])
+    expected = torch.tensor([[[0, 1, 1], [2, 3, 3], [2, 3, 3]]])
+    assert torch.equal(SegmentationCondition(labels=tuple("abcd")).extend_to(labels, (3, 3)), expected)
+    assert torch.equal(DepthCondition().extend_to(labels[:, None].float(), (3, 3)), expected[:, None].float())
+    with pytest.raises(ValueError, match="smaller 1×2"):
+        DepthCondition().extend_to(labels, (1, 2))
+
+
+@pytest.mark.parametrize("condition", [ClassCondition(number_of_classes=5), Unconditional()])
+def test_what_is_no_map_has_no_size(condition):
+    ids = torch.tensor([0, 0])
+    assert condition.resize(ids, (8, 8)) is ids
+    assert condition.extend_to(ids, (8, 8)) is ids
+    assert condition.encode(ids).tolist() == [[0], [0]]
+
+
+# depth ----------------------------------------------------------------------------------------------------------------
+
+DEPTH = np.array([[0.0, 5.0], [10.0, 20.0]])
+SCALED = torch.tensor([[[[-1.0, -0.5], [0.0, 1.0]]]])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        DEPTH,
+        DEPTH[None] * 1e-3 + 7,
+        torch.from_numpy(DEPTH).half(),
+        torch.from_numpy(DEPTH)[None, None],
+        DEPTH.astype(np.uint16),
+        Image.fromarray(DEPTH.astype(np.uint8)),
+        Image.fromarray(DEPTH.astype(np.uint16)),
+        Image.fromarray(DEPTH.astype(np.float32)),
+        [DEPTH],
+    ],
+    ids=["float64", "another-unit", "half", "B1HW", "uint16", "L", "I;16", "F", "list"],
+)
+def test_depth_runs_from_far_to_near(given):
+    parsed = DepthCondition().parse(given)
+    assert parsed.dtype == torch.float32
+    assert torch.allclose(parsed, SCALED, atol=1e-5)
+
+
+def test_each_depth_map_has_its_own_scale():
+    assert torch.equal(DepthCondition().parse(np.stack([DEPTH, DEPTH * 9])), SCALED.expand(2, -1, -1, -1))
+
+
+def test_constant_depth_is_far():
+    with pytest.warns(UserWarning, match="same everywhere"):
+        assert DepthCondition().parse(np.full((2, 3), 4.0)).eq(-1).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (np.array([[0, np.nan]]), ValueError, "50.00% of the depth values are NaN or infinite"),
+        (np.array([[-1e308, 1e308]]), ValueError, "cannot be scaled"),
+        (np.array([[True]]), TypeError, "type bool"),
+        (np.zeros((4, 4, 3)), ValueError, "looks like a colour picture"),
+        (np.zeros(4), ValueError, r"shape \(4,\)"),
+        (np.zeros((2, 0)), ValueError, r"shape \(2, 0\)"),
+        (Image.new("RGB", (4, 4)), ValueError, r"PIL mode 'RGB'.*convert\('L'\)"),
+        ([DEPTH, DEPTH[:1]], ValueError, "different sizes"),
+        (3.0, TypeError, "got float"),
+        ([], ValueError, "empty list"),
+    ],
+)
+def test_depth_that_is_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        DepthCondition().parse(given)
+
+
+def test_depth_is_encoded_by_its_vqgan():
+    vqgan = small_vqgan(1).double()
+    maps = torch.rand(2, 1, 6, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert torch.equal(DepthCondition(vqgan=vqgan).encode(maps), vqgan.encode(maps))
+    with pytest.raises(ValueError, match="one input channel, got 3"):
+        DepthCondition(vqgan=small_vqgan(3))
+    with pytest.raises(ValueError, match="no VQGAN"):
+        DepthCondition().encode(maps)
+
+
+# classes --------------------------------------------------------------------------------------------------------------
+
+SEASONS = ("spring", "summer, high season", "autumn, fall", "winter", "fall")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (3, [3]),
+        ("Winter", [3]),
+        ("high season", [1]),
+        ("autumn, fall", [2]),
+        (np.int64(2), [2]),
+        (np.array([0, 3]), [0, 3]),
+        (torch.tensor([1, 1]), [1, 1]),
+        (torch.tensor(1), [1]),
+        (["winter", 0], [3, 0]),
+    ],
+)
+def test_classes_by_id_and_name(given, expected):
+    condition = ClassCondition(labels=SEASONS)
+    parsed = condition.parse(given)
+    assert parsed.tolist() == expected
+    assert condition.encode(parsed).tolist() == [[label] for label in expected]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (5, ValueError, "classes 0–4"),
+        (-1, ValueError, "class_label -1 is out of range"),
+        ("wintre", ValueError, "no class 'wintre'. Did you mean 'winter'"),
+        ("fall", ValueError, "pass one of the ids 2, 4"),
+        (True, TypeError, "got True"),
+        (torch.tensor([True]), TypeError, "got True"),
+        (1.0, TypeError, "got 1.0"),
+        (np.zeros((2, 2), int), ValueError, r"shape \(2, 2\)"),
+        ([], ValueError, "empty"),
+    ],
+)
+def test_classes_that_are_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        ClassCondition(labels=SEASONS).parse(given)
+
+
+def test_classes_without_names():
+    with pytest.raises(ValueError, match="no names: pass an id from 0 to 9"):
+        ClassCondition(number_of_classes=10).parse("winter")
+    with pytest.raises(ValueError, match="labels= or number_of_classes="):
+        ClassCondition()
+    with pytest.raises(ValueError, match="2 names for 3 classes"):
+        ClassCondition(("a", "b"), number_of_classes=3)
+
+
+# coordinates and nothing ----------------------------------------------------------------------------------------------
+
+
+def test_coordinates_of_a_whole_picture():
+    condition = CoordinatesCondition(1024, downsample_factor=16)
+    tokens = condition.encode(condition.default((256, 256)))
+    assert tokens.dtype == torch.int64
+    assert tokens.shape == (1, 16, 16)
+    assert (tokens.min(), tokens.max()) == (30, 994)
+    assert tokens[0, :3, 0].tolist() == [30, 94, 158]
+
+
+def test_a_part_of_a_larger_picture_keeps_its_coordinates():
+    condition = CoordinatesCondition(512, downsample_factor=4)
+    whole = condition.default((32, 48))
+    part = condition.parse(whole[0, 0, 8:24, 16:32].numpy())
+    assert torch.equal(condition.encode(part), condition.encode(whole)[:, 2:6, 4:8])
+
+
+def test_coordinates_are_rounded_half_to_even():
+    condition = CoordinatesCondition(8, downsample_factor=1)
+    assert condition.encode(torch.tensor([[[[0.0625, 0.1875, 0.3125, 0.999]]]])).tolist() == [[[0, 2, 2, 7]]]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (np.array([[0.0, 1.0]]), ValueError, r"in \[0, 1\).*; got 0–1"),
+        (np.array([[0.0, np.nan]]), ValueError, "got nan"),
+        (np.array([[0, 1]]), TypeError, "torch.int64"),
+        ((256, 256), TypeError, "got tuple"),
+        (np.zeros((1, 2, 4, 4)), ValueError, r"\(1, 2, 4, 4\)"),
+    ],
+)
+def test_coordinates_that_are_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        CoordinatesCondition(64).parse(given)
+
+
+def test_nothing_to_pass():
+    condition = Unconditional(token=3)
+    assert condition.encode(condition.default((64, 64))).tolist() == [[3]]
+    assert condition.vocab_size == 4
+    with pytest.raises(ValueError, match="takes no condition, got 5"):
+        condition.parse(5)
+
+
+def test_only_conditions_without_input_have_a_default():
+    assert SegmentationCondition(labels=("a",)).default((8, 8)) is None
+    assert ClassCondition(number_of_classes=2).default((8, 8)) is None

@@ -1,0 +1,142 @@
+"""Pictures in and out: what is accepted, what becomes of it, and what is refused with which words."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vqgan_transformer.images import LARGEST_PICTURE, from_pixels, open_picture, to_numpy, to_pil, to_pixels
+
+PIXELS = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3) * 10
+EXPECTED = torch.from_numpy(PIXELS).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG file that claims a size and holds next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(64))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Image.fromarray(PIXELS),
+        Image.fromarray(PIXELS).convert("RGBA"),
+        PIXELS,
+        PIXELS[None],
+        PIXELS.astype(np.float32) / 255,
+        torch.from_numpy(PIXELS).permute(2, 0, 1),
+        EXPECTED[0],
+        EXPECTED.double(),
+    ],
+    ids=["pil", "opaque-rgba", "uint8", "uint8-batch", "float-0-to-1", "uint8-tensor", "tensor", "float64-tensor"],
+)
+def test_every_form_gives_the_same_values(given):
+    tensor = from_pixels(given)
+    assert tensor.dtype == torch.float32
+    assert torch.allclose(tensor, EXPECTED, atol=1e-6)
+
+
+def test_a_path_and_a_list(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    both = from_pixels([tmp_path / "a.png", str(tmp_path / "a.png")])
+    assert torch.equal(both, EXPECTED.expand(2, -1, -1, -1))
+
+
+def test_gray_and_palette_pictures_become_rgb():
+    gray = Image.fromarray(PIXELS[..., 0])
+    assert torch.equal(from_pixels(gray), EXPECTED[:, :1].expand(-1, 3, -1, -1))
+    few = Image.fromarray(np.array([[[255, 0, 0], [0, 0, 255]]], dtype=np.uint8))
+    assert torch.equal(from_pixels(few.convert("P", palette=Image.Palette.ADAPTIVE)), from_pixels(few))
+
+
+def test_all_8_bit_values_survive():
+    values = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    tensor = from_pixels(values)
+    assert np.array_equal(to_numpy(tensor)[0], values)
+    assert np.array_equal(np.asarray(to_pil(tensor)[0]), values)
+
+
+def test_output_is_rounded_and_clipped():
+    x = torch.tensor([-3.0, -1.0, -0.9961, -0.9960, 0.0, 1.0, 7.0]).reshape(1, 1, 1, 7).expand(1, 3, 1, 7)
+    assert to_pixels(x, "np")[0, 0, :, 0].tolist() == [0, 0, 0, 1, 128, 255, 255]
+    assert to_pixels(x, "pt").aminmax() == (-1, 1)
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    picture = Image.fromarray(PIXELS)
+    exif = picture.getexif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    picture.save(tmp_path / "turned.png", exif=exif)
+    assert torch.allclose(from_pixels(tmp_path / "turned.png"), torch.rot90(EXPECTED, -1, (2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ([], ValueError, "empty list"),
+        (3.5, TypeError, "path, a PIL picture, a numpy array"),
+        (PIXELS.astype(np.int64), TypeError, r"uint8 array \(0–255\) or a float array in \[0, 1\], got int64"),
+        (PIXELS.astype(np.float32), ValueError, r"values from 0 to 230; float numpy arrays are read as \[0, 1\]"),
+        (PIXELS / 127.5 - 1, ValueError, r"tensors \[-1, 1\]"),
+        (EXPECTED * 2, ValueError, r"float tensors are read as \[-1, 1\]"),
+        (torch.full((3, 4, 4), float("nan")), ValueError, "not finite"),
+        (np.array([[[0, np.inf, -np.inf]]]), ValueError, "not finite"),
+        (np.array([[[0, np.nan, 0]]]), ValueError, "not finite"),
+        (torch.zeros(3, 4, 4, dtype=torch.bool), TypeError, "got torch.bool"),
+        (PIXELS.transpose(2, 0, 1), ValueError, "channels last"),
+        (torch.zeros(4, 5, 3), ValueError, "channels first"),
+        (np.zeros((0, 4, 3), np.uint8), ValueError, r"got \(0, 4, 3\)"),
+        (np.zeros((4, 4), np.uint8), ValueError, r"expected|should have the shape \(H, W, 3\)"),
+        ([PIXELS, PIXELS[:1]], ValueError, r"different sizes .*\(1, 4\), \(2, 4\)"),
+        (Image.new("RGBA", (2, 2), (9, 9, 9, 0)), ValueError, "100.0% of image are transparent"),
+        (Image.new("F", (2, 2)), ValueError, "PIL mode 'F'"),
+    ],
+)
+def test_what_is_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        from_pixels(given)
+
+
+def test_bad_files(tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:3000])
+    (tmp_path / "text.png").write_text("no picture")
+    for name, error, message in [
+        ("cut.png", ValueError, "cut.png is damaged or cut short"),
+        ("text.png", ValueError, "no readable picture"),
+        ("none.png", FileNotFoundError, "there is no file"),
+        (".", IsADirectoryError, "is a folder"),
+    ]:
+        with pytest.raises(error, match=message):
+            open_picture(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match="not downloaded"):
+        open_picture("https://example.org/a.png")
+
+
+@pytest.mark.parametrize("side", [8193, 9500, 60000], ids=["past-ours", "past-the-warning", "past-the-error"])
+@pytest.mark.filterwarnings("error")
+def test_a_decompression_bomb_is_refused_unread(tmp_path, side):
+    (tmp_path / "bomb.png").write_bytes(png_header(side, side))
+    with pytest.raises(ValueError, match=rf"bomb.png is too large .*{LARGEST_PICTURE:,} pixels"):
+        from_pixels(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize("call", [to_numpy, to_pil, lambda x: to_pixels(x, "pt")])
+def test_outputs_of_another_shape_are_refused(call):
+    with pytest.raises(ValueError, match=r"\(B, 3, H, W\), got \(3, 4, 4\)"):
+        call(torch.zeros(3, 4, 4))
+
+
+def test_an_unknown_output_type_is_refused():
+    with pytest.raises(ValueError, match="'jpeg'"):
+        to_pixels(torch.zeros(1, 3, 4, 4), "jpeg")

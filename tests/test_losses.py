@@ -1,0 +1,102 @@
+"""The losses of a VQGAN: the original's numbers, and what each term means."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from vqgan_transformer.training.discriminator import PatchDiscriminator
+from vqgan_transformer.training.losses import (
+    RandomFeatureLoss,
+    adaptive_weight,
+    adversarial_loss,
+    codebook_loss,
+    discriminator_loss,
+    reconstruction_loss,
+    segmentation_loss,
+)
+
+
+def test_reconstruction_loss_is_the_mean_error_of_all_elements() -> None:
+    images = torch.zeros(2, 3, 4, 4)
+    assert reconstruction_loss(images, images + 0.5).item() == pytest.approx(0.5)
+
+
+def test_perceptual_distance_is_spread_over_all_elements() -> None:
+    images = torch.zeros(2, 3, 4, 4)
+    distances = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1)
+
+    def perceptual(images: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
+        return distances
+
+    assert reconstruction_loss(images, images + 0.5, perceptual, perceptual_weight=0.1).item() == pytest.approx(0.7)  # type: ignore[arg-type]
+
+
+def test_pixels_can_count_more() -> None:
+    images, reconstruction = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 2.0]]]])
+    weight = torch.tensor([[[[3.0, 1.0]]]])
+    assert reconstruction_loss(images, reconstruction, weight=weight).item() == pytest.approx(2.5)
+
+
+def test_segmentation_loss_is_binary_cross_entropy_of_each_label() -> None:
+    labels, logits = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1), torch.tensor([2.0, 0.0]).view(1, 2, 1, 1)
+    assert segmentation_loss(labels, logits).item() == pytest.approx((math.log1p(math.exp(-2)) + math.log(2)) / 2)
+
+
+@pytest.mark.parametrize(("legacy", "to_latents", "to_codes"), [(False, 1.0, 0.25), (True, 0.25, 1.0)])
+def test_commitment_weight_is_on_the_encoder_or_historically_on_the_codebook(
+    legacy: bool, to_latents: float, to_codes: float
+) -> None:
+    latents, codes = torch.zeros(1, requires_grad=True), torch.ones(1, requires_grad=True)
+    codebook_loss(latents, codes, legacy=legacy).backward()
+    assert codes.grad is not None and latents.grad is not None
+    assert (codes.grad.item(), latents.grad.item()) == pytest.approx((2 * to_latents, -2 * to_codes))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("hinge", 0.5 * (0.5 + 1.25)), ("vanilla", 0.5 * math.log((1 + math.exp(-0.5)) * (1 + math.exp(0.25))))],
+)
+def test_discriminator_loss_rewards_telling_real_from_fake(kind: str, expected: float) -> None:
+    loss = discriminator_loss(torch.tensor([0.5]), torch.tensor([0.25]), kind)  # type: ignore[arg-type]
+    assert loss.item() == pytest.approx(expected)
+
+
+def test_unknown_kind_of_discriminator_loss_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'hinge' or 'vanilla'"):
+        discriminator_loss(torch.zeros(1), torch.zeros(1), "wasserstein")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("push, expected", [(1.0, 3 / 1.0001), (0.0, 1e4)])
+def test_adaptive_weight_is_the_bounded_quotient_of_gradients(push: float, expected: float) -> None:
+    weight = torch.nn.Parameter(torch.tensor([1.0]))
+    assert adaptive_weight(3 * weight.sum(), push * weight.sum(), weight).item() == pytest.approx(expected)
+
+
+def test_random_features_tell_a_blurred_texture_from_the_original() -> None:
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    blurred = torch.nn.functional.avg_pool2d(images, 5, stride=1, padding=2)
+    perceptual = RandomFeatureLoss(seed=3)
+    assert perceptual(images, images).item() == 0
+    assert perceptual(images, blurred) > 2 * perceptual(images, images + 0.1)
+    assert torch.equal(RandomFeatureLoss(seed=3)(images, blurred), perceptual(images, blurred))
+
+
+@pytest.mark.parametrize(
+    ("num_layers", "parameters", "patches"), [(2, 0.663e6, (62, 62)), (3, 2.766e6, (30, 30))], ids=["34 px", "70 px"]
+)
+def test_discriminator_has_the_published_size(num_layers: int, parameters: float, patches: tuple[int, int]) -> None:
+    discriminator = PatchDiscriminator(num_layers=num_layers).eval()
+    assert sum(p.numel() for p in discriminator.parameters()) == pytest.approx(parameters, rel=1e-3)
+    assert discriminator(torch.zeros(1, 3, 256, 256)).shape == (1, 1, *patches)
+
+
+def test_discriminator_without_layers_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        PatchDiscriminator(num_layers=0)
+
+
+def test_generator_wants_high_verdicts() -> None:
+    assert adversarial_loss(torch.tensor([1.0, 3.0])).item() == -2
