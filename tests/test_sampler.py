@@ -7,7 +7,8 @@ import torch
 
 from vqgan_transformer import CondGPT, CondGPTConfig, SlidingWindowSampler
 from vqgan_transformer.sampler.draw import filter_logits, guide, place_noise
-from vqgan_transformer.sampler.schedule import window_origin
+from vqgan_transformer.sampler.schedule import wavefront, window_origin
+from vqgan_transformer.sampler.windows import Windows
 
 
 @torch.no_grad()
@@ -75,6 +76,28 @@ def test_a_picture_does_not_depend_on_its_batch(gpt):
     for k in (2, 0, 1):
         alone = SlidingWindowSampler()(gpt, condition[k : k + 1], seed=5 + k)
         assert torch.equal(alone[0], together[k])
+
+
+@pytest.mark.parametrize("room", [0, 1, 3], ids="room for {} windows".format)
+def test_tokens_are_the_same_however_little_is_kept(gpt, monkeypatch, room):
+    condition = grid(2, 7, 9)
+    expected = SlidingWindowSampler(stride=2)(gpt, condition)
+    of_one_window = gpt.start(condition[:, :4, :4]).bytes
+    monkeypatch.setattr("vqgan_transformer.sampler.windows.MOST_BYTES", room * of_one_window)
+    assert torch.equal(SlidingWindowSampler(stride=2)(gpt, condition), expected)
+
+
+def test_nothing_is_kept_in_the_end(gpt):
+    condition = grid(1, 7, 9)
+    tokens = torch.zeros_like(condition)
+    windows = Windows(gpt, condition, tokens, stride=1)
+    held = []
+    for places in wavefront((7, 9), (4, 4)):
+        windows.logits(places)
+        held.append(len(windows.caches))
+    assert max(held) > 0
+    assert held[-1] == 0
+    assert not windows.drawn
 
 
 def test_another_seed_is_another_picture(gpt):
@@ -153,6 +176,7 @@ def test_settings_out_of_range_are_refused(settings, message):
         (torch.zeros(1, 4, 4, dtype=torch.long), {"size": (5, 4)}, ValueError, "4×4"),
         (torch.zeros(1, 1, dtype=torch.long), {}, ValueError, "size="),
         (torch.zeros(1, 1, dtype=torch.long), {"size": (0, 4)}, ValueError, "at least 1"),
+        (torch.zeros(1, 1, dtype=torch.long), {"size": (10**6, 10**6)}, ValueError, "7,450.6 GiB"),
         (torch.zeros(2, 4, 4, dtype=torch.long), {"seed": [1]}, ValueError, "1 seeds .* 2 pictures"),
         (torch.zeros(1, 4, 4, dtype=torch.long), {"seed": -1}, ValueError, "seeds lie"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import torch
 from PIL import Image
 
 from vqgan_transformer import VQGAN, SegmentationCondition, VQGANConfig
-from vqgan_transformer.conditions.label_spaces import label_space
+from vqgan_transformer.conditions.label_spaces import Colour, label_space
 from vqgan_transformer.conditions.palettes import paint_labels
 
 ADE = label_space("ade20k-150")
+COLOURS = ADE.palette or ()
 COCO = label_space("coco-stuff-182")
 IDS = np.array([[0, 1, 2, 2, 9], [3, 3, 1, 0, 9]], dtype=np.uint8)
 BATCH = torch.from_numpy(IDS).long()[None]
@@ -28,7 +30,7 @@ def label_vqgan(channels: int) -> VQGAN:
     return VQGAN(config).eval()
 
 
-def palette_picture(ids: np.ndarray, palette=ADE.palette) -> Image.Image:
+def palette_picture(ids: np.ndarray, palette: Sequence[Colour] = COLOURS) -> Image.Image:
     """A real PNG's mode P: indices, and the colours that a viewer shows for them."""
     picture = Image.fromarray(ids.astype(np.uint8)).convert("P")
     picture.putdata(ids.ravel().tolist())
@@ -79,7 +81,7 @@ def test_ids_from_a_file(coco, tmp_path, mode):
 
 def test_ids_to_ade20k_colours_and_back(ade):
     ids = np.delete(np.arange(150), [6, 48]).reshape(1, -1).repeat(2, axis=0)  # road and skyscraper share a colour
-    colours = paint_labels(ids, ADE.palette)
+    colours = paint_labels(ids, COLOURS)
     expected = torch.from_numpy(ids)[None]
     as_tensor = torch.from_numpy(colours).permute(2, 0, 1)
     for given in (colours, Image.fromarray(colours), Image.fromarray(colours).convert("RGBA"), as_tensor[None]):
@@ -90,7 +92,7 @@ def test_ids_to_ade20k_colours_and_back(ade):
 
 def test_ade20k_colours_drive_a_coco_stuff_checkpoint(coco):
     ids = np.array([[2, 26, 128], [21, 9, 255]])  # sky, sea, lake; water, grass, unlabelled
-    colours = paint_labels(ids[:, :2], ADE.palette)
+    colours = paint_labels(ids[:, :2], COLOURS)
     assert coco.parse(colours, palette="ade20k")[0].tolist() == [
         [COCO.names.index("sky-other"), COCO.names.index("sea")],
         [COCO.names.index("water-other"), COCO.names.index("grass")],
@@ -108,13 +110,13 @@ def test_road_and_skyscraper_share_a_colour(ade):
     with pytest.warns(
         UserWarning, match=r"^3 pixels \(75.00%\) have the colour \(140, 140, 140\).*read as 'road' \(6\)"
     ):
-        parsed = ade.parse(paint_labels(ids, ADE.palette), palette="ade20k")
+        parsed = ade.parse(paint_labels(ids, COLOURS), palette="ade20k")
     assert parsed.tolist() == [[[6, 6, 6, 2]]]
 
 
 def test_black_is_unlabelled_in_the_ade20k_palette(coco):
     colours = np.zeros((2, 2, 3), np.uint8)
-    colours[0] = ADE.palette[2]
+    colours[0] = COLOURS[2]
     with pytest.raises(ValueError, match=r"unlabelled \(255\) \(50.00% of the pixels\).*label_map=\{255: "):
         coco.parse(colours, palette="ade20k")
     parsed = coco.parse(colours, palette="ade20k", label_map={255: "sea"})
@@ -123,11 +125,16 @@ def test_black_is_unlabelled_in_the_ade20k_palette(coco):
     assert with_unknown.parse(colours, palette="ade20k")[0, :, 0].tolist() == [3, 0]
 
 
+def test_mode_p_in_plain_colours_has_ids(coco):
+    plain = palette_picture(np.array([[0, 1, 2]]), palette=[(255, 0, 0), (0, 0, 255), (255, 255, 0)])
+    assert coco.parse(plain).tolist() == [[[0, 1, 2]]]
+
+
 def test_mode_p_has_ids_unless_a_palette_is_given(coco, ade):
-    renumbered = palette_picture(np.array([[0, 1]]), palette=[ADE.palette[21], ADE.palette[2]])
+    renumbered = palette_picture(np.array([[0, 1]]), palette=[COLOURS[21], COLOURS[2]])
     assert ade.parse(renumbered, palette="ade20k").tolist() == [[[21, 2]]]
     for condition in (ade, coco):
-        with pytest.raises(ValueError, match="numbered the colours anew. Pass palette='ade20k'"):
+        with pytest.raises(ValueError, match=r"numbered the colours anew\. Pass palette='ade20k'"):
             condition.parse(renumbered)
     assert ade.parse(np.asarray(renumbered)).tolist() == [[[0, 1]]]
 
@@ -152,7 +159,7 @@ def test_the_checkpoints_own_palette_is_the_default():
 
 
 def test_colours_off_the_palette(ade):
-    colours = paint_labels(np.full((10, 10), 2), ADE.palette)
+    colours = paint_labels(np.full((10, 10), 2), COLOURS)
     colours[0, :3] = (7, 229, 230)
     colours[1, 0] = (4, 199, 4)
     with pytest.raises(ValueError, match=r"4.00% .*not in the palette 'ade20k': 2 colours.*\(7, 229, 230\) \(3.00%\)"):

@@ -90,7 +90,7 @@ def as_images(pictures: np.ndarray) -> Tensor:
 
 def one_hot(groups: Tensor) -> Tensor:
     """int64 `(N, H, W)` -> float `(N, number of groups, H, W)`, channels last in memory."""
-    return rearrange(torch.nn.functional.one_hot(groups, len(GROUPS)).float(), "n h w c -> n c h w")
+    return rearrange((groups[..., None] == torch.arange(len(GROUPS))).float(), "n h w c -> n c h w")
 
 
 class Scenes:

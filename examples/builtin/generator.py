@@ -24,7 +24,7 @@ from .tokenizers import load_tokenizer
 WINDOW = 16
 PLACES = WINDOW * WINDOW
 GENERATOR = CondGPTConfig(vocab_size=1024, block_size=512, n_layer=6, n_head=6, n_embd=192, window=(WINDOW, WINDOW))
-VARIANTS = {256: 2, 512: 2, 1024: 2}  # how often each scene is encoded, mirrored and shifted against the token grid
+VARIANTS = {256: 1, 512: 1, 1024: 2}  # how often each scene is encoded, mirrored and shifted against the token grid
 
 
 def write_tokens(scenes: Path, folder: Path) -> None:

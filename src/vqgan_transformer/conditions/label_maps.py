@@ -84,11 +84,13 @@ def _check_indices(picture: Image.Image) -> None:
     """Refuses an ADE20K colour picture that a program stored as mode P to save space: its indices mean nothing."""
     stored = np.array(picture.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
     used = [int(index) for index in np.unique(np.asarray(picture)) if index < len(stored)]
-    ids = {colour: label for label, colour in reversed([*enumerate(label_space("ade20k-150").palette or ())])}
+    colours = reversed([*enumerate(label_space("ade20k-150").palette or ())])
+    # pure red, green, blue and their sums are in everybody's palette and prove nothing
+    ids = {colour: label for label, colour in colours if not set(colour) <= {0, 255}}
     found = [(index, ids.get((int(r), int(g), int(b)))) for index, (r, g, b) in zip(used, stored[used], strict=True)]
     known = [index - label for index, label in found if label is not None]
-    # one colour may be that of unlabelled pixels; true ids stand at their own place, or one further in the 151 labels
-    if len(known) >= 2 and len(known) >= len(found) - 1 and not any(shift in (0, 1) for shift in known):
+    # true ids stand at their own place, or one further where 0 is unknown
+    if len(known) >= 2 and 2 * len(known) > len(found) and not any(shift in (0, 1) for shift in known):
         raise ValueError(
             "segmentation is a picture of mode P in the colours of ADE20K, but its indices are not ADE20K's ids; the "
             "program that saved it seems to have numbered the colours anew. Pass palette='ade20k' to read the colours, "

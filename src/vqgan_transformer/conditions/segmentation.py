@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import torch
@@ -27,7 +27,7 @@ class SegmentationConfig:
 
     Args:
         labels: the names of the labels; the position of a name is the id that a user passes.
-        palette: the colour of each label in colour pictures, if there is a custom.
+        palette: the colour of each label in colour pictures; ``None``: that of the known space, if it has one.
         label_space: the known space that the labels are, e.g. "coco-stuff-182".
         channels: for each label the channel of the VQGAN's one-hot input. Labels may share a channel: those that a
             small checkpoint was not trained on are drawn as another. ``None``: label k is channel k.
@@ -131,8 +131,8 @@ class SegmentationCondition(Condition):
     @classmethod
     def from_config(cls, config: SegmentationConfig) -> SegmentationCondition:
         """A condition with a new VQGAN, if the config has one."""
-        fields = {name: getattr(config, name) for name in config.__dataclass_fields__ if name != "vqgan"}
-        return cls(**fields, vqgan=None if config.vqgan is None else VQGAN(config.vqgan))
+        given = {field.name: getattr(config, field.name) for field in fields(config) if field.name != "vqgan"}
+        return cls(**given, vqgan=None if config.vqgan is None else VQGAN(config.vqgan))
 
     @property
     def space(self) -> LabelSpace:

@@ -33,6 +33,11 @@ class GPTCache:
         """The number of positions there is room for."""
         return self.keys.shape[3]
 
+    @property
+    def bytes(self) -> int:
+        """What keys and values take."""
+        return 2 * self.keys.numel() * self.keys.itemsize
+
     def rows(self, start: int, stop: int) -> GPTCache:
         """The cache of rows start..stop-1 alone, as copies, so that the other rows' memory can be freed."""
         rows = slice(start, stop)

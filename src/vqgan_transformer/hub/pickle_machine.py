@@ -134,6 +134,9 @@ class _Machine:
         self.left -= len(line)
         return line[:-1].decode("utf-8")
 
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
     def popped_to_mark(self) -> list[Any]:
         items, self.stack = self.stack, self.marked.pop()
         return items
@@ -230,28 +233,28 @@ _ACTIONS: dict[bytes, Callable[[_Machine], Any]] = {
     pickle.MARK: _Machine.mark,
     pickle.POP: _Machine.pop,
     pickle.POP_MARK: lambda m: m.popped_to_mark(),
-    pickle.DUP: lambda m: m.stack.append(m.stack[-1]),
+    pickle.DUP: lambda m: m.push(m.stack[-1]),
     pickle.LONG1: lambda m: m.long(1),
     pickle.LONG4: lambda m: m.long(4),
     pickle.BINPUT: lambda m: m.remember(m.read(1)[0]),
     pickle.LONG_BINPUT: lambda m: m.remember(int.from_bytes(m.read(4), "little")),
     pickle.MEMOIZE: lambda m: m.remember(len(m.memo)),
-    pickle.BINGET: lambda m: m.stack.append(m.memo[m.read(1)[0]]),
-    pickle.LONG_BINGET: lambda m: m.stack.append(m.memo[int.from_bytes(m.read(4), "little")]),
-    pickle.EMPTY_LIST: lambda m: m.stack.append([]),
-    pickle.EMPTY_DICT: lambda m: m.stack.append({}),
-    pickle.EMPTY_SET: lambda m: m.stack.append(set()),
-    pickle.TUPLE: lambda m: m.stack.append(tuple(m.popped_to_mark())),
+    pickle.BINGET: lambda m: m.push(m.memo[m.read(1)[0]]),
+    pickle.LONG_BINGET: lambda m: m.push(m.memo[int.from_bytes(m.read(4), "little")]),
+    pickle.EMPTY_LIST: lambda m: m.push([]),
+    pickle.EMPTY_DICT: lambda m: m.push({}),
+    pickle.EMPTY_SET: lambda m: m.push(set()),
+    pickle.TUPLE: lambda m: m.push(tuple(m.popped_to_mark())),
     pickle.TUPLE1: lambda m: m.tuple_of(1),
     pickle.TUPLE2: lambda m: m.tuple_of(2),
     pickle.TUPLE3: lambda m: m.tuple_of(3),
-    pickle.FROZENSET: lambda m: m.stack.append(frozenset(map(usable_as_key, m.popped_to_mark()))),
+    pickle.FROZENSET: lambda m: m.push(frozenset(map(usable_as_key, m.popped_to_mark()))),
     pickle.APPEND: lambda m: m.extend(list, [m.stack.pop()]),
     pickle.APPENDS: lambda m: m.extend(list, m.popped_to_mark()),
     pickle.ADDITEMS: lambda m: m.extend(set, m.popped_to_mark()),
     pickle.SETITEM: lambda m: m.set_items(list(reversed([m.stack.pop(), m.stack.pop()]))),
     pickle.SETITEMS: lambda m: m.set_items(m.popped_to_mark()),
-    pickle.GLOBAL: lambda m: m.stack.append(Global(m.line(), m.line())),
+    pickle.GLOBAL: lambda m: m.push(Global(m.line(), m.line())),
     pickle.STACK_GLOBAL: _Machine.stack_global,
     pickle.REDUCE: lambda m: m.call(1),
     pickle.NEWOBJ: lambda m: m.new_object(1),

@@ -17,7 +17,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from ..errors import CheckpointError, UnsafeFileError
 from .config_json import read_json
 
-__all__ = ["StoredTensor", "build_on_meta", "load_strictly", "read_weights", "resolve_dtype", "stay_inside"]
+__all__ = ["StoredTensor", "build_on_meta", "load_strictly", "read_safetensors", "read_weights", "resolve_dtype", "stay_inside"]
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -62,7 +62,7 @@ def read_weights(folder: Path) -> dict[str, StoredTensor] | None:
     """
     if (folder / INDEX).exists():
         return _read_sharded(folder)
-    return _read_header(folder / WEIGHTS) if (folder / WEIGHTS).exists() else None
+    return read_safetensors(folder / WEIGHTS) if (folder / WEIGHTS).exists() else None
 
 
 def _read_sharded(folder: Path) -> dict[str, StoredTensor]:
@@ -77,14 +77,14 @@ def _read_sharded(folder: Path) -> dict[str, StoredTensor]:
             raise UnsafeFileError(f"{index} names the shard {name!r}; shards are .safetensors files.")
         if not shard.is_file():
             raise CheckpointError(f"{index} names the shard {name!r}, which is missing from {folder}. Download it again.")
-        headers[name] = _read_header(shard)
+        headers[name] = read_safetensors(shard)
     lost = [f"{tensor} ({name})" for tensor, name in weight_map.items() if tensor not in headers[name]]
     if lost:
         raise CheckpointError(f"{index} places tensors in shards that do not hold them: {_listed(lost)}.")
     return {tensor: headers[name][tensor] for tensor, name in weight_map.items()}
 
 
-def _read_header(path: Path) -> dict[str, StoredTensor]:
+def read_safetensors(path: Path) -> dict[str, StoredTensor]:
     """Names, shapes and types in a safetensors file, with all that can be checked without reading tensors."""
     size = path.stat().st_size
     with path.open("rb") as file:

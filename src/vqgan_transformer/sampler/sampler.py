@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +19,9 @@ from .seeds import picture_seeds
 from .windows import Windows
 
 __all__ = ["SamplerConfig", "SlidingWindowSampler"]
+
+MOST_TOKENS = 2**24
+"""4096×4096 tokens, with f = 16 a picture of 65,536 pixels a side."""
 
 
 @dataclass(frozen=True)
@@ -184,9 +186,8 @@ class SlidingWindowSampler(Pretrained):
         if guided:
             condition = torch.cat((condition, gpt.null_condition(condition)))
         grid = tokens.shape[1], tokens.shape[2]
-        schedule = list(wavefront(grid, gpt.config.window, self.config.stride))
-        windows = Windows(gpt, condition, tokens, chain.from_iterable(schedule))
-        for places in schedule:
+        windows = Windows(gpt, condition, tokens, self.config.stride)
+        for places in wavefront(grid, gpt.config.window, self.config.stride):
             logits = windows.logits(places)
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
             if guided:
@@ -225,6 +226,11 @@ class SlidingWindowSampler(Pretrained):
             )
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f"size is (h, w) in tokens, both at least 1, got {tuple(size)}.")
+        if size[0] * size[1] > MOST_TOKENS:
+            raise ValueError(
+                f"a grid of {size[0]}×{size[1]} tokens would take {8 * len(condition) * size[0] * size[1] / 2**30:,.1f} GiB "
+                f"for its token ids alone; {MOST_TOKENS:,} tokens are the most that is drawn at once."
+            )
         if self.config.stride > min(gpt.config.window):
             raise ValueError(f"stride {self.config.stride} exceeds the GPT's window of {gpt.config.window} tokens.")
         if gpt.training:

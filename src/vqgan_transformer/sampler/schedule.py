@@ -6,10 +6,11 @@ the crop of the grid, of the size that the model was trained on, from which a pl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Place", "raster", "wavefront", "window_origin"]
+__all__ = ["Place", "draws", "raster", "wavefront", "window_origin"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,18 @@ def window_origin(index: int, length: int, window: int, stride: int = 1) -> int:
     """
     centre = index - index % stride + stride // 2
     return max(0, min(centre - window // 2, length - window))
+
+
+def draws(size: tuple[int, int], window: tuple[int, int], stride: int = 1) -> tuple[Counter[int], Counter[int]]:
+    """How many rows a window with a given top draws, and how many columns one with a given left.
+
+    A window draws their product.
+    """
+    rows, cols = (
+        Counter(window_origin(index, length, extent, stride) for index in range(length))
+        for length, extent in zip(size, window, strict=True)
+    )
+    return rows, cols
 
 
 def raster(size: tuple[int, int], window: tuple[int, int], stride: int = 1) -> Iterator[list[Place]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 
 import torch
 from einops import rearrange
@@ -11,9 +10,13 @@ from torch import Tensor
 
 from ..gpt.attention import GPTCache
 from ..gpt.model import CondGPT
-from .schedule import Place
+from .schedule import Place, draws
 
 __all__ = ["Windows"]
+
+MOST_BYTES = 2**31
+"""Keys and values that are kept at the most. A window that finds no room is read again when it is needed: more work, the
+same tokens."""
 
 
 class Windows:
@@ -28,15 +31,16 @@ class Windows:
         condition: integers (R, h, w), a grid that the windows crop, or (R, C), the same for all windows.
         tokens: integers (B, h, w), the grids being painted, read as they fill. R is B, or a multiple of it where one
             picture is scored under several conditions: row r belongs to picture r % B.
-        places: all places that will be drawn.
+        stride: of the schedule, which tells how many places a window draws.
     """
 
-    def __init__(self, gpt: CondGPT, condition: Tensor, tokens: Tensor, places: Iterable[Place]):
+    def __init__(self, gpt: CondGPT, condition: Tensor, tokens: Tensor, stride: int):
         self.gpt = gpt
         self.condition = condition
         self.tokens = tokens
         self.height, self.width = gpt.config.window
-        self.places_left = Counter(place.window for place in places)
+        self.rows_of, self.cols_of = draws((tokens.shape[1], tokens.shape[2]), gpt.config.window, stride)
+        self.drawn: Counter[tuple[int, int]] = Counter()
         self.caches: dict[tuple[int, int], GPTCache] = {}
 
     def logits(self, places: list[Place]) -> Tensor:
@@ -57,13 +61,13 @@ class Windows:
         """Reads unread windows whose prefixes are equally long: n places -> (n, R, V)."""
         rows, prefix = len(self.condition), places[0].prefix(self.width)
         drawn = [self._tokens(place, 0, prefix) for place in places]
-        kept = [self._uses_up(place) > 0 for place in places]
+        kept = [self._draws_left(place) > 0 for place in places]
         condition = torch.cat([self._condition(place) for place in places])
         capacity = None if any(kept) else condition.shape[1] + prefix
         cache = self.gpt.start(condition, capacity=capacity)
         logits = self.gpt.extend(cache, torch.cat(drawn))
         for index, place in enumerate(places):
-            if kept[index]:
+            if kept[index] and cache.bytes * (len(self.caches) + 1) <= MOST_BYTES * len(places):
                 self.caches[place.window] = cache.rows(index * rows, (index + 1) * rows)
         return rearrange(logits, "(n r) v -> n r v", r=rows)
 
@@ -72,14 +76,17 @@ class Windows:
         cache = self.caches[place.window]
         condition_length = self.condition[0].numel() if self.condition.ndim == 2 else self.height * self.width
         logits = self.gpt.extend(cache, self._tokens(place, cache.length - condition_length, place.prefix(self.width)))
-        if not self._uses_up(place):
+        if not self._draws_left(place):
             del self.caches[place.window]
         return logits
 
-    def _uses_up(self, place: Place) -> int:
+    def _draws_left(self, place: Place) -> int:
         """Counts a draw from the place's window; returns how many are left."""
-        self.places_left[place.window] -= 1
-        return self.places_left[place.window]
+        self.drawn[place.window] += 1
+        left = self.rows_of[place.top] * self.cols_of[place.left] - self.drawn[place.window]
+        if not left:
+            del self.drawn[place.window]
+        return left
 
     def _condition(self, place: Place) -> Tensor:
         # (R, C)

@@ -15,14 +15,68 @@ from __future__ import annotations
 import inspect
 import pkgutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import CheckpointError, nearest_name
 
-__all__ = ["all_options", "families", "read"]
+if TYPE_CHECKING:
+    import torch
+
+    from ...conditions import Condition
+    from ...gpt.model import CondGPT
+    from ...vqgan.model import VQGAN
+
+__all__ = ["PipelineParts", "all_options", "families", "load_pipeline_parts", "read"]
+
+
+@dataclass(frozen=True)
+class PipelineParts:
+    """What a pipeline is made of.
+
+    Attributes:
+        vqgan: of the pictures.
+        gpt: draws their tokens.
+        conditions: what it follows.
+    """
+
+    vqgan: VQGAN
+    gpt: CondGPT
+    conditions: tuple[Condition, ...]
+
+
+def load_pipeline_parts(
+    path: Path, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None, **options: Any
+) -> PipelineParts:
+    """All models of another program's checkpoint, in eval mode.
+
+    Args:
+        path: a local file or folder.
+        dtype: of floating-point weights; by default float32, or float64 where the file has it.
+        device: where to put the weights.
+        **options: for the family.
+
+    Raises:
+        CheckpointError: if it cannot be loaded.
+        TypeError: for an unknown option.
+    """
+    from ... import conditions
+    from ...gpt.model import CondGPT
+    from ...vqgan.model import VQGAN
+
+    classes: dict[str, Any] = {"VQGAN": VQGAN, "CondGPT": CondGPT} | {
+        name: getattr(conditions, name)
+        for name in ("SegmentationCondition", "DepthCondition", "ClassCondition", "CoordinatesCondition", "Unconditional")
+    }
+    parts = {
+        part: classes[name].assemble(config, tensors, dtype=dtype, device=device, where=f"{path} ({part})")
+        for part, (name, config, tensors) in read(path, "ImageSynthesisPipeline", options).items()
+    }
+    followed = tuple(model for part, model in parts.items() if part.startswith("conditions/"))
+    return PipelineParts(parts["vqgan"], parts["gpt"], followed)
 
 
 def families() -> list[ModuleType]:
