@@ -3,7 +3,8 @@
     python examples/quickstart.py [--size 1024 1024] [--seed 0] [--segmentation labels.png] [--output outputs]
 
 Without ``--segmentation``, the map is that of a procedural landscape. Writes ``labels.png``, the map in colours, and
-``picture.png``, what the built-in checkpoint paints from it.
+``picture.png``, what the built-in checkpoint paints from it. Change ``labels.png`` in a paint program and pass it as
+``--segmentation``: the colours are understood.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-
-from PIL import Image
 
 from vqgan_transformer import ImageSynthesisPipeline
 from vqgan_transformer.scenes import make_scene
@@ -22,15 +21,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), default=(1024, 1024))
     parser.add_argument("--seed", type=int, default=0, help="of the picture, and of the landscape whose map is used")
-    parser.add_argument("--segmentation", type=Path, help="a PNG of COCO-Stuff label ids (0-181) instead")
+    parser.add_argument("--segmentation", type=Path, help="a PNG of COCO-Stuff ids, or of the colours in labels.png, instead")
     parser.add_argument("--output", type=Path, default=Path("outputs"))
     arguments = parser.parse_args()
     size = tuple(arguments.size)
 
-    if arguments.segmentation:
-        labels = Image.open(arguments.segmentation)
-    else:
-        labels = make_scene(arguments.seed, size, time_of_day="day").segmentation
+    labels = arguments.segmentation or make_scene(arguments.seed, size, time_of_day="day").segmentation
 
     pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
     start = time.perf_counter()
@@ -38,7 +34,7 @@ def main() -> None:
     print(f"painted {size[0]}×{size[1]} pixels in {time.perf_counter() - start:.0f} s")
 
     arguments.output.mkdir(parents=True, exist_ok=True)
-    pipe.condition("segmentation").colorize(labels).save(arguments.output / "labels.png")
+    pipe.condition("segmentation").colorize(labels)[0].save(arguments.output / "labels.png")
     out.images[0].save(arguments.output / "picture.png")
     print(f"saved {arguments.output / 'labels.png'} and {arguments.output / 'picture.png'}")
 

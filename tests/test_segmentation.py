@@ -15,7 +15,8 @@ from vqgan_transformer.conditions.label_spaces import Colour, label_space
 from vqgan_transformer.conditions.palettes import paint_labels
 
 ADE = label_space("ade20k-150")
-COLOURS = ADE.palette or ()
+assert ADE.palette is not None
+COLOURS = ADE.palette
 COCO = label_space("coco-stuff-182")
 IDS = np.array([[0, 1, 2, 2, 9], [3, 3, 1, 0, 9]], dtype=np.uint8)
 BATCH = torch.from_numpy(IDS).long()[None]

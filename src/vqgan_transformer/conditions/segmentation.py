@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..vqgan.model import VQGAN, VQGANConfig
@@ -16,7 +17,7 @@ from .condition import Condition, encode_in_parts
 from .label_maps import read_label_maps
 from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, count_labels, translate
 from .label_spaces import label_space as known_space
-from .palettes import resolve_palette
+from .palettes import paint_labels, resolve_palette
 
 __all__ = ["SegmentationCondition", "SegmentationConfig"]
 
@@ -225,6 +226,24 @@ class SegmentationCondition(Condition):
         if low < 0 or high >= count:
             raise ValueError(f"label maps run from {low} to {high}, but the labels are 0–{count - 1}. See parse().")
         return encode_in_parts(self.vqgan, parsed, self._one_hot)
+
+    def colorize(self, value: Any, **options: Any) -> list[Image.Image]:
+        """Label maps as people look at them: RGB pictures in this checkpoint's palette, which :meth:`parse` reads back.
+
+        Args:
+            value: label maps, as for :meth:`parse`.
+            **options: as for :meth:`parse`.
+
+        Returns:
+            a picture for each map.
+
+        Raises:
+            ValueError: where the labels have no palette; otherwise as :meth:`parse`.
+        """
+        palette = self.space.palette
+        if palette is None:
+            raise ValueError(f"the labels of {self.space.title} have no colours: pass palette= when making the condition.")
+        return [Image.fromarray(paint_labels(labels, palette)) for labels in self.parse(value, **options).numpy()]
 
     def _one_hot(self, labels: Tensor) -> Tensor:
         """Label ids (B, H, W) -> the VQGAN's input (B, channels, H, W), 1 in the channel that a label is drawn with."""

@@ -177,6 +177,8 @@ class Pretrained:
         if dtype is not None:
             tensors = {name: t.to(dtype) if t.is_floating_point() else t for name, t in tensors.items()}
         save_torch_state_dict(dict(tensors), folder, max_shard_size=max_shard_size)
+        for path in folder.glob("model*.safetensors"):
+            path.chmod((folder / CONFIG).stat().st_mode)  # safetensors makes files that nobody else may read
 
     def push_to_hub(
         self,

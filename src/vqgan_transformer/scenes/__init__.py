@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .labels import LABEL_GROUPS, LABELS
+from .labels import LABEL_COLOURS, LABEL_GROUPS, LABELS
 from .scene import BIOMES, SEASONS, TIMES_OF_DAY, Scene, make_scene
 
-__all__ = ["BIOMES", "LABELS", "LABEL_GROUPS", "SEASONS", "TIMES_OF_DAY", "Scene", "make_scene"]
+__all__ = ["BIOMES", "LABELS", "LABEL_COLOURS", "LABEL_GROUPS", "SEASONS", "TIMES_OF_DAY", "Scene", "make_scene"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["LABELS", "LABEL_GROUPS"]
+__all__ = ["LABELS", "LABEL_COLOURS", "LABEL_GROUPS"]
 
 LABELS: dict[str, int] = {
     "person": 0,
@@ -24,6 +24,27 @@ LABELS: dict[str, int] = {
     "water-other": 177,
 }
 """Painted label names and their COCO-Stuff ids (0 to 181: the official id less one)."""
+
+LABEL_COLOURS: dict[str, tuple[int, int, int]] = {
+    "person": (204, 51, 92),
+    "bush": (86, 125, 46),
+    "clouds": (226, 232, 240),
+    "dirt": (139, 94, 60),
+    "grass": (124, 179, 66),
+    "gravel": (158, 148, 136),
+    "hill": (150, 166, 90),
+    "house": (178, 85, 62),
+    "mountain": (112, 117, 138),
+    "river": (64, 156, 196),
+    "rock": (92, 89, 86),
+    "sand": (232, 206, 142),
+    "sea": (32, 96, 160),
+    "sky-other": (135, 190, 245),
+    "snow": (250, 250, 255),
+    "tree": (34, 94, 52),
+    "water-other": (48, 128, 180),
+}
+"""A colour for each painted label, for pictures of label maps: near to what it looks like, and all different."""
 
 # For each painted label the other COCO-Stuff names that stand closest to it in a landscape: by what they are, how large
 # they are and where they stand. Names within a row are separated by commas, since some contain spaces.

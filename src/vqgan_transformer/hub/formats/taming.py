@@ -290,7 +290,7 @@ def _config_from_yaml(section: Section) -> VQGANConfig:
         codebook_size=parameters.whole("n_embed"),
         code_dim=parameters.whole("embed_dim"),
         legacy_commitment=True,  # of all published files; the original's yaml cannot ask for anything else
-        kl_weight=parameters.number("kl_weight", 1e-8),
+        **({"kl_weight": parameters.number("kl_weight", 1e-8)} if section.target == "GumbelVQ" else {}),
     )
 
 
@@ -322,6 +322,7 @@ def _config_from_shapes(run: Run) -> VQGANConfig:
         codebook_size=_shape(run, "quantize.embed.weight" if gumbel else "quantize.embedding.weight", 2)[0],
         code_dim=code_dim,
         legacy_commitment=True,
+        **({"kl_weight": 1e-8} if gumbel else {}),
     )
 
 
