@@ -21,7 +21,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), default=(1024, 1024))
     parser.add_argument("--seed", type=int, default=0, help="of the picture, and of the landscape whose map is used")
-    parser.add_argument("--segmentation", type=Path, help="a PNG of COCO-Stuff ids, or of the colours in labels.png, instead")
+    parser.add_argument(
+        "--segmentation", type=Path, help="a PNG of COCO-Stuff ids, or of the colours in labels.png, instead"
+    )
     parser.add_argument("--output", type=Path, default=Path("outputs"))
     arguments = parser.parse_args()
     size = tuple(arguments.size)

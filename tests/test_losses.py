@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import golden_checkpoints
 from vqgan_transformer import VQGAN, VQGANConfig
 from vqgan_transformer.hub.formats.taming_names import rename_vqgan
 from vqgan_transformer.hub.weights import StoredTensor
@@ -24,8 +23,6 @@ from vqgan_transformer.training.losses import (
     reconstruction_loss,
     segmentation_loss,
 )
-
-GOLDEN = Path(__file__).parent / "golden"
 
 
 def test_reconstruction_loss_is_the_mean_error_of_all_elements() -> None:
@@ -111,49 +108,50 @@ def test_generator_wants_high_verdicts() -> None:
     assert adversarial_loss(torch.tensor([1.0, 3.0])).item() == -2
 
 
-def original_parameters(case: dict) -> dict[str, torch.Tensor]:
-    """The checkpoint that the original's numbers belong to: weights are drawn from a seed and their names."""
-    spread = {"bias": 0.1, "norm": 0.1, "codebook": 1.0}
-    tensors = {}
-    for name, (shape, kind) in case["parameters"].items():
-        values = np.random.default_rng([case["seed"], zlib.crc32(name.encode())]).standard_normal(shape)
-        values = values.astype(np.float32)
-        scale = (
-            1 / np.sqrt(int(np.prod(shape[1:])) if len(shape) > 1 else shape[0]) if kind == "weight" else spread[kind]
-        )
-        values = (np.float32(kind == "norm") + scale * values).astype(np.float32)
-        tensors[name] = torch.from_numpy(values).double()
-    return tensors
+def original_discriminator(seed: int) -> PatchDiscriminator:
+    """The discriminator of the case: its weights, too, follow from the seed and their names."""
+    discriminator = PatchDiscriminator().train()
+    with torch.no_grad():
+        for name, parameter in discriminator.named_parameters():
+            key = zlib.crc32(f"discriminator.{name}".encode())
+            noise = np.random.default_rng([seed, key]).standard_normal(tuple(parameter.shape)).astype(np.float32)
+            if parameter.ndim > 1:
+                noise = (noise / np.sqrt(noise[0].size)).astype(np.float32)
+            else:
+                noise = (float(name.endswith("weight")) + 0.1 * noise).astype(np.float32)
+            parameter.copy_(torch.from_numpy(noise))
+    return discriminator.double()
 
 
 def test_one_training_step_has_the_losses_of_the_original() -> None:
-    case = json.loads((GOLDEN / "losses.json").read_text(encoding="utf-8"))
-    with np.load(GOLDEN / "losses.npz") as file:
-        images = torch.from_numpy(file["images"]).double()
-    tensors, options = original_parameters(case), case["config"]
+    case = golden_checkpoints.case("losses")
+    options = case["config"]["model"]["params"]
+    network = options["ddconfig"]
+    images = torch.from_numpy(golden_checkpoints.array(case["inputs"]["images"])).double()
     vqgan = VQGAN(
         VQGANConfig(
-            channels=options["ch"],
-            channel_multipliers=tuple(options["ch_mult"]),
-            num_res_blocks=options["num_res_blocks"],
-            latent_channels=options["z_channels"],
+            channels=network["ch"],
+            channel_multipliers=tuple(network["ch_mult"]),
+            num_res_blocks=network["num_res_blocks"],
+            latent_channels=network["z_channels"],
             codebook_size=options["n_embed"],
             code_dim=options["embed_dim"],
             legacy_commitment=True,
         )
-    ).double()
-    stored = {name: StoredTensor(tuple(t.shape), t.dtype, lambda t=t: t) for name, t in tensors.items()}
-    vqgan.load_state_dict({name: t.read() for name, t in rename_vqgan(stored, len(options["ch_mult"])).items()})
-    discriminator = PatchDiscriminator().double().train()
-    prefix = "loss.discriminator."
-    own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-    missing = discriminator.load_state_dict(own, strict=False).missing_keys
-    assert all(name.endswith("num_batches_tracked") for name in missing)
+    )
+    stored = {
+        name: StoredTensor(tuple(tensor.shape), tensor.dtype, lambda tensor=tensor: tensor)
+        for name, tensor in golden_checkpoints.state_dict(case).items()
+    }
+    vqgan.load_state_dict({name: t.read() for name, t in rename_vqgan(stored, len(network["ch_mult"])).items()})
+    vqgan, discriminator = vqgan.double(), original_discriminator(case["seed"])
 
     out = vqgan(images)
     reconstruction = reconstruction_loss(images, out.reconstruction)
     adversarial = adversarial_loss(discriminator(out.reconstruction))
-    weight = options["disc_weight"] * adaptive_weight(reconstruction, adversarial, vqgan.decoder.last_layer)
+    weight = options["lossconfig"]["params"]["disc_weight"] * adaptive_weight(
+        reconstruction, adversarial, vqgan.decoder.last_layer
+    )
     total = reconstruction + weight * adversarial + out.codebook_loss
     total.backward()
     gradients = [p.grad.norm() for p in vqgan.parameters() if p.grad is not None]
@@ -169,7 +167,6 @@ def test_one_training_step_has_the_losses_of_the_original() -> None:
         "disc_loss": discriminator_loss(real, fake),
         "logits_real": real.mean(),
         "logits_fake": fake.mean(),
+        "generator_grad_norm": torch.stack(gradients).norm(),
     }
-    expected = {name: case["scalars"][name] for name in computed}
-    assert {name: value.item() for name, value in computed.items()} == pytest.approx(expected, rel=1e-6)
-    assert torch.stack(gradients).norm().item() == pytest.approx(case["generator_grad_norm"], rel=1e-6)
+    assert {name: value.item() for name, value in computed.items()} == pytest.approx(case["expected"], rel=1e-6)

@@ -175,14 +175,14 @@ def test_published_label_counts_have_names(count, space):
 
     names = _label_names(count, None)
     assert names.get("label_space") == space
-    assert len(SegmentationCondition(**names).labels) == count
+    assert len(SegmentationCondition(**names).config.labels) == count
 
 
 def test_labels_of_other_counts_are_numbered_or_given(runs):
     run = runs("taming_segmentation_transformer")
     assert SegmentationCondition.from_pretrained(run).config.labels[11] == "label 11"
     names = [f"thing {letter}" for letter in "abcdefghijkl"]
-    assert ImageSynthesisPipeline.from_pretrained(run, labels=names).conditions[0].labels.names == tuple(names)
+    assert ImageSynthesisPipeline.from_pretrained(run, labels=names).conditions[0].config.labels == tuple(names)
 
 
 @pytest.mark.parametrize(

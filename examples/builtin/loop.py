@@ -66,12 +66,6 @@ def learning_rate(progress: float, peak: float) -> float:
     return peak * min(1.0, (progress + 0.001) / 0.03, max(0.01, (1 - progress) / 0.4))
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the rate of all groups."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def load_weights(path: Path, part: str) -> dict[str, torch.Tensor]:
     """The state of one part of a saved run."""
     return torch.load(path, map_location="cpu", weights_only=True)[part]
