@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import golden_checkpoints as golden
 import numpy as np
 import pytest
 import torch
 import yaml
 
+import golden_checkpoints as golden
 from vqgan_transformer import VQGAN, CondGPT, ImageSynthesisPipeline, SegmentationCondition
 from vqgan_transformer.errors import CheckpointError
 
@@ -137,7 +137,7 @@ def test_a_yaml_elsewhere_is_given_by_name(runs, tmp_path):
     file = shutil.copy(run / "checkpoints" / "last.ckpt", tmp_path / "last.ckpt")
     [config] = run.glob("configs/*-project.yaml")
     assert CondGPT.from_pretrained(file, config=config).config == CondGPT.from_pretrained(run).config
-    with pytest.raises(FileNotFoundError, match="nowhere.yaml"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
         CondGPT.from_pretrained(file, config=tmp_path / "nowhere.yaml")
 
 
@@ -196,8 +196,9 @@ def test_labels_of_other_counts_are_numbered_or_given(runs):
         ({"ch": 64}, "of another shape"),
         ({"num_res_blocks": 2}, "missing"),
         ({"attn_resolutions": []}, "not part of the model"),
-        ({"num_res_blocks": 10**9}, "parameter tensors"),
-        ({"ch": 32 * 10**15}, "another shape|cannot be built"),
+        ({"num_res_blocks": 10**4}, "parameter tensors"),
+        ({"num_res_blocks": 10**9}, "num_res_blocks = 1000000000"),
+        ({"ch": 32 * 10**15}, "channels = 32000000000000000"),
         ({"ch_mult": [1, 1, 2, 2, -4]}, "channel_multipliers"),
     ],
     ids=str,

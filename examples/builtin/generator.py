@@ -85,6 +85,9 @@ class GeneratorTrainer(nn.Module):
       block's heads start by looking for it: what the paper's form must find out first.
     """
 
+    picture_codes: Tensor
+    codes: Tensor
+
     def __init__(self, gpt: CondGPT, picture_codes: Tensor, label_codes: Tensor) -> None:
         super().__init__()
         width = gpt.config.n_embd

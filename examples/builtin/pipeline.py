@@ -16,7 +16,7 @@ from .data import GROUPS
 from .generator import load_trainer
 from .tokenizers import load_tokenizer
 
-SAMPLER = {"temperature": 1.0, "top_k": 100}
+SAMPLER = {"temperature": 0.9, "top_k": 100}
 
 
 def assemble(folder: Path) -> Path:

@@ -18,6 +18,7 @@ from vqgan_transformer.training.losses import (
     reconstruction_loss,
 )
 from vqgan_transformer.vqgan import VQGAN, VQGANConfig
+from vqgan_transformer.vqgan.quantizer import GumbelQuantizer, NearestQuantizer
 
 from .data import GROUPS, PERSON, Scenes, one_hot
 from .loop import learning_rate, load_weights, train
@@ -61,7 +62,13 @@ class CodebookTrainer(nn.Module):
     are put on a latent of late.
     """
 
-    def __init__(self, quantizer: nn.Module, memory: int = 16384, decay: float = 0.99) -> None:
+    recent: Tensor
+    counts: Tensor
+    sums: Tensor
+    steps: Tensor
+    started: Tensor
+
+    def __init__(self, quantizer: NearestQuantizer | GumbelQuantizer, memory: int = 16384, decay: float = 0.99) -> None:
         super().__init__()
         size, dim = quantizer.codebook.weight.shape
         self.codebook = quantizer.codebook.weight.requires_grad_(False)

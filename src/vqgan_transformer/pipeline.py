@@ -233,7 +233,7 @@ class ImageSynthesisPipeline:
         if is_pipeline(path):
             refuse_options(options, cls.from_pretrained)
             classes = read_index(path, cls.__name__, known)
-            loaded = {
+            loaded: dict[str, Any] = {
                 part: kind.from_pretrained(path / part, dtype=wanted, device=device) for part, kind in classes.items()
             }
         else:

@@ -242,7 +242,9 @@ class SegmentationCondition(Condition):
         """
         palette = self.space.palette
         if palette is None:
-            raise ValueError(f"the labels of {self.space.title} have no colours: pass palette= when making the condition.")
+            raise ValueError(
+                f"the labels of {self.space.title} have no colours: pass palette= when making the condition."
+            )
         return [Image.fromarray(paint_labels(labels, palette)) for labels in self.parse(value, **options).numpy()]
 
     def _one_hot(self, labels: Tensor) -> Tensor:

@@ -143,7 +143,9 @@ def _from_union(hint: Any, value: Any, where: str) -> Any:
             errors.append((choice, error))
     # where only one choice could have been meant, its own complaint says more than "should be A or B"
     meant = [error for choice, error in errors if _same_shape(choice, value)]
-    raise meant[0] if len(meant) == 1 else CheckpointError(f"{where} should be {_described(hint)}, got {_shown(value)}.")
+    raise (
+        meant[0] if len(meant) == 1 else CheckpointError(f"{where} should be {_described(hint)}, got {_shown(value)}.")
+    )
 
 
 def _same_shape(hint: Any, value: Any) -> bool:

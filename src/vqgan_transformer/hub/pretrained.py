@@ -23,7 +23,7 @@ from .atomic_folder import atomic_folder
 from .config_json import from_json, read_json, to_json
 from .model_card import write_model_card
 from .source import CONFIG, Origin, component_folder
-from .weights import StoredTensor, build_on_meta, load_strictly, read_weights, resolve_dtype
+from .weights import StoredTensor, build_on_meta, check_numbers, load_strictly, read_weights, resolve_dtype
 
 __all__ = ["STALE", "Pretrained", "upload"]
 
@@ -125,12 +125,14 @@ class Pretrained:
         Raises:
             CheckpointError: where names or shapes do not fit the config.
         """
-        tensors = {} if tensors is None else tensors
         if not issubclass(cls, nn.Module):
             return cls.from_config(config)
-        with build_on_meta(len(tensors), where):
+        check_numbers(to_json(config), tensors or {}, where)
+        with build_on_meta(len(tensors or ()), where):
             model = cls.from_config(config)
-        load_strictly(model, tensors, dtype=dtype, device=device, where=where)
+        if tensors is None and model.state_dict():
+            raise CheckpointError(f"{where} has no model.safetensors. It is incomplete: save or download it again.")
+        load_strictly(model, tensors or {}, dtype=dtype, device=device, where=where)
         return model.eval()
 
     def save_pretrained(

@@ -127,7 +127,9 @@ def _read_zip(path: Path, file: BinaryIO) -> Any:
     members = {info.filename: info for info in archive.infolist()}
     size = path.stat().st_size
     if sum(info.file_size for info in members.values()) > size or any(info.compress_type for info in members.values()):
-        raise UnsafeFileError(f"{path} holds more than its {size} bytes once unpacked; torch never compresses checkpoints.")
+        raise UnsafeFileError(
+            f"{path} holds more than its {size} bytes once unpacked; torch never compresses checkpoints."
+        )
     roots = [name.removesuffix("data.pkl") for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(roots) != 1:
         raise CheckpointError(f"{path} is a zip archive, but none that torch.save wrote: it has no data.pkl.")
@@ -162,7 +164,9 @@ def _member_place(path: Path, info: zipfile.ZipInfo, size: int) -> tuple[int, in
     names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
     begin = info.header_offset + 30 + names
     if begin + info.file_size > size:
-        raise CheckpointError(f"{path} is cut short: {info.filename} ends behind the end of the file. Download it again.")
+        raise CheckpointError(
+            f"{path} is cut short: {info.filename} ends behind the end of the file. Download it again."
+        )
     return begin, info.file_size
 
 
@@ -180,7 +184,9 @@ def _read_legacy(path: Path, file: BinaryIO) -> Any:
     content = storages.run(file)
     keys, size = storages.run(file), path.stat().st_size
     if not isinstance(keys, list) or {str(key) for key in keys} != storages.item_sizes.keys():
-        raise CheckpointError(f"{path} is damaged: it does not list the memory that its tensors need. Download it again.")
+        raise CheckpointError(
+            f"{path} is damaged: it does not list the memory that its tensors need. Download it again."
+        )
     for key in map(str, keys):
         length = int.from_bytes(file.read(8), "little") * storages.item_sizes[key]
         places[key] = file.tell(), length
@@ -266,7 +272,9 @@ class _Storages:
             )
         return StoredTensor(shape, storage.dtype, lambda: self.read(storage, offset, span, shape, stride))
 
-    def untyped_tensor(self, storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, *_: Any):
+    def untyped_tensor(
+        self, storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, *_: Any
+    ):
         """The same, of a storage of bytes that the tensor says how to read."""
         if not isinstance(storage, _Storage) or not isinstance(dtype, Global) or dtype.name not in DTYPES:
             return StandIn("tensor of an unknown kind")
@@ -284,7 +292,9 @@ class _Storages:
         known = tensors.get(function) if isinstance(function, Global) else None
         return known(*arguments) if known is not None and isinstance(arguments, tuple) else StandIn(kind)
 
-    def read(self, storage: _Storage, offset: int, span: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
+    def read(
+        self, storage: _Storage, offset: int, span: int, shape: tuple[int, ...], stride: tuple[int, ...]
+    ) -> Tensor:
         """Reads just the bytes of one tensor."""
         if math.prod(shape) > span:
             raise UnsafeFileError(f"{self.path} has a tensor of {shape} that repeats {span} numbers; weights do not.")
@@ -292,11 +302,13 @@ class _Storages:
         begin, length = self.place(storage.key)
         first = (storage.start + offset) * item
         if first + span * item > length:
-            raise CheckpointError(f"{self.path} is damaged: a tensor of {shape} needs more memory than the file has of it.")
+            raise CheckpointError(
+                f"{self.path} is damaged: a tensor of {shape} needs more memory than the file has of it."
+            )
         raw = torch.empty(span * item, dtype=torch.uint8)
         with self.path.open("rb") as file:
             file.seek(begin + first)
-            count = file.readinto(memoryview(raw.numpy())) if span else 0
+            count = file.readinto(raw.numpy().data) if span else 0
         if count < span * item:
             raise CheckpointError(f"{self.path} is cut short. Download or copy it again.")
         return raw.view(storage.dtype).as_strided(shape, stride).contiguous()

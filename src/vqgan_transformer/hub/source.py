@@ -73,7 +73,9 @@ class Origin:
         inside = stay_inside(path, self.subfolder)
         if not inside.is_dir():
             folders = sorted(child.name for child in path.iterdir() if child.is_dir()) if path.is_dir() else []
-            raise FileNotFoundError(f"{path} has no subfolder {self.subfolder!r}; it has {', '.join(folders) or 'none'}.")
+            raise FileNotFoundError(
+                f"{path} has no subfolder {self.subfolder!r}; it has {', '.join(folders) or 'none'}."
+            )
         return inside
 
     def _download(self, repository: str, class_name: str) -> Path:
@@ -90,7 +92,7 @@ class Origin:
 
     def _snapshot(self, repository: str, patterns: list[str]) -> Path:
         import huggingface_hub
-        from huggingface_hub.errors import HFValidationError, HfHubHTTPError
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
         from .. import __version__
 
@@ -100,7 +102,7 @@ class Origin:
                     repository,
                     revision=self.revision,
                     token=self.token,
-                    cache_dir=self.cache_dir,
+                    cache_dir=None if self.cache_dir is None else os.fspath(self.cache_dir),
                     local_files_only=self.local_files_only,
                     allow_patterns=patterns,
                     library_name=LIBRARY,
@@ -159,7 +161,9 @@ def index_entries(folder: Path) -> dict[str, str]:
         for inner, pair in nested:
             part = name if inner is None else f"{name}/{inner}"
             if not all(re.fullmatch(r"\w+", word) for word in part.split("/")):
-                raise CheckpointError(f"{path}: {part!r} is no name of a part; names are made of letters, digits and _.")
+                raise CheckpointError(
+                    f"{path}: {part!r} is no name of a part; names are made of letters, digits and _."
+                )
             if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(word, str) for word in pair):
                 raise CheckpointError(f"{path}: {part} should be [library, class], got {pair!r}.")
             library, entries[part] = pair

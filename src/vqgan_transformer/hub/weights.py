@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from threading import get_ident
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +18,24 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from ..errors import CheckpointError, UnsafeFileError
 from .config_json import read_json
 
-__all__ = ["StoredTensor", "build_on_meta", "load_strictly", "read_safetensors", "read_weights", "resolve_dtype", "stay_inside"]
+__all__ = [
+    "StoredTensor",
+    "build_on_meta",
+    "check_numbers",
+    "load_strictly",
+    "read_safetensors",
+    "read_weights",
+    "resolve_dtype",
+    "stay_inside",
+]
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 LARGEST_HEADER = 100 * 10**6
 """The longest header of a safetensors file, in bytes; the format's own limit."""
+
+LARGEST_NUMBER = 2**16
+"""A number in a config that is fine whatever the file holds."""
 
 SAFETENSORS_DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -76,7 +89,9 @@ def _read_sharded(folder: Path) -> dict[str, StoredTensor]:
         if shard.suffix != ".safetensors":
             raise UnsafeFileError(f"{index} names the shard {name!r}; shards are .safetensors files.")
         if not shard.is_file():
-            raise CheckpointError(f"{index} names the shard {name!r}, which is missing from {folder}. Download it again.")
+            raise CheckpointError(
+                f"{index} names the shard {name!r}, which is missing from {folder}. Download it again."
+            )
         headers[name] = read_safetensors(shard)
     lost = [f"{tensor} ({name})" for tensor, name in weight_map.items() if tensor not in headers[name]]
     if lost:
@@ -92,7 +107,9 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
         if size < 8 or length > size - 8:
             raise CheckpointError(f"{path} is damaged or cut short: it has {size} bytes. Save or download it again.")
         if length > LARGEST_HEADER:
-            raise UnsafeFileError(f"{path} asks for a header of {length} bytes; {LARGEST_HEADER} is the most there can be.")
+            raise UnsafeFileError(
+                f"{path} asks for a header of {length} bytes; {LARGEST_HEADER} is the most there can be."
+            )
         raw = file.read(length)
     try:
         header = json.loads(raw)
@@ -107,7 +124,9 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
 def _stored(path: Path, name: str, entry: dict, available: int) -> StoredTensor:
     shape, (begin, end) = tuple(entry["shape"]), entry["data_offsets"]
     if entry["dtype"] not in SAFETENSORS_DTYPES:
-        raise CheckpointError(f"{path}: {name} has the type {entry['dtype']}; known are {', '.join(SAFETENSORS_DTYPES)}.")
+        raise CheckpointError(
+            f"{path}: {name} has the type {entry['dtype']}; known are {', '.join(SAFETENSORS_DTYPES)}."
+        )
     dtype = SAFETENSORS_DTYPES[entry["dtype"]]
     if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
         raise CheckpointError(f"{path}: the sizes of {name} are not whole numbers. Download the file again.")
@@ -116,7 +135,9 @@ def _stored(path: Path, name: str, entry: dict, available: int) -> StoredTensor:
             f"{path} is cut short: {name} ends {end - available} bytes behind the end of the file. Download it again."
         )
     if math.prod(shape) * dtype.itemsize != end - begin:
-        raise CheckpointError(f"{path}: {name} of shape {shape} and type {dtype} does not fill its {end - begin} bytes.")
+        raise CheckpointError(
+            f"{path}: {name} of shape {shape} and type {dtype} does not fill its {end - begin} bytes."
+        )
     return StoredTensor(shape, dtype, lambda: _read_safetensor(path, name))
 
 
@@ -125,7 +146,9 @@ def _read_safetensor(path: Path, name: str) -> Tensor:
 
     try:
         with safe_open(path, framework="pt") as file:
-            return file.get_tensor(name).clone()  # a view of the mapped file would keep it open, also while it is replaced
+            return file.get_tensor(
+                name
+            ).clone()  # a view of the mapped file would keep it open, also while it is replaced
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged: {error}. Save or download it again.") from error
 
@@ -168,15 +191,44 @@ def _as_dtype(value: torch.dtype | str) -> torch.dtype:
     if not isinstance(value, torch.dtype | str):
         raise TypeError(f"dtype is a torch.dtype or its name, got {value!r}.")
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise ValueError(f"dtype must be a floating-point type, e.g. 'float32', 'float16' or 'bfloat16', got {value!r}.")
+        raise ValueError(
+            f"dtype must be a floating-point type, e.g. 'float32', 'float16' or 'bfloat16', got {value!r}."
+        )
     return found
+
+
+def check_numbers(fields: Any, tensors: Mapping[str, StoredTensor], where: str) -> None:
+    """Refuses a config with numbers out of all proportion to the tensors that it is meant for.
+
+    A whole number in a model's config is the size of something, a count of layers or an id; none is larger than what the
+    file has of them. A config is data from outside: a billion blocks would otherwise be built, block by block.
+
+    Args:
+        fields: the config as JSON values.
+        tensors: of the file.
+        where: the file, for the message.
+
+    Raises:
+        CheckpointError: for the first number that is too large.
+    """
+    most = max([LARGEST_NUMBER, len(tensors), *(size for tensor in tensors.values() for size in tensor.shape)])
+    waiting = [("config", fields)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.items()
+        elif isinstance(value, list):
+            waiting += [(name, item) for item in value]
+        elif isinstance(value, int) and abs(value) > most:
+            raise CheckpointError(
+                f"the config of {where} has {name} = {value}, but nothing in the weights is larger than {most}. It is "
+                "damaged, or not meant for these weights."
+            )
 
 
 @contextmanager
 def build_on_meta(most_parameters: int, where: str) -> Iterator[None]:
     """Modules built inside have shapes but no memory, and not many more parameters than a file has tensors.
-
-    A config is data from outside: one that asks for a billion layers would otherwise be built, layer by layer.
 
     Args:
         most_parameters: tensors of the file. Several times as many are let through, so that a config that merely
@@ -252,7 +304,9 @@ def load_strictly(
     module.load_state_dict(state, strict=True, assign=True)
     left = [name for name, buffer in module.named_buffers() if buffer.is_meta]
     if left:
-        raise TypeError(f"{type(module).__name__} has buffers that are not saved ({', '.join(left)}): compute them instead.")
+        raise TypeError(
+            f"{type(module).__name__} has buffers that are not saved ({', '.join(left)}): compute them instead."
+        )
 
 
 def _target(stored: torch.dtype, asked: torch.dtype | None) -> torch.dtype:

@@ -108,7 +108,7 @@ def discriminator_loss(logits_real: Tensor, logits_fake: Tensor, kind: Literal["
     raise ValueError(f"kind is {kind!r}; a discriminator is trained with 'hinge' or 'vanilla'.")
 
 
-def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last_layer: nn.Parameter) -> Tensor:
+def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> Tensor:
     """The lambda of equation 7: how much stronger reconstruction pulls at the decoder's last layer than the adversary.
 
     Args:

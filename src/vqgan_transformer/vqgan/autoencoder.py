@@ -6,6 +6,7 @@ Shapes below use B pictures, C channels, H×W pixels and f, the downsampling fac
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch.nn.functional as F
 from einops import rearrange
@@ -110,8 +111,7 @@ class Level(nn.Module):
         super().__init__()
         widths = [in_channels] + [out_channels] * blocks
         self.blocks = nn.ModuleList(
-            ResidualBlock(before, after, norm=norm, dropout=dropout)
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            ResidualBlock(before, after, norm=norm, dropout=dropout) for before, after in pairwise(widths)
         )
         self.attentions = nn.ModuleList(AttentionBlock(out_channels, norm=norm) for _ in range(blocks * attention))
         self.downsample = Downsample(widths[-1]) if resample is Downsample else None

@@ -32,7 +32,7 @@ def straight_through(value: Tensor, gradient_from: Tensor) -> Tensor:
 
 
 def perplexity(tokens: Tensor, codebook_size: int) -> Tensor:
-    """exp of the entropy of the codes' frequencies in ``tokens``: 1 (one code) to codebook_size (all equally)."""
+    """Exp of the entropy of the codes' frequencies in ``tokens``: 1 (one code) to codebook_size (all equally)."""
     frequencies = torch.bincount(tokens.flatten(), minlength=codebook_size).double() / tokens.numel()
     return torch.exp(-torch.special.xlogy(frequencies, frequencies).sum())
 

@@ -69,7 +69,13 @@ def load_pipeline_parts(
 
     classes: dict[str, Any] = {"VQGAN": VQGAN, "CondGPT": CondGPT} | {
         name: getattr(conditions, name)
-        for name in ("SegmentationCondition", "DepthCondition", "ClassCondition", "CoordinatesCondition", "Unconditional")
+        for name in (
+            "SegmentationCondition",
+            "DepthCondition",
+            "ClassCondition",
+            "CoordinatesCondition",
+            "Unconditional",
+        )
     }
     parts = {
         part: classes[name].assemble(config, tensors, dtype=dtype, device=device, where=f"{path} ({part})")

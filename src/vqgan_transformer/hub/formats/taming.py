@@ -23,7 +23,9 @@ from .taming_run import Run, Section, find_checkpoint, find_run, read_tensors
 
 __all__ = ["DESCRIPTION", "READERS", "detect"]
 
-DESCRIPTION = "a run of taming-transformers (a folder with checkpoints/last.ckpt and configs/…-project.yaml, or the file)"
+DESCRIPTION = (
+    "a run of taming-transformers (a folder with checkpoints/last.ckpt and configs/…-project.yaml, or the file)"
+)
 
 Tensors = dict[str, StoredTensor]
 Known = tuple[str, Any, Tensors]  # name of our class, its config, its tensors
@@ -114,9 +116,12 @@ def read_condition(
     return condition[0], condition[1]
 
 
-READERS: dict[str, Callable] = {"VQGAN": read_vqgan, "CondGPT": read_gpt, "ImageSynthesisPipeline": read_pipeline} | {
-    name: partial(read_condition, name)
-    for name in ("SegmentationCondition", "DepthCondition", "ClassCondition", "CoordinatesCondition", "Unconditional")
+CONDITIONS = ("SegmentationCondition", "DepthCondition", "ClassCondition", "CoordinatesCondition", "Unconditional")
+READERS: dict[str, Callable[..., Any]] = {
+    "VQGAN": read_vqgan,
+    "CondGPT": read_gpt,
+    "ImageSynthesisPipeline": read_pipeline,
+    **{name: partial(read_condition, name) for name in CONDITIONS},
 }
 
 
@@ -168,7 +173,11 @@ def _gpt(run: Run, n_head: int | None, window: Sequence[int]) -> tuple[CondGPTCo
             raise ValueError(f"n_head={n_head} contradicts {where}.n_head, which is {given}: leave n_head out.")
         n_head = given
         fields |= {"n_unmasked": section.whole("n_unmasked", 0), "pkeep": parameters.number("pkeep", 1.0)}
-        dropouts = {"embedding_dropout": "embd_pdrop", "residual_dropout": "resid_pdrop", "attention_dropout": "attn_pdrop"}
+        dropouts = {
+            "embedding_dropout": "embd_pdrop",
+            "residual_dropout": "resid_pdrop",
+            "attention_dropout": "attn_pdrop",
+        }
         fields |= {ours: section.number(theirs, 0.0) for ours, theirs in dropouts.items()}
         if parameters.whole("downsample_cond_size", -1) > -1:
             raise CheckpointError(f"{parameters.where}.downsample_cond_size is not supported.")
@@ -184,13 +193,19 @@ def _gpt(run: Run, n_head: int | None, window: Sequence[int]) -> tuple[CondGPTCo
 def _condition(run: Run, labels: Sequence[str] | None) -> tuple[str, Known]:
     """The condition's name in a pipeline, and what there is of it. Classes are compared by name, never imported."""
     if run.model is None:
-        raise CheckpointError(f"{run.checkpoint} does not say what its condition is. Pass config= with its project.yaml.")
+        raise CheckpointError(
+            f"{run.checkpoint} does not say what its condition is. Pass config= with its project.yaml."
+        )
     parameters = run.model.section("params")
     given, where = parameters.data.get("cond_stage_config"), f"{parameters.where}.cond_stage_config"
     if given == "__is_unconditional__" or parameters.flag("unconditional", False):
-        return "unconditional", _known("Unconditional", UnconditionalConfig, where, token=parameters.whole("sos_token", 0))
+        return "unconditional", _known(
+            "Unconditional", UnconditionalConfig, where, token=parameters.whole("sos_token", 0)
+        )
     if given == "__is_first_stage__":
-        raise CheckpointError(f"{where}: pictures as a condition ({given}) are not supported. Its VQGAN and CondGPT load.")
+        raise CheckpointError(
+            f"{where}: pictures as a condition ({given}) are not supported. Its VQGAN and CondGPT load."
+        )
     section = parameters.section("cond_stage_config")
     options = section.section("params") if "params" in section else Section({}, f"{where}.params")
     kind = section.target
@@ -212,6 +227,9 @@ def _condition(run: Run, labels: Sequence[str] | None) -> tuple[str, Known]:
 def _condition_with_vqgan(run: Run, kind: str, options: Section, labels: Sequence[str] | None) -> tuple[str, Known]:
     config, tensors = _stage(run, "condition")
     tensors = {f"vqgan.{name}": tensor for name, tensor in tensors.items()}
+    name: str
+    ours: type
+    fields: dict[str, Any]
     if kind == "VQModel" and config.in_channels == 1:
         name, ours, fields = "depth", DepthConfig, {}
     elif kind == "VQModel":
@@ -221,7 +239,9 @@ def _condition_with_vqgan(run: Run, kind: str, options: Section, labels: Sequenc
         )
     else:
         name, ours, fields = "segmentation", SegmentationConfig, _label_names(config.in_channels, labels)
-    return name, _known(ours.__name__.replace("Config", "Condition"), ours, options.where, tensors, vqgan=config, **fields)
+    return name, _known(
+        ours.__name__.replace("Config", "Condition"), ours, options.where, tensors, vqgan=config, **fields
+    )
 
 
 def _label_names(count: int, labels: Sequence[str] | None) -> dict[str, Any]:
@@ -247,7 +267,9 @@ FIXED = {
 }
 
 
-def _vqgan(section: Section | None, tensors: Mapping[str, StoredTensor], checkpoint: Path) -> tuple[VQGANConfig, Tensors]:
+def _vqgan(
+    section: Section | None, tensors: Mapping[str, StoredTensor], checkpoint: Path
+) -> tuple[VQGANConfig, Tensors]:
     """A VQGAN by its config, or by shapes alone."""
     if section is not None:
         config = _config_from_yaml(section)
@@ -257,7 +279,12 @@ def _vqgan(section: Section | None, tensors: Mapping[str, StoredTensor], checkpo
 
 
 def _config_from_yaml(section: Section) -> VQGANConfig:
-    kinds = {"VQModel": "nearest", "VQSegmentationModel": "nearest", "VQModelInterface": "nearest", "GumbelVQ": "gumbel"}
+    kinds = {
+        "VQModel": "nearest",
+        "VQSegmentationModel": "nearest",
+        "VQModelInterface": "nearest",
+        "GumbelVQ": "gumbel",
+    }
     if section.target not in kinds:
         raise CheckpointError(f"{section.where}.target is {section.target!r}; known are {', '.join(kinds)}.")
     parameters = section.section("params")
@@ -282,7 +309,9 @@ def _config_from_yaml(section: Section) -> VQGANConfig:
         channels=network.whole("ch"),
         channel_multipliers=multipliers,
         num_res_blocks=network.whole("num_res_blocks"),
-        attention_levels=tuple(level for level, size in enumerate(resolutions) if size in network.wholes("attn_resolutions")),
+        attention_levels=tuple(
+            level for level, size in enumerate(resolutions) if size in network.wholes("attn_resolutions")
+        ),
         mid_attention=attention != "none",
         dropout=network.number("dropout", 0.0),
         latent_channels=network.whole("z_channels"),
