@@ -139,6 +139,8 @@ def test_depth_classes_coordinates_and_none_paint_too(vqgan, gpt):
     assert paint(pipe, size=(20, 24), num_images=2).tokens.shape == (2, 5, 6)
     free = ImageSynthesisPipeline(vqgan, gpt, conditions=(Unconditional(),))
     assert paint(free, size=(9, 24)).images[0].size == (24, 9)
+    with pytest.raises(ValueError, match="size="):
+        paint(free)
 
 
 def test_the_likelihood_of_a_single_window_is_that_of_one_forward_pass(pipe):
@@ -168,8 +170,9 @@ def test_the_callback_and_its_exceptions_reach_the_user(pipe):
         ({"segmentatoin": np.zeros((8, 8), int)}, TypeError, "'segmentation'"),
         ({"temprature": 0.9}, TypeError, "'temperature'"),
         ({"num_image": 2}, TypeError, "'num_images'"),
-        ({}, ValueError, "size="),
+        ({}, ValueError, "segmentation=…"),
         ({"size": (16, 16)}, ValueError, "segmentation=…"),
+        ({"depth": np.zeros((8, 8)), "size": (8, 8)}, TypeError, "does not understand depth; it takes segmentation"),
         ({"size": (-16, 16)}, ValueError, "at least 1"),
         ({"size": 16}, TypeError, "height, width"),
         ({"size": (16.0, 16)}, TypeError, "whole pixels"),

@@ -150,6 +150,12 @@ def test_the_callback_sees_the_picture_grow(gpt):
     assert torch.equal(seen[-1][2], tokens)
 
 
+@pytest.mark.parametrize("settings", [{"top_k": 2.5}, {"temperature": "1"}, {"stride": None}, {"top_p": True}], ids=str)
+def test_settings_that_are_no_numbers_are_refused(settings):
+    with pytest.raises(TypeError, match=next(iter(settings))):
+        SlidingWindowSampler(**settings)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

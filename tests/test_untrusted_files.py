@@ -229,7 +229,10 @@ def test_the_machine_never_looks_a_name_up(tmp_path, alarm):
 def test_tensors_of_every_kind_are_read_as_they_were(tmp_path, zipped):
     base = torch.randn(4, 6)
     weights = OrderedDict(
-        {str(dtype): torch.arange(5).to(dtype) for dtype in (torch.float64, torch.float16, torch.bfloat16, torch.uint8)},
+        {
+            str(dtype): torch.arange(5).to(dtype)
+            for dtype in (torch.float64, torch.float16, torch.bfloat16, torch.uint8)
+        },
         whole=torch.arange(3),
         truth=torch.tensor([True, False]),
         parameter=torch.nn.Parameter(torch.randn(2)),
@@ -284,7 +287,9 @@ def test_files_that_are_cut_short_are_errors_that_name_the_file(tmp_path, zipped
 
 @CONTAINERS
 def test_random_damage_never_escapes_as_another_error(tmp_path, zipped):
-    whole = saved({"state_dict": {"weight": torch.randn(4, 4)}, "x": [1, "a", 2.5]}, _use_new_zipfile_serialization=zipped)
+    whole = saved(
+        {"state_dict": {"weight": torch.randn(4, 4)}, "x": [1, "a", 2.5]}, _use_new_zipfile_serialization=zipped
+    )
     generator = torch.Generator().manual_seed(5)
     path = tmp_path / "damaged.ckpt"
     for _ in range(150):
@@ -323,7 +328,13 @@ def test_tensors_stay_within_the_memory_that_the_file_holds(tmp_path, what, call
 
 
 def test_archives_that_unpack_to_more_than_they_are_are_refused(tmp_path):
-    body = program({"weight": tensor_call(Persistent("storage", torch.FloatStorage, "0", "cpu", 25_000), size=(25_000,), stride=(1,))})
+    body = program(
+        {
+            "weight": tensor_call(
+                Persistent("storage", torch.FloatStorage, "0", "cpu", 25_000), size=(25_000,), stride=(1,)
+            )
+        }
+    )
     path = zip_with_pickle(tmp_path / "bomb.pt", body, {"0": bytes(100_000)}, compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(UnsafeFileError, match="once unpacked"):
         read_checkpoint(path)
@@ -370,6 +381,8 @@ def test_nests_that_share_their_parts_are_neither_hashed_nor_walked(tmp_path):
     doubled = b")" + b"2\x86" * 200  # t = (t, t), two hundred times
     path = zip_with_pickle(tmp_path / "nest.pt", bomb(b"}(" + doubled + b"K\x01" + b"X\x01\x00\x00\x00wK\x02u"))
     assert read_checkpoint(path).content["w"] == 2
+    called = zip_with_pickle(tmp_path / "called.pt", bomb(doubled + b"N\x85R"))
+    assert isinstance(read_checkpoint(called).content, StandIn)
     deep = zip_with_pickle(tmp_path / "deep.pt", bomb(b"]" * 100_000 + b"a" * 99_999))
     assert isinstance(read_checkpoint(deep).content, list)
 
@@ -411,7 +424,16 @@ def test_the_reader_has_no_ordinary_unpickler_in_it():
 
     for module in (pickle_machine, safe_unpickle):
         source = Path(str(module.__file__)).read_text(encoding="utf-8")
-        for word in ("pickle.load", "Unpickler", "torch.load", "eval(", "exec(", "import_module", "__import__", "find_class"):
+        for word in (
+            "pickle.load",
+            "Unpickler",
+            "torch.load",
+            "eval(",
+            "exec(",
+            "import_module",
+            "__import__",
+            "find_class",
+        ):
             assert word not in source
     assert {code.name for code in pickletools.opcodes} >= {"GLOBAL", "REDUCE"}
 
@@ -479,7 +501,9 @@ def test_a_header_of_exabytes_is_refused(folder):
         VQGAN.from_pretrained(folder)
 
 
-@pytest.mark.parametrize("name", ["../stolen.safetensors", "/etc/passwd", "a\\..\\..\\b.safetensors", "model.ckpt", "C:b"])
+@pytest.mark.parametrize(
+    "name", ["../stolen.safetensors", "/etc/passwd", "a\\..\\..\\b.safetensors", "model.ckpt", "C:b"]
+)
 def test_an_index_cannot_point_elsewhere(folder, name):
     index = folder / "model.safetensors.index.json"
     content = json.loads(index.read_text())
@@ -516,7 +540,15 @@ def test_links_into_the_cache_of_the_hub_are_its_own_way(folder, tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[1, 2]", '{"a": NaN}', '{"a": ' + "[" * 100_000, "\ufeff{}", '{"_class_name": "VQGAN", "_package_version": "0"'],
+    [
+        "",
+        "{",
+        "[1, 2]",
+        '{"a": NaN}',
+        '{"a": ' + "[" * 100_000,
+        "\ufeff{}",
+        '{"_class_name": "VQGAN", "_package_version": "0"',
+    ],
 )
 def test_damaged_json_is_an_error_that_names_the_file(folder, text):
     (folder / "config.json").write_text(text, encoding="utf-8")

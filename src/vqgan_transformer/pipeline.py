@@ -322,6 +322,8 @@ class ImageSynthesisPipeline:
             condition, value = (free or list(self.conditions))[0], None
         known_options = _options(condition)
         for name in options:
+            if name in _CONDITION_NAMES:
+                raise TypeError(f"this checkpoint does not understand {name}; it takes {', '.join(by_name)}.")
             if name not in known_options:
                 known = [*by_name, *known_options, *_SETTINGS, *_CALL]
                 raise TypeError(
@@ -335,12 +337,13 @@ class ImageSynthesisPipeline:
     ) -> tuple[Tensor, tuple[int, int]]:
         """What the user passed, checked and fitted: the condition of each picture, and the picture's size."""
         if value is None:
+            if type(condition).default is Condition.default:
+                raise ValueError(f"this checkpoint paints from {condition.name}: pass {condition.name}=….")
             if size is None:
                 raise ValueError("give size=(height, width): there is no map that says how large the picture is.")
             self._check_size(size)
             parsed = condition.default(size)
-            if parsed is None:
-                raise ValueError(f"this checkpoint paints from {condition.name}: pass {condition.name}=….")
+            assert parsed is not None
             return parsed, size
         if size is not None:
             self._check_size(size)
@@ -378,6 +381,7 @@ _PARTS: tuple[type[Pretrained], ...] = (
     CoordinatesCondition,
     Unconditional,
 )
+_CONDITION_NAMES = [part.name for part in _PARTS if issubclass(part, Condition)]
 _SETTINGS = [setting.name for setting in fields(SamplerConfig)]
 _CALL = [
     name

@@ -44,7 +44,8 @@ class StandIn:
     """In place of an object that is not built. It has the name of what made it and no behaviour."""
 
     def __init__(self, of: object):
-        self.of = str(of)
+        # anything but a name may be a nest without end, which is not to be spelled out
+        self.of = str(of) if isinstance(of, str | Global) else type(of).__name__
 
     def __repr__(self) -> str:
         return f"<not loaded: {self.of}>"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -122,7 +123,15 @@ def _resembles(start: bytes) -> str:
 def _read_zip(path: Path, file: BinaryIO) -> Any:
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        struct.error,
+        NotImplementedError,
+        ArithmeticError,
+        LookupError,
+        ValueError,
+        OSError,
+    ) as error:
         raise CheckpointError(f"{path} is damaged or cut short: {error}. Download or copy it again.") from error
     members = {info.filename: info for info in archive.infolist()}
     size = path.stat().st_size
@@ -156,9 +165,11 @@ def _read_zip(path: Path, file: BinaryIO) -> Any:
 
 def _member_place(path: Path, info: zipfile.ZipInfo, size: int) -> tuple[int, int]:
     """Where in the file the bytes of an uncompressed member begin, and how many they are."""
-    with path.open("rb") as file:
-        file.seek(info.header_offset)
-        header = file.read(30)
+    header = b""
+    if 0 <= info.header_offset < size:
+        with path.open("rb") as file:
+            file.seek(info.header_offset)
+            header = file.read(30)
     if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
         raise CheckpointError(f"{path} is damaged: {info.filename} is not where the archive says. Download it again.")
     names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
@@ -263,8 +274,8 @@ class _Storages:
             return StandIn("tensor of an unknown kind")
         shape, stride = tuple(size), tuple(stride)
         _check(self.path, (offset, *shape, *stride), "a tensor")
-        if len(shape) != len(stride) or len(shape) > 64:
-            raise UnsafeFileError(f"{self.path} has a tensor with {len(shape)} sizes and {len(stride)} strides.")
+        if len(shape) != len(stride) or len(shape) > 64 or math.prod(length or 1 for length in shape) >= 2**62:
+            raise UnsafeFileError(f"{self.path} has a tensor with sizes {shape[:64]} and {len(stride)} strides.")
         span = 1 + sum((length - 1) * step for length, step in zip(shape, stride, strict=True)) if all(shape) else 0
         if offset + span > storage.count:
             raise UnsafeFileError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,6 +39,7 @@ class SamplerConfig:
             most of the work but lets a place see less of one side: an approximation.
 
     Raises:
+        TypeError: for what is no number.
         ValueError: for a value out of range.
     """
 
@@ -48,6 +50,14 @@ class SamplerConfig:
     stride: int = 1
 
     def __post_init__(self) -> None:
+        for name in ("top_k", "stride"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | NoneType if name == "top_k" else int):
+                raise TypeError(f"{name} must be a whole number, got {value!r}.")
+        for name in ("temperature", "top_p", "guidance_scale"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name} must be a number, got {value!r}.")
         if not self.temperature > 0 or self.temperature == float("inf"):
             raise ValueError(
                 f"temperature must be a positive number, got {self.temperature}. For the likeliest code, use top_k=1."
