@@ -39,7 +39,8 @@ def array(entry: dict[str, Any]) -> np.ndarray:
         return np.moveaxis(np.eye(entry["labels"], dtype=np.float32)[labels], -1, 0)[None]
     count = int(np.prod(entry["shape"]))
     if "ramp" in entry:
-        return np.linspace(*entry["ramp"], count).astype(np.float32).reshape(entry["shape"])
+        first, last = entry["ramp"]
+        return np.linspace(first, last, count).astype(np.float32).reshape(entry["shape"])
     generator = np.random.default_rng(entry["seed"])
     generator.bit_generator.advance(entry["skip"])  # type: ignore[attr-defined]
     return generator.uniform(-1, 1, count).astype(np.float32).reshape(entry["shape"])

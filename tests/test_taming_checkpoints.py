@@ -88,6 +88,7 @@ def test_conditions_give_the_originals_tokens(runs, name):
     [condition] = ImageSynthesisPipeline.from_pretrained(runs(name), dtype="float64").conditions
     if "condition" not in golden.case(name)["inputs"]:
         parsed = condition.default((256, 256))
+        assert parsed is not None
     else:
         parsed = given(name, "condition")
         parsed = parsed.argmax(1) if condition.name == "segmentation" else parsed
