@@ -221,9 +221,9 @@ class SlidingWindowSampler(Pretrained):
                 f"a condition is a grid (B, h, w) or a sequence (B, C) of tokens, got {tuple(condition.shape)}."
             )
         low, high = int(condition.min()), int(condition.max())
-        if low < 0 or high >= gpt.config.vocab_size:
+        if low < 0 or high >= gpt.config.condition_ids:
             raise ValueError(
-                f"condition tokens run from {low} to {high}, but the GPT knows 0–{gpt.config.vocab_size - 1}."
+                f"condition tokens run from {low} to {high}, but the GPT knows 0–{gpt.config.condition_ids - 1}."
             )
         if condition.ndim == 3:
             grid = condition.shape[1], condition.shape[2]
