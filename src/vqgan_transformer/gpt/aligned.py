@@ -65,7 +65,7 @@ def score(gpt: CondGPT, tokens: Tensor, conditions: Mapping[str, Tensor]) -> Ten
     first = gpt.aligned.row_start.expand(len(tokens), size[0], 1, -1)
     x = gpt.embedding_dropout(torch.cat((first, left), dim=2))
     rows, cols = torch.meshgrid(*(torch.arange(extent, device=x.device) for extent in size), indexing="ij")
-    turn = Rotation(*(part[:, :, None] for part in rotation(rows, cols, config.head_width, x.dtype)))
+    turn = Rotation(*(part[:, :, None, None] for part in rotation(rows, cols, config.head_width, x.dtype)))
     tiles = Tiles.of(size, config, x.device)
     for index, block in enumerate(gpt.blocks):
         x = block(x + features[index] if index in features else x, rotation=turn, over=tiles)

@@ -121,14 +121,15 @@ class LocalSelfAttention(nn.Module):
 
         Args:
             x: (B, h, w, n_embd), all places; or (N, B, n_embd), those that are due.
-            rotation: of queries and keys there, (h, w, 1, head_width / 2) or (N, 1, 1, head_width / 2).
+            rotation: of queries and keys there, (h, w, 1, 1, head_width / 2) or (N, 1, 1, 1, head_width / 2).
             over: the grid's tiles, or the memory, which takes x's keys and values in.
 
         Returns:
             as x.
         """
-        query, key, value = self.qkv(x).unflatten(-1, (3, self.n_head, -1)).unbind(-3)  # (..., heads, d)
-        query, key = rotate(query, rotation), rotate(key, rotation)
+        qkv = self.qkv(x).unflatten(-1, (3, self.n_head, -1))  # (..., 3, heads, d)
+        query, key = rotate(qkv[..., :2, :, :], rotation).unbind(-3)
+        value = qkv[..., 2, :, :]
         if isinstance(over, Remembered):
             attended = _attend_to_neighbours(query, *over.take(key, value), over.mask)
         else:

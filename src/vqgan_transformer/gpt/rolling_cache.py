@@ -104,7 +104,7 @@ class RollingCache:
         return self.buffer.numel() * self.buffer.itemsize
 
     def look(self) -> tuple[list[Remembered], Rotation]:
-        """What each block remembers of the surroundings of the places that are due, and their rotation (N, 1, 1, ...)."""
+        """What each block remembers of the surroundings of the places that are due, and their rotation (N, 1, 1, 1, ...)."""
         if self.step - self.first_step + self.config.columns_beside >= self.buffer.shape[2]:
             self._forget()
         rows, cols = self.places
@@ -112,7 +112,7 @@ class RollingCache:
         at = self.step - self.first_step, self._due[0] - self.first_row
         turn = rotation(rows, cols, self.config.head_width, self.buffer.dtype)
         blocks = [Remembered(keys, values, *at, mask) for keys, values in self.buffer]
-        return blocks, Rotation(*(part[:, None, None] for part in turn))
+        return blocks, Rotation(*(part[:, None, None, None] for part in turn))
 
     @property
     def _due(self) -> tuple[int, int]:
