@@ -22,10 +22,11 @@ CONDITIONS = (
 
 def aligned_gpt(rows_above: int = 2, columns_beside: int = 2, **options) -> CondGPT:
     """A GPT of three narrow layers in float64, with weights far from their small start."""
-    defaults = {"n_layer": 3, "n_head": 2, "n_embd": 16, "window": (8, 8), "condition_layers": (0, 2)}
+    defaults: dict = {"n_layer": 3, "n_head": 2, "n_embd": 16, "window": (8, 8), "condition_layers": (0, 2)}
+    defaults["conditions"] = CONDITIONS
     config = CondGPTConfig(
         CODES, conditioning="aligned", position="rope2d", attention="local", rows_above=rows_above,
-        columns_beside=columns_beside, conditions=CONDITIONS, downsample_factor=FACTOR, condition_width=8,
+        columns_beside=columns_beside, downsample_factor=FACTOR, condition_width=8,
         condition_depth=1, **(defaults | options),
     )  # fmt: skip
     torch.manual_seed(0)

@@ -104,5 +104,5 @@ def extend(gpt: CondGPT, cache: RollingCache, tokens: Tensor) -> Tensor:
         if index in cache.features:
             x = x + cache.features[index][rows, cols]
         x = block(x, rotation=turn, over=remembered)
-    cache.step += 1
+    cache.advance()
     return gpt.head(gpt.norm_out(x)).transpose(0, 1)

@@ -89,7 +89,7 @@ class RollingCache:
 
     @property
     def steps(self) -> int:
-        """Steps that the whole grid takes."""
+        """One past the last step."""
         return self.config.columns_beside * (self.size[0] - 1) + self.size[1]
 
     @property
@@ -113,6 +113,12 @@ class RollingCache:
         turn = rotation(rows, cols, self.config.head_width, self.buffer.dtype)
         blocks = [Remembered(keys, values, *at, mask) for keys, values in self.buffer]
         return blocks, Rotation(*(part[:, None, None, None] for part in turn))
+
+    def advance(self) -> None:
+        """Makes the next places due. In a grid narrower than columns_beside there are steps without any."""
+        self.step += 1
+        while self.step < self.steps and self._due[0] >= self._due[1]:
+            self.step += 1
 
     @property
     def _due(self) -> tuple[int, int]:
