@@ -19,6 +19,7 @@ from .conditions import (
     Condition,
     CoordinatesCondition,
     DepthCondition,
+    LayoutCondition,
     SegmentationCondition,
     Unconditional,
 )
@@ -346,8 +347,10 @@ _PARTS: tuple[type[Pretrained], ...] = (
     SlidingWindowSampler,
     SegmentationCondition,
     DepthCondition,
+    LayoutCondition,
     ClassCondition,
     CoordinatesCondition,
+    LayoutCondition,
     Unconditional,
 )
 _CONDITION_NAMES = [part.name for part in _PARTS if issubclass(part, Condition)]

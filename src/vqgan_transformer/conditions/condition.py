@@ -108,7 +108,7 @@ class Condition(Pretrained, nn.Module):
         """
         raise NotImplementedError
 
-    def for_canvas(self, parsed: Tensor, canvas: Canvas, seeds: Sequence[int]) -> Tensor:
+    def for_canvas(self, parsed: Tensor, canvas: Canvas, seeds: Sequence[int]) -> Any:
         """What the sampler takes for some pictures of a canvas.
 
         Args:
