@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .completion import Completion, encode_on_canvas, read_completion
 from .conditions import (
     ClassCondition,
     Condition,
@@ -31,6 +32,7 @@ from .hub.pretrained import Pretrained, refuse_options, upload
 from .hub.source import Origin
 from .hub.weights import resolve_dtype
 from .images import from_pixels, to_pixels
+from .painting import Painting
 from .picture_size import Canvas, check_memory, requested_size
 from .request import Arguments, Request, fit, sort_arguments
 from .sampler.sampler import SlidingWindowSampler
@@ -122,9 +124,14 @@ class ImageSynthesisPipeline:
         output_type: str = "pil",
         progress: bool = True,
         callback: Callable[[int, int, Tensor], None] | None = None,
+        image: Any = None,
+        mask: Any = None,
+        origin: tuple[int, int] | None = None,
+        composite: bool = True,
+        num_candidates: int = 1,
         **arguments: Any,
     ) -> ImageSynthesisOutput:
-        """Paints pictures.
+        """Paints pictures, or completes given ones.
 
         Args:
             size: (height, width) of the picture in pixels; any size. By default that of the condition's map. Sizes
@@ -142,6 +149,16 @@ class ImageSynthesisPipeline:
             progress: show a bar.
             callback: called after each step of the sampler with the number of tokens drawn, their total and the token
                 grids so far; an exception in it ends the call.
+            image: pictures to complete (PIL, numpy, tensor, path; a list or a leading axis is a batch), with or without
+                a condition beside them. They give the size where ``size`` is left out.
+            mask: the area of ``image`` to paint anew: white, True or 1 is painted, black, False or 0 stays. Every token
+                whose cell the area touches is drawn; what was in the area is not seen.
+            origin: (top, left) of ``image`` in a larger picture of ``size``, in pixels; what lies around it is painted.
+            composite: give back the pixels outside the area exactly as they were, and even out what the tokenizer does
+                to tones at its border. ``False`` shows what the tokens decode to.
+            num_candidates: draw each picture so often, and keep the one under which the kept tokens after the area, in
+                raster order, are likeliest. A model that draws from top to bottom sees nothing below the area; this is
+                how what is there has a say.
             **arguments: the condition by its name, e.g. ``segmentation=labels`` (a list or a leading axis is a batch);
                 its options, e.g. ``palette="ade20k"``; and settings of the sampler: ``temperature``, ``top_k``,
                 ``top_p``, ``guidance_scale``, ``stride``.
@@ -153,16 +170,31 @@ class ImageSynthesisPipeline:
         requested = requested_size(size, height, width)
         if output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type must be one of {OUTPUT_TYPES}, got {output_type!r}.")
-        if isinstance(num_images, bool) or not isinstance(num_images, int) or num_images < 1:
-            raise ValueError(f"num_images must be a whole number from 1 on, got {num_images!r}.")
-        sorted_arguments = self._sort(arguments)
-        sampler = self.sampler.with_settings(**sorted_arguments.settings)
-        request = self._fit(sorted_arguments, requested, resize)
-        seeds = picture_seeds(seed, request.count * num_images, generator)
-
-        canvas = self._canvas(request.size)
-        condition = self._condition_of(request, canvas, seeds)
-        with tqdm(total=canvas.grid[0] * canvas.grid[1], unit="token", disable=not progress) as bar:
+        for name, number in (("num_images", num_images), ("num_candidates", num_candidates)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise ValueError(f"{name} must be a whole number from 1 on, got {number!r}.")
+        completion = None
+        if image is not None:
+            if requested is not None:
+                self._check_size(requested)
+            completion = read_completion(image, mask, origin=origin, size=requested)
+            requested = completion.size
+        elif mask is not None or origin is not None or not composite or num_candidates > 1:
+            raise ValueError(
+                "mask=, origin=, composite= and num_candidates= are for a picture to complete: pass image=."
+            )
+        painting = self._painting(
+            arguments,
+            requested,
+            resize,
+            pictures=1 if completion is None else len(completion),
+            completion=completion,
+            num_images=num_images,
+            candidates=num_candidates,
+            seed=seed,
+            generator=generator,
+        )
+        with tqdm(total=painting.canvas.grid[0] * painting.canvas.grid[1], unit="token", disable=not progress) as bar:
 
             def report(drawn: int, total: int, so_far: Tensor) -> None:
                 bar.total = total
@@ -170,25 +202,25 @@ class ImageSynthesisPipeline:
                 if callback is not None:
                     callback(drawn, total, so_far)
 
-            tokens = sampler(
-                self.gpt, condition, canvas.grid, seed=seeds, codebook_size=self.vqgan.codebook_size, callback=report
-            )
+            tokens = painting.draw(report)
         if output_type == "tokens":
-            return ImageSynthesisOutput([], tokens, seeds)
-        # one picture at a time: decoding takes the most memory of all
-        height, width = request.size
-        pictures = torch.cat([self.vqgan.decode(one[None])[..., :height, :width].float().cpu() for one in tokens])
-        return ImageSynthesisOutput(to_pixels(pictures, output_type), tokens, seeds)
+            return ImageSynthesisOutput([], tokens, painting.seeds)
+        pictures = painting.decode(tokens, composite=composite)
+        return ImageSynthesisOutput(to_pixels(pictures, output_type), tokens, painting.seeds)
 
     @torch.no_grad()
-    def log_likelihood(self, image: Any, *, resize: bool = False, **arguments: Any) -> Tensor:
+    def log_likelihood(self, image: Any, *, resize: bool = False, seed: int = 0, **arguments: Any) -> Tensor:
         """How likely the model finds given pictures under a condition.
 
+        Each token is seen from the window that it would be drawn from; all places are scored in parallel.
+
         Args:
-            image: pictures (PIL, numpy, tensor, path; a list or a leading axis is a batch) whose sides are multiples of
-                the VQGAN's factor f and not smaller than a window.
+            image: pictures (PIL, numpy, tensor, path; a list or a leading axis is a batch), not smaller than a window.
+                Sides that are no multiples of the VQGAN's factor f are continued by their edge, as for painting.
             resize: as for a call.
-            **arguments: the condition and its options, as for a call.
+            seed: decides what is arbitrary in a condition, as the order of a layout's objects.
+            **arguments: the condition, its options and settings of the sampler, as for a call. Temperature, top-k and
+                top-p play no part, nor does the checkpoint's own guidance.
 
         Returns:
             float64 (B,), the mean log-likelihood of a token, in nats.
@@ -198,15 +230,11 @@ class ImageSynthesisPipeline:
             ValueError: as for a call, and where pictures and conditions differ in number.
         """
         images = from_pixels(image)
-        sorted_arguments = self._sort(arguments)
-        sampler = self.sampler.with_settings(**{"guidance_scale": 1.0} | sorted_arguments.settings)
-        request = self._fit(sorted_arguments, (images.shape[-2], images.shape[-1]), resize)
-        if request.count not in (1, len(images)):
-            raise ValueError(f"{len(images)} pictures and {request.count} conditions: give one, or one for each.")
-        condition = self._condition_of(request, self._canvas(request.size), [0] * len(images))
-        weight = self.vqgan.from_codes.weight
-        tokens = torch.cat([self.vqgan.encode(one[None].to(weight)) for one in images])
-        return sampler.log_likelihood(self.gpt, condition, tokens)
+        arguments = {"guidance_scale": 1.0} | arguments
+        size = images.shape[-2], images.shape[-1]
+        painting = self._painting(arguments, size, resize, pictures=len(images), seed=seed)
+        tokens = encode_on_canvas(self.vqgan, images, painting.canvas)
+        return painting.sampler.log_likelihood(self.gpt, painting.condition, tokens.expand(len(painting.seeds), -1, -1))
 
     @classmethod
     def from_pretrained(
@@ -306,8 +334,31 @@ class ImageSynthesisPipeline:
         """Where the models are."""
         return self.gpt.head.weight.device
 
-    def _canvas(self, size: tuple[int, int]) -> Canvas:
-        return Canvas(size, self.vqgan.downsample_factor, self.gpt.config.window)
+    def _painting(
+        self,
+        arguments: dict[str, Any],
+        size: tuple[int, int] | None,
+        resize: bool,
+        *,
+        pictures: int = 1,
+        completion: Completion | None = None,
+        num_images: int = 1,
+        candidates: int = 1,
+        seed: int | Sequence[int] | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+    ) -> Painting:
+        """All that a call needs to paint, checked; ``pictures`` are given beside the conditions."""
+        sorted_arguments = self._sort(arguments)
+        sampler = self.sampler.with_settings(**sorted_arguments.settings)
+        request = self._fit(sorted_arguments, size, resize)
+        if pictures > 1 and request.count not in (1, pictures):
+            raise ValueError(f"{pictures} pictures and {request.count} conditions: give one, or one for each.")
+        count = max(pictures, request.count)
+        seeds = picture_seeds(seed, count * num_images, generator)
+        canvas = Canvas(request.size, self.vqgan.downsample_factor, self.gpt.config.window)
+        condition = self._condition_of(request, canvas, [one for one in seeds for _ in range(candidates)])
+        completion = None if completion is None else completion.expand(count).repeat(num_images)
+        return Painting(self.vqgan, self.gpt, sampler, condition, canvas, seeds, completion, candidates)
 
     def _condition_of(self, request: Request, canvas: Canvas, seeds: list[int]) -> Any:
         """What the GPT reads: tokens in the paper's form; for models that follow several kinds, a map or id of each."""
