@@ -277,7 +277,7 @@ class SlidingWindowSampler(Pretrained):
         self, gpt: CondGPT, condition: Tensor | WindowCondition, size: tuple[int, int] | None
     ) -> tuple[int, int]:
         if not isinstance(condition, WindowCondition):
-            size = _check_tensor(condition, gpt.config.vocab_size, size)
+            size = _check_tensor(condition, gpt.config.condition_ids, size)
         if size is None:
             raise ValueError(
                 "give size=(h, w) in tokens: a condition without extent does not say how large a picture is."
@@ -302,7 +302,7 @@ class SlidingWindowSampler(Pretrained):
         return size
 
 
-def _check_tensor(condition: Tensor, vocab_size: int, size: tuple[int, int] | None) -> tuple[int, int] | None:
+def _check_tensor(condition: Tensor, ids: int, size: tuple[int, int] | None) -> tuple[int, int] | None:
     """The size of the grid, given or the condition's own."""
     if condition.is_floating_point() or condition.dtype == torch.bool:
         raise TypeError(f"a condition is made of token ids (int64), got {condition.dtype}.")
@@ -311,8 +311,8 @@ def _check_tensor(condition: Tensor, vocab_size: int, size: tuple[int, int] | No
             f"a condition is a grid (B, h, w) or a sequence (B, C) of tokens, got {tuple(condition.shape)}."
         )
     low, high = int(condition.min()), int(condition.max())
-    if low < 0 or high >= vocab_size:
-        raise ValueError(f"condition tokens run from {low} to {high}, but the GPT knows 0–{vocab_size - 1}.")
+    if low < 0 or high >= ids:
+        raise ValueError(f"condition tokens run from {low} to {high}, but the GPT knows 0–{ids - 1}.")
     if condition.ndim == 3:
         grid = condition.shape[1], condition.shape[2]
         if size is not None and tuple(size) != grid:
