@@ -22,7 +22,7 @@ ARROWS = {
     "gpt": {"hub"},
     "images": set(),
     "sampler": {"gpt", "hub"},
-    "conditions": {"vqgan", "images", "hub"},
+    "conditions": {"vqgan", "images", "picture_size", "hub"},
     "picture_size": {"vqgan"},
     "pipeline": {"picture_size", "sampler", "conditions", "vqgan", "gpt", "images", "hub"},
     "scenes": set(),

@@ -19,6 +19,8 @@ from .conditions import (
     Condition,
     CoordinatesCondition,
     DepthCondition,
+    ImageCondition,
+    KeypointsCondition,
     SegmentationCondition,
     Unconditional,
 )
@@ -347,6 +349,8 @@ class ImageSynthesisPipeline:
             return parsed, size
         if size is not None:
             self._check_size(size)
+        if "size" in _options(condition):
+            options = {**options, "size": size}
         parsed = condition.parse(value, **options)
         if not condition.spatial:
             if size is None:
@@ -377,6 +381,8 @@ _PARTS: tuple[type[Pretrained], ...] = (
     SlidingWindowSampler,
     SegmentationCondition,
     DepthCondition,
+    KeypointsCondition,
+    ImageCondition,
     ClassCondition,
     CoordinatesCondition,
     Unconditional,
