@@ -25,6 +25,7 @@ _HOME = {
     "ImageCondition": "conditions",
     "ClassCondition": "conditions",
     "CoordinatesCondition": "conditions",
+    "LayoutCondition": "conditions",
     "Unconditional": "conditions",
 }
 
@@ -42,6 +43,7 @@ __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "ImageCondition",
     "ClassCondition",
     "CoordinatesCondition",
+    "LayoutCondition",
     "Unconditional",
     "__version__",
 ]
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         DepthCondition,
         ImageCondition,
         KeypointsCondition,
+        LayoutCondition,
         SegmentationCondition,
         Unconditional,
     )

@@ -9,6 +9,7 @@ from .depth import DepthCondition, DepthConfig
 from .image import ImageCondition, ImageConfig
 from .keypoints import KeypointsCondition, KeypointsConfig
 from .label_spaces import LABEL_SPACES, LabelSpace, LabelTranslation, label_space, translate
+from .layout import LayoutCondition, LayoutConfig, LayoutWindows
 from .segmentation import SegmentationCondition, SegmentationConfig
 from .skeleton import render_skeletons
 from .unconditional import Unconditional, UnconditionalConfig
@@ -28,6 +29,9 @@ __all__ = [
     "KeypointsConfig",
     "LabelSpace",
     "LabelTranslation",
+    "LayoutCondition",
+    "LayoutConfig",
+    "LayoutWindows",
     "SegmentationCondition",
     "SegmentationConfig",
     "Unconditional",
