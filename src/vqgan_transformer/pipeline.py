@@ -20,6 +20,8 @@ from .conditions import (
     Condition,
     CoordinatesCondition,
     DepthCondition,
+    ImageCondition,
+    KeypointsCondition,
     LayoutCondition,
     SegmentationCondition,
     Unconditional,
@@ -398,10 +400,11 @@ _PARTS: tuple[type[Pretrained], ...] = (
     SlidingWindowSampler,
     SegmentationCondition,
     DepthCondition,
+    KeypointsCondition,
+    ImageCondition,
     LayoutCondition,
     ClassCondition,
     CoordinatesCondition,
-    LayoutCondition,
     Unconditional,
 )
 _CONDITION_NAMES = [part.name for part in _PARTS if issubclass(part, Condition)]

@@ -51,10 +51,11 @@ class Condition(Pretrained, nn.Module):
     def parse(self, value: Any) -> Tensor:
         """What a user passes, checked, as the map or ids that the other methods take.
 
-        Kinds with options have them as keyword-only parameters of this method.
+        Kinds with options have them as keyword-only parameters of this method. One of them is not the user's: a kind
+        that declares ``size`` is told the (height, width) in pixels that was asked for, or ``None``.
 
         Returns:
-            For maps int64 `(B, H, W)` (labels) or float32 `(B, 1, H, W)`; for ids int64 `(B,)`.
+            For maps int64 `(B, H, W)` (labels) or float32 `(B, C, H, W)`; for ids int64 `(B,)`.
 
         Raises:
             TypeError: for another type or number format.
