@@ -237,9 +237,9 @@ def test_what_is_no_mask_is_refused(mask, error, message):
         ({"image": None, "mask": np.ones((16, 16)), "size": (16, 16)}, ValueError, "pass image="),
         ({"image": None, "num_candidates": 2, "size": (16, 16)}, ValueError, "pass image="),
         ({"mask": np.ones((16, 16)), "num_candidates": 0}, ValueError, "num_candidates"),
-        ({"image": np.zeros((16, 16))}, ValueError, "image should have the shape"),
+        ({"image": np.zeros((16, 16, 2))}, ValueError, "image should have the shape"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:40],
 )
 def test_a_completion_that_does_not_fit_is_refused(pipe, arguments, error, message):
     with pytest.raises(error, match=message):

@@ -40,6 +40,7 @@ ARROWS = {
         "hub",
     },
     "scenes": set(),
+    "evaluation": {"pipeline", "completion", "picture_size", "sampler", "conditions", "vqgan", "gpt", "images"},
     "training": {
         "pipeline",
         "request",
@@ -54,7 +55,10 @@ ARROWS = {
     },
     "": {"pipeline", "sampler", "conditions", "vqgan", "gpt"},  # the lazy public names
 }
-LAZY = {("hub", "hub.formats")}  # looked up inside from_pretrained, when a foreign checkpoint is met
+LAZY = {
+    ("hub", "hub.formats"),  # looked up inside from_pretrained, when a foreign checkpoint is met
+    ("pipeline", "evaluation"),  # pipe.diagnose
+}
 
 
 def room(module: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -36,10 +36,13 @@ from .hub.weights import resolve_dtype
 from .images import from_pixels, to_pixels
 from .painting import Painting
 from .picture_size import Canvas, check_memory, requested_size
-from .request import Arguments, Request, fit, sort_arguments
+from .request import Request, fit, sort_arguments
 from .sampler.sampler import SlidingWindowSampler
 from .sampler.seeds import picture_seeds
 from .vqgan.model import VQGAN
+
+if TYPE_CHECKING:
+    from .evaluation import Diagnosis
 
 __all__ = ["ImageSynthesisOutput", "ImageSynthesisPipeline"]
 
@@ -325,6 +328,46 @@ class ImageSynthesisPipeline:
             raise KeyError(f"this checkpoint has the conditions {sorted(by_name)}, not {name!r}.")
         return by_name[name]
 
+    def request(
+        self, arguments: Mapping[str, Any], size: tuple[int, int] | None = None, *, resize: bool = False
+    ) -> Request:
+        """What a call with these arguments would paint from: told apart, checked, maps scaled to the picture.
+
+        Args:
+            arguments: those that a call takes beyond its own: conditions, their options, settings of the sampler.
+            size: as for a call.
+            resize: as for a call.
+
+        Raises:
+            TypeError: as for a call.
+            ValueError: as for a call.
+        """
+        several = self._several
+        sorted_arguments = sort_arguments(
+            self.conditions, arguments, several=several, kinds=_CONDITION_NAMES, call=_CALL_ARGUMENTS
+        )
+        return fit(self.conditions, sorted_arguments, size, resize=resize, several=several, check_size=self._check_size)
+
+    def diagnose(self, images: Any, *, seed: int = 0, **arguments: Any) -> Diagnosis:
+        """Which stage is at fault: what the tokenizer loses of given pictures, and what the GPT makes of the rest.
+
+        Args:
+            images: pictures, one or many; they may have different sizes, none smaller than a window.
+            seed: of the first sample.
+            **arguments: the conditions by name, one for each picture; options and settings, as for a call.
+
+        Returns:
+            a :class:`~vqgan_transformer.evaluation.Diagnosis`, with numbers, what they mean, and a contact sheet: photo,
+            condition, reconstruction, sample.
+
+        Raises:
+            TypeError: as for a call.
+            ValueError: as for a call, and where pictures and conditions differ in number.
+        """
+        from .evaluation import diagnose
+
+        return diagnose(self, images, seed=seed, **arguments)
+
     def to(self, *args: Any, **kwargs: Any) -> ImageSynthesisPipeline:
         """Moves all models to a device and/or dtype, as ``nn.Module.to``; returns the pipeline."""
         for module in self._models():
@@ -350,9 +393,8 @@ class ImageSynthesisPipeline:
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
     ) -> Painting:
         """All that a call needs to paint, checked; ``pictures`` are given beside the conditions."""
-        sorted_arguments = self._sort(arguments)
-        sampler = self.sampler.with_settings(**sorted_arguments.settings)
-        request = self._fit(sorted_arguments, size, resize)
+        request = self.request(arguments, size, resize=resize)
+        sampler = self.sampler.with_settings(**request.settings)
         if pictures > 1 and request.count not in (1, pictures):
             raise ValueError(f"{pictures} pictures and {request.count} conditions: give one, or one for each.")
         count = max(pictures, request.count)
@@ -371,14 +413,6 @@ class ImageSynthesisPipeline:
             return {name: one.repeat_interleave(len(seeds) // len(one), dim=0) for name, one in extended.items()}
         ((name, parsed),) = request.given.items()
         return self.condition(name).for_canvas(parsed, canvas, seeds)
-
-    def _fit(self, arguments: Arguments, size: tuple[int, int] | None, resize: bool) -> Request:
-        return fit(self.conditions, arguments, size, resize=resize, several=self._several, check_size=self._check_size)
-
-    def _sort(self, arguments: dict[str, Any]) -> Arguments:
-        return sort_arguments(
-            self.conditions, arguments, several=self._several, kinds=_CONDITION_NAMES, call=_CALL_ARGUMENTS
-        )
 
     @property
     def _several(self) -> bool:
