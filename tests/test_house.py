@@ -27,7 +27,9 @@ ARROWS = {
     "request": {"picture_size", "sampler", "conditions"},
     "completion": {"picture_size", "vqgan", "images"},
     "painting": {"completion", "picture_size", "sampler", "vqgan", "gpt"},
+    "saved_pipeline": {"sampler", "conditions", "vqgan", "gpt", "hub"},
     "pipeline": {
+        "saved_pipeline",
         "request",
         "painting",
         "completion",

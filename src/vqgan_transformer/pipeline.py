@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,30 +12,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .completion import Completion, encode_on_canvas, read_completion
-from .conditions import (
-    ClassCondition,
-    Condition,
-    CoordinatesCondition,
-    DepthCondition,
-    ImageCondition,
-    KeypointsCondition,
-    LayoutCondition,
-    SegmentationCondition,
-    Unconditional,
-)
-from .errors import CheckpointError
+from .conditions import Condition
 from .gpt.model import CondGPT
-from .hub import formats
-from .hub.pipeline_folder import is_pipeline, read_index, save_components
-from .hub.pretrained import Pretrained, refuse_options, upload
-from .hub.source import Origin
-from .hub.weights import resolve_dtype
 from .images import from_pixels, to_pixels
 from .painting import Painting
 from .picture_size import Canvas, check_memory, requested_size
 from .request import Request, fit, sort_arguments
 from .sampler.sampler import SlidingWindowSampler
 from .sampler.seeds import picture_seeds
+from .saved_pipeline import KINDS, SavedPipeline
 from .vqgan.model import VQGAN
 
 if TYPE_CHECKING:
@@ -65,7 +47,7 @@ class ImageSynthesisOutput:
     seeds: list[int] = field(default_factory=list)
 
 
-class ImageSynthesisPipeline:
+class ImageSynthesisPipeline(SavedPipeline):
     """A VQGAN, a GPT, a sampler and the conditions that the GPT understands, composed.
 
     Args:
@@ -241,82 +223,6 @@ class ImageSynthesisPipeline:
         tokens = encode_on_canvas(self.vqgan, images, painting.canvas)
         return painting.sampler.log_likelihood(self.gpt, painting.condition, tokens.expand(len(painting.seeds), -1, -1))
 
-    @classmethod
-    def from_pretrained(
-        cls,
-        source: str | os.PathLike[str],
-        *,
-        subfolder: str | None = None,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        local_files_only: bool = False,
-        dtype: torch.dtype | str | None = None,
-        torch_dtype: torch.dtype | str | None = None,
-        device: torch.device | str | None = None,
-        **options: Any,
-    ) -> ImageSynthesisPipeline:
-        """Loads a saved pipeline, or a checkpoint of another program that holds all parts of one.
-
-        Arguments and errors are those of ``VQGAN.from_pretrained``.
-        """
-        wanted = resolve_dtype(dtype, torch_dtype)
-        path = Origin(source, subfolder, revision, token, cache_dir, local_files_only).locate(cls.__name__)
-        known = {part.__name__: part for part in _PARTS}
-        if is_pipeline(path):
-            refuse_options(options, cls.from_pretrained)
-            classes = read_index(path, cls.__name__, known)
-            loaded: dict[str, Any] = {
-                part: kind.from_pretrained(path / part, dtype=wanted, device=device) for part, kind in classes.items()
-            }
-        else:
-            foreign = formats.read(path, cls.__name__, options)
-            loaded = {
-                part: known[name].assemble(config, tensors, dtype=wanted, device=device, where=f"{path} ({part})")
-                for part, (name, config, tensors) in foreign.items()
-            }
-        loaded.setdefault("sampler", SlidingWindowSampler())
-        for part, kind in (("vqgan", VQGAN), ("gpt", CondGPT), ("sampler", SlidingWindowSampler)):
-            if not isinstance(loaded.get(part), kind):
-                raise CheckpointError(f"the pipeline in {path} has no {kind.__name__} in a folder {part!r}.")
-        conditions = [part for part in loaded.values() if isinstance(part, Condition)]
-        return cls(vqgan=loaded["vqgan"], gpt=loaded["gpt"], sampler=loaded["sampler"], conditions=conditions)
-
-    def save_pretrained(
-        self,
-        folder: str | os.PathLike[str],
-        *,
-        dtype: torch.dtype | str | None = None,
-        max_shard_size: int | str = "5GB",
-    ) -> Path:
-        """Writes model_index.json, a folder for each part, and a model card where there is none.
-
-        The folder is complete or as it was before. Arguments are those of ``VQGAN.save_pretrained``.
-        """
-        folder = Path(folder).expanduser()
-        components = {"vqgan": self.vqgan, "gpt": self.gpt, "sampler": self.sampler}
-        components |= {f"conditions/{condition.name}": condition for condition in self.conditions}
-        save_components(
-            folder, type(self).__name__, components, dtype=resolve_dtype(dtype), max_shard_size=max_shard_size
-        )
-        return folder
-
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        token: str | bool | None = None,
-        private: bool | None = None,
-        commit_message: str = "Upload with vqgan_transformer",
-        revision: str | None = None,
-    ) -> str:
-        """Uploads what :meth:`save_pretrained` writes; arguments and result are those of ``VQGAN.push_to_hub``."""
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = self.save_pretrained(Path(temporary) / "pipeline")
-            return upload(
-                folder, repo_id, token=token, private=private, commit_message=commit_message, revision=revision
-            )
-
     def condition(self, name: str) -> Condition:
         """The condition of a name, e.g. "segmentation".
 
@@ -344,7 +250,7 @@ class ImageSynthesisPipeline:
         """
         several = self._several
         sorted_arguments = sort_arguments(
-            self.conditions, arguments, several=several, kinds=_CONDITION_NAMES, call=_CALL_ARGUMENTS
+            self.conditions, arguments, several=several, kinds=KINDS, call=_CALL_ARGUMENTS
         )
         return fit(self.conditions, sorted_arguments, size, resize=resize, several=several, check_size=self._check_size)
 
@@ -428,20 +334,6 @@ class ImageSynthesisPipeline:
         return [self.vqgan, self.gpt, *self.conditions]
 
 
-_PARTS: tuple[type[Pretrained], ...] = (
-    VQGAN,
-    CondGPT,
-    SlidingWindowSampler,
-    SegmentationCondition,
-    DepthCondition,
-    KeypointsCondition,
-    ImageCondition,
-    LayoutCondition,
-    ClassCondition,
-    CoordinatesCondition,
-    Unconditional,
-)
-_CONDITION_NAMES = [part.name for part in _PARTS if issubclass(part, Condition)]
 _CALL_ARGUMENTS = [
     name
     for name, p in inspect.signature(ImageSynthesisPipeline.__call__).parameters.items()
