@@ -13,6 +13,8 @@ import vqgan_transformer
 
 PACKAGE = Path(vqgan_transformer.__file__).parent
 
+PARTS = {"sampler", "conditions", "vqgan", "gpt"}
+
 # each room, and the rooms it may import from (itself and errors always)
 ARROWS = {
     "errors": set(),
@@ -28,34 +30,11 @@ ARROWS = {
     "completion": {"picture_size", "vqgan", "images"},
     "painting": {"completion", "picture_size", "sampler", "vqgan", "gpt"},
     "saved_pipeline": {"sampler", "conditions", "vqgan", "gpt", "hub"},
-    "pipeline": {
-        "saved_pipeline",
-        "request",
-        "painting",
-        "completion",
-        "picture_size",
-        "sampler",
-        "conditions",
-        "vqgan",
-        "gpt",
-        "images",
-        "hub",
-    },
+    "pipeline": PARTS | {"saved_pipeline", "request", "painting", "completion", "picture_size", "images", "hub"},
     "scenes": set(),
-    "evaluation": {"pipeline", "completion", "picture_size", "sampler", "conditions", "vqgan", "gpt", "images"},
-    "training": {
-        "pipeline",
-        "request",
-        "picture_size",
-        "sampler",
-        "conditions",
-        "vqgan",
-        "gpt",
-        "images",
-        "hub",
-        "scenes",
-    },
-    "": {"pipeline", "sampler", "conditions", "vqgan", "gpt"},  # the lazy public names
+    "evaluation": PARTS | {"pipeline", "completion", "picture_size", "images"},
+    "training": PARTS | {"pipeline", "picture_size", "images", "hub", "scenes"},
+    "": PARTS | {"pipeline"},  # the lazy public names
 }
 LAZY = {
     ("hub", "hub.formats"),  # looked up inside from_pretrained, when a foreign checkpoint is met
