@@ -21,8 +21,11 @@ _HOME = {
     "ImageSynthesisPipeline": "pipeline",
     "SegmentationCondition": "conditions",
     "DepthCondition": "conditions",
+    "KeypointsCondition": "conditions",
+    "ImageCondition": "conditions",
     "ClassCondition": "conditions",
     "CoordinatesCondition": "conditions",
+    "LayoutCondition": "conditions",
     "Unconditional": "conditions",
 }
 
@@ -36,8 +39,11 @@ __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "ImageSynthesisPipeline",
     "SegmentationCondition",
     "DepthCondition",
+    "KeypointsCondition",
+    "ImageCondition",
     "ClassCondition",
     "CoordinatesCondition",
+    "LayoutCondition",
     "Unconditional",
     "__version__",
 ]
@@ -47,6 +53,9 @@ if TYPE_CHECKING:
         ClassCondition,
         CoordinatesCondition,
         DepthCondition,
+        ImageCondition,
+        KeypointsCondition,
+        LayoutCondition,
         SegmentationCondition,
         Unconditional,
     )
