@@ -81,10 +81,13 @@ class ImageSynthesisPipeline(SavedPipeline):
                 f"the VQGAN has {vqgan.codebook_size} codes, but the GPT's vocabulary only {gpt.config.vocab_size}."
             )
         names = [condition.name for condition in self.conditions]
-        if not names:
+        if not names and not self._several:
             raise ValueError("give at least one condition; Unconditional() stands for none.")
         if len(set(names)) < len(names):
             raise ValueError(f"each kind of condition may be given once, got {names}.")
+        if self._several:
+            self._check_aligned()
+            return
         for condition in self.conditions:
             if condition.vocab_size > gpt.config.condition_ids:
                 raise ValueError(
@@ -313,10 +316,12 @@ class ImageSynthesisPipeline(SavedPipeline):
     def _condition_of(self, request: Request, canvas: Canvas, seeds: list[int]) -> Any:
         """What the GPT reads: tokens in the paper's form; for models that follow several kinds, a map or id of each."""
         if self._several:
-            extended = {
-                name: self.condition(name).extend_to(one, canvas.painted) for name, one in request.given.items()
+            return {
+                name: self.condition(name)
+                .for_aligned(self.condition(name).extend_to(one, canvas.painted))
+                .repeat_interleave(len(seeds) // len(one), dim=0)
+                for name, one in request.given.items()
             }
-            return {name: one.repeat_interleave(len(seeds) // len(one), dim=0) for name, one in extended.items()}
         ((name, parsed),) = request.given.items()
         return self.condition(name).for_canvas(parsed, canvas, seeds)
 
@@ -324,6 +329,21 @@ class ImageSynthesisPipeline(SavedPipeline):
     def _several(self) -> bool:
         """Whether the GPT can follow several conditions at once, or none: only the prefix form needs exactly one."""
         return getattr(self.gpt.config, "conditioning", "prefix") == "aligned"
+
+    def _check_aligned(self) -> None:
+        """Whether an aligned GPT reads just what the conditions give."""
+        if self.gpt.config.downsample_factor != self.vqgan.downsample_factor:
+            raise ValueError(
+                f"a token of the VQGAN stands for {self.vqgan.downsample_factor} pixels a side, but the GPT reads maps for "
+                f"tokens of {self.gpt.config.downsample_factor}."
+            )
+        reads = {one.name: (one.form, one.size) for one in self.gpt.config.conditions}
+        for condition in self.conditions:
+            if condition.aligned_input is None or reads.get(condition.name) != condition.aligned_input:
+                raise ValueError(
+                    f"{condition.name} gives {condition.aligned_input}, but of this name the GPT reads "
+                    f"{reads.get(condition.name)}."
+                )
 
     def _check_size(self, size: tuple[int, int]) -> None:
         parts = [part for model in self._models() for part in model.modules()]

@@ -143,6 +143,18 @@ class Condition(Pretrained, nn.Module):
         del parsed
         return self.name.replace("_", " ")
 
+    @property
+    def aligned_input(self) -> tuple[str, int] | None:
+        """Form and size of what an aligned GPT reads of this kind (``ConditionInput`` has the forms).
+
+        ``None`` for kinds that only stand in front of a picture's tokens.
+        """
+        return None
+
+    def for_aligned(self, parsed: Tensor) -> Tensor:
+        """What :meth:`parse` gave, as an aligned GPT reads it: maps of full resolution, ids as they are."""
+        return parsed
+
     def forward(self, parsed: Tensor) -> Tensor:
         """The same as :meth:`encode`."""
         return self.encode(parsed)
