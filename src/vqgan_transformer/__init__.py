@@ -24,6 +24,10 @@ _HOME = {
     "ClassCondition": "conditions",
     "CoordinatesCondition": "conditions",
     "Unconditional": "conditions",
+    "train_vqgan": "training.vqgan_training",
+    "VQGANTraining": "training.settings",
+    "train_cond_gpt": "training.gpt_training",
+    "GPTTraining": "training.settings",
 }
 
 __all__ = [  # noqa: RUF022 - in the order a reader meets them
@@ -39,6 +43,10 @@ __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "ClassCondition",
     "CoordinatesCondition",
     "Unconditional",
+    "train_vqgan",
+    "VQGANTraining",
+    "train_cond_gpt",
+    "GPTTraining",
     "__version__",
 ]
 
@@ -53,6 +61,9 @@ if TYPE_CHECKING:
     from .gpt.model import CondGPT, CondGPTConfig
     from .pipeline import ImageSynthesisPipeline
     from .sampler.sampler import SamplerConfig, SlidingWindowSampler
+    from .training.gpt_training import train_cond_gpt
+    from .training.settings import GPTTraining, VQGANTraining
+    from .training.vqgan_training import train_vqgan
     from .vqgan.model import VQGAN, VQGANConfig
 
 
