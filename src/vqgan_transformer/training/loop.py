@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,7 +110,7 @@ def run_training(
         KeyboardInterrupt: after SIGINT, when the state is saved.
         SystemExit: after SIGTERM, likewise.
     """
-    step, best, record = 0, math.inf, Average()
+    step, best, record, before = 0, math.inf, Average(), -time.process_time()
     found = folder.last() if resume else None
     if found is not None:
         step, path = found
@@ -117,6 +118,7 @@ def run_training(
         stored, state = load_state(path)
         trainer.restore(state)
         best, record = stored["best"] if stored["best"] is not None else math.inf, Average(stored["sums"], stored["count"])
+        before += stored["cpu_seconds"]
         if accelerator.is_main_process:
             folder.forget_after(step)
     batches = Batches(
@@ -135,12 +137,20 @@ def run_training(
         total=training.max_steps, initial=step, unit="step", desc=name, disable=not (progress and accelerator.is_main_process)
     )
 
+    def spent() -> float:
+        return round(before + time.process_time(), 1)
+
     def save() -> None:
         _check_finite(trainer, folder)
         last = folder.last()
         if last is not None and last[0] == step:
             return
-        stored = {"best": best if math.isfinite(best) else None, "sums": record.sums, "count": record.count}
+        stored = {
+            "best": best if math.isfinite(best) else None,
+            "sums": record.sums,
+            "count": record.count,
+            "cpu_seconds": spent(),
+        }
         try:
             with folder.new_checkpoint(step, accelerator.is_main_process, training.checkpoints_total_limit) as draft:
                 accelerator.wait_for_everyone()
@@ -168,12 +178,12 @@ def run_training(
                     _diverged(folder, f"at step {step} " + ", ".join(n for n, v in values.items() if not math.isfinite(v)))
                 bar.set_postfix({key: f"{value:.4g}" for key, value in list(values.items())[:5]})
                 if accelerator.is_main_process:
-                    folder.log({"step": step, **values})
+                    folder.log({"step": step, "cpu_seconds": spent(), **values})
                 accelerator.log(values, step=step)
             if validated and trainer.ready(step) and (step % training.validate_every == 0 or step == training.max_steps):
                 metrics = trainer.validate()
                 if accelerator.is_main_process:
-                    folder.log({"step": step, **{f"validation_{key}": value for key, value in metrics.items()}})
+                    folder.log({"step": step, "cpu_seconds": spent(), **{f"validation_{key}": value for key, value in metrics.items()}})
                 accelerator.log({f"validation_{key}": value for key, value in metrics.items()}, step=step)
                 if metrics["score"] < best:
                     best = metrics["score"]

@@ -16,15 +16,22 @@ __all__ = ["Muon", "make_optimizer", "orthogonalised", "set_learning_rate"]
 
 
 def orthogonalised(matrix: Tensor, rounds: int = 5) -> Tensor:
-    """Roughly `U V^T` of the singular value decomposition `U S V^T`, by a quintic Newton-Schulz iteration."""
+    """Roughly `U V^T` of the singular value decomposition `U S V^T`, by a quintic Newton-Schulz iteration.
+
+    The iteration multiplies the matrix by polynomials of its Gram matrix, which commute: so they are multiplied up among
+    themselves, (n, n) each, and meet the long side of the matrix once. For a 3×3 convolution that is a quarter of the work.
+    """
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.mT if tall else matrix
-    x = x.bfloat16() if matrix.dtype == torch.float32 else x
     x = x / (x.norm() + 1e-7)
+    gram, product = x @ x.mT, None
     for _ in range(rounds):
-        square = x @ x.mT
-        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return (x.mT if tall else x).to(matrix.dtype)
+        factor = -4.7750 * gram + 2.0315 * gram @ gram
+        factor.diagonal().add_(3.4445)
+        product = factor if product is None else factor @ product
+        gram = factor @ gram @ factor
+    x = product @ x if product is not None else x
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
