@@ -95,10 +95,10 @@ class ImageSynthesisPipeline:
         if len(set(names)) < len(names):
             raise ValueError(f"each kind of condition may be given once, got {names}.")
         for condition in self.conditions:
-            if condition.vocab_size > gpt.config.vocab_size:
+            if condition.vocab_size > gpt.config.condition_ids:
                 raise ValueError(
                     f"{condition.name} makes {condition.vocab_size} different tokens, but the GPT's vocabulary has only "
-                    f"{gpt.config.vocab_size}."
+                    f"{gpt.config.condition_ids}."
                 )
             if condition.spatial and condition.downsample_factor != vqgan.downsample_factor:
                 raise ValueError(

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from .positions import Rotation, rotate
+
 __all__ = ["CausalSelfAttention", "GPTCache", "visibility"]
 
 
@@ -21,12 +23,14 @@ class GPTCache:
         values: likewise.
         length: positions filled so far, the condition's included; the same for all B rows.
         last_hidden: (B, n_embd), what the last block made of the last position read.
+        condition_length: positions of the condition, which come first.
     """
 
     keys: Tensor
     values: Tensor
     length: int
     last_hidden: Tensor
+    condition_length: int
 
     @property
     def capacity(self) -> int:
@@ -42,7 +46,11 @@ class GPTCache:
         """The cache of rows start..stop-1 alone, as copies, so that the other rows' memory can be freed."""
         rows = slice(start, stop)
         return GPTCache(
-            self.keys[:, rows].clone(), self.values[:, rows].clone(), self.length, self.last_hidden[rows].clone()
+            self.keys[:, rows].clone(),
+            self.values[:, rows].clone(),
+            self.length,
+            self.last_hidden[rows].clone(),
+            self.condition_length,
         )
 
 
@@ -62,22 +70,26 @@ class CausalSelfAttention(nn.Module):
     Args:
         n_embd: width.
         n_head: number of heads; divides n_embd.
+        bias: whether the linear layers add one.
         attention_dropout: probability that an attention weight is dropped while training.
         residual_dropout: the same for the output.
     """
 
-    def __init__(self, n_embd: int, n_head: int, *, attention_dropout: float, residual_dropout: float):
+    def __init__(
+        self, n_embd: int, n_head: int, *, bias: bool = True, attention_dropout: float, residual_dropout: float
+    ):
         super().__init__()
         self.n_head = n_head
         self.attention_dropout = attention_dropout
-        self.qkv = nn.Linear(n_embd, 3 * n_embd)
-        self.out = nn.Linear(n_embd, n_embd)
+        self.qkv = nn.Linear(n_embd, 3 * n_embd, bias=bias)
+        self.out = nn.Linear(n_embd, n_embd, bias=bias)
         self.residual_dropout = nn.Dropout(residual_dropout)
 
     def forward(
         self,
         x: Tensor,
         *,
+        rotation: Rotation | None = None,
         n_unmasked: int = 0,
         remembered: tuple[Tensor, Tensor] | None = None,
         past: int = 0,
@@ -87,6 +99,7 @@ class CausalSelfAttention(nn.Module):
 
         Args:
             x: (B, T, n_embd), the positions past..past+T-1.
+            rotation: of queries and keys at these positions, (T, head_width / 2).
             n_unmasked: the first positions that see each other whatever their order.
             remembered: buffers for keys and values, (B, n_head, capacity, head_dim) each; x's are written into them.
             past: positions already in the buffers.
@@ -97,6 +110,8 @@ class CausalSelfAttention(nn.Module):
         """
         steps = x.shape[1]
         query, key, value = rearrange(self.qkv(x), "b t (three h d) -> three b h t d", three=3, h=self.n_head)
+        if rotation is not None:
+            query, key = rotate(query, rotation), rotate(key, rotation)
         if remembered is not None:
             total = past + steps
             for buffer, new in zip(remembered, (key, value), strict=True):
