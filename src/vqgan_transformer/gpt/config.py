@@ -38,6 +38,8 @@ class CondGPTConfig:
             tokens are rotated by their row and column in the window (:mod:`.positions`).
         condition_vocab_size: ids of a table of their own for condition tokens, the null token's included; ``None`` for
             the paper's one table that image and condition share.
+        token_order: in which a window's tokens are read. Only "row_major" can be slid over a picture; the others are
+            those of the paper's ablation (:mod:`vqgan_transformer.training.token_orders`).
 
     Raises:
         ValueError: where two fields contradict each other or one is out of range.
@@ -61,6 +63,7 @@ class CondGPTConfig:
     bias: bool = True
     position: Literal["learned", "rope2d"] = "learned"
     condition_vocab_size: int | None = None
+    token_order: Literal["row_major", "spiral_in", "spiral_out", "z_curve", "subsample", "alternate"] = "row_major"
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
@@ -119,4 +122,5 @@ class CondGPTConfig:
         return self.vocab_size if self.condition_vocab_size is None else self.condition_vocab_size
 
 
-_CHOICES = {"norm": ("layer", "rms"), "feed_forward": ("gelu", "swiglu"), "position": ("learned", "rope2d")}
+TOKEN_ORDERS = ("row_major", "spiral_in", "spiral_out", "z_curve", "subsample", "alternate")
+_CHOICES = {"norm": ("layer", "rms"), "feed_forward": ("gelu", "swiglu"), "position": ("learned", "rope2d"), "token_order": TOKEN_ORDERS}

@@ -297,6 +297,11 @@ class SlidingWindowSampler(Pretrained):
             raise ValueError(
                 f"centre {self.config.centre} lies outside the GPT's window of {gpt.config.window} tokens."
             )
+        if gpt.config.token_order != "row_major":
+            raise ValueError(
+                f"this GPT reads its window in the order {gpt.config.token_order!r}, so no window can slide over a picture: "
+                "draw single windows with vqgan_transformer.training.token_orders.draw_window."
+            )
         if gpt.training:
             raise ValueError("the GPT is in training mode, where dropout is active: call gpt.eval() first.")
         return size

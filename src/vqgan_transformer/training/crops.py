@@ -54,7 +54,7 @@ class Crop:
     def of_keypoints(self, people: np.ndarray) -> np.ndarray:
         """COCO keypoints (people, 17, 3) -> likewise: moved, scaled, and in a mirror left and right exchanged.
 
-        Points outside the piece lose their visibility.
+        Points outside the piece stay where they are, so that a limb may leave the picture.
         """
         people = np.array(people, dtype=np.float64, copy=True).reshape(-1, 17, 3)
         height, width = self.size
@@ -66,8 +66,6 @@ class Crop:
             for left, right in LEFT_RIGHT_PAIRS:
                 order[[left, right]] = right, left
             people = people[:, order]
-        outside = (people[..., :2] < 0).any(-1) | (people[..., 0] > width - 1) | (people[..., 1] > height - 1)
-        people[outside] = 0
         return people
 
     def _resized(self, picture: Image.Image, filter_: Image.Resampling) -> Image.Image:

@@ -20,11 +20,12 @@ __all__ = ["DataError", "Source", "open_data", "split"]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 ARRAYS = (".npy",)
-MAP_FOLDERS = {"segmentation": "segmentations", "depth": "depths"}
+MAP_FOLDERS = {"segmentation": "segmentations", "depth": "depths", "condition_image": "condition_images"}
 _COLUMNS = {
     "image": ("file_name", "image"),
     "segmentation": ("segmentation_file_name", "mask_file_name", "segmentation"),
     "depth": ("depth_file_name", "depth"),
+    "condition_image": ("condition_image_file_name", "condition_image"),
     "keypoints": ("keypoints",),
     "class_label": ("class_label", "label"),
 }
@@ -110,10 +111,11 @@ def open_data(data: Any, kinds: Sequence[str]) -> Source:
         data: one of
 
             - a folder of pictures, nested or not; for "class_label" the first folder on the way is the class;
-            - a folder with `images/` and, by the same file names, `segmentations/` or `depths/` (pictures or `.npy`),
+            - a folder with `images/` and, by the same file names, `segmentations/`, `depths/` (pictures or `.npy`) or `condition_images/`,
               or `keypoints.json` in COCO's form;
             - a folder with `metadata.jsonl` or `metadata.csv` (Hugging Face's imagefolder): `file_name`,
-              `segmentation_file_name`, `depth_file_name`, `keypoints`, `class_label` or `label`;
+              `segmentation_file_name`, `depth_file_name`, `condition_image_file_name`, `keypoints`, `class_label` or
+              `label`;
             - a list file: `.txt` with a path in each line, relative to the file, or `.jsonl` and `.csv` as above;
             - a `torch.utils.data.Dataset`, a `datasets.Dataset` or a list, whose items are dictionaries with these
               names, (picture, other) pairs, or pictures.

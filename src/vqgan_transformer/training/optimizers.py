@@ -108,7 +108,7 @@ def make_optimizer(
         model: what is trained.
         name: "adam", "adamw" or "muon".
         betas: of Adam.
-        weight_decay: of weights with two or more dimensions; for "adam" of none, as in the original.
+        weight_decay: of the weights of linear layers and convolutions; for "adam" of none, as in the original.
         outer: parts of the names of first and last layers and of tables, which are not Muon's.
 
     Raises:
@@ -124,9 +124,11 @@ def make_optimizer(
         return Muon(hidden, rest, lr=1e-3, betas=betas, weight_decay=weight_decay)
     if name == "adam":
         return torch.optim.Adam([p for _, p in named], lr=1e-3, betas=betas)
+    layers = (nn.Linear, nn.Conv2d)
+    decayed = {id(module.weight) for module in model.modules() if isinstance(module, layers)}
     groups = [
-        {"params": [p for _, p in named if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for _, p in named if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for _, p in named if id(p) in decayed], "weight_decay": weight_decay},
+        {"params": [p for _, p in named if id(p) not in decayed], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=1e-3, betas=betas)
 

@@ -15,7 +15,7 @@ NETWORKS = ("vgg", "alex", "squeeze")
 
 
 class LPIPS(nn.Module):
-    """The lpips package's network, frozen: (B, 3, H, W) twice, in [-1, 1] -> (B, 1, 1, 1). Always in full precision.
+    """The lpips package's network, frozen: (B, 3 or 1, H, W) twice, in [-1, 1] -> (B, 1, 1, 1). Always in full precision.
 
     Args:
         network: of the package, or anything else that is called alike.
@@ -33,10 +33,11 @@ class LPIPS(nn.Module):
         """The perceptual distance of each pair."""
         dtype = next(self.network.parameters()).dtype
         with torch.autocast(images.device.type, enabled=False):
-            return self.network(images.to(dtype), reconstruction.to(dtype)).to(reconstruction.dtype)
+            images, reconstruction = (x.to(dtype).expand(-1, 3, -1, -1) for x in (images, reconstruction))
+            return self.network(images, reconstruction).to(reconstruction.dtype)
 
 
-def perceptual_loss(name: str | None) -> nn.Module | None:
+def perceptual_loss(name: str | None, channels: int = 3) -> nn.Module | None:
     """A perceptual term by its name.
 
     Args:
@@ -44,6 +45,7 @@ def perceptual_loss(name: str | None) -> nn.Module | None:
             they are first used; the path of a file with them, either the state dict of an `lpips.LPIPS` with network
             and heads, or torchvision's VGG16 (the package has the heads); "random": features of fixed random filters;
             ``None``: no such term.
+        channels: of the pictures; gray ones are shown to LPIPS in three equal channels.
 
     Raises:
         ValueError: for another name, or a file with other weights.
@@ -52,7 +54,7 @@ def perceptual_loss(name: str | None) -> nn.Module | None:
     if name is None:
         return None
     if name == "random":
-        return RandomFeatureLoss()
+        return RandomFeatureLoss(channels)
     if name in NETWORKS:
         return LPIPS(_published(name))
     path = Path(name).expanduser()

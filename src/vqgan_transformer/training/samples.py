@@ -5,7 +5,6 @@ So a run's numbers depend neither on the number of processes and workers nor on 
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -73,7 +72,7 @@ class Samples(Dataset):
         picture = _picture(sample["image"]) if self.with_image else None
         parsed = {}
         for condition in self.conditions:
-            if condition.name in ("keypoints", "coordinates", "unconditional", "image"):
+            if condition.name in ("keypoints", "coordinates", "unconditional", "condition_image"):
                 continue
             value = sample[condition.name]
             value = np.load(value, allow_pickle=False) if isinstance(value, Path) and value.suffix == ".npy" else value
@@ -109,12 +108,10 @@ def _condition(
     """What a condition gives for a piece of a picture, without the batch axis."""
     if condition.name == "keypoints":
         people = crop.of_keypoints(np.asarray(sample["keypoints"], dtype=np.float64))
-        people = people[(people[..., 2] > 0).any(axis=1)]
-        options = {"size": crop.size} if "size" in inspect.signature(condition.parse).parameters else {}
-        return condition.parse(people, **options)[0]
-    if condition.name == "image":  # a photograph as the condition: the picture's partner, or a form of it
-        value = sample.get("condition_image", sample["image"])
-        return condition.parse(crop.of_picture(_picture(value)))[0]
+        there = (people[..., 2] > 0) & (people[..., :2] >= 0).all(-1) & (people[..., :2] < crop.size[::-1]).all(-1)
+        return condition.parse(people[there.any(axis=1)], size=crop.size)[0]
+    if condition.name == "condition_image":
+        return condition.parse(crop.of_picture(_picture(sample["condition_image"])))[0]
     if parsed is None:  # coordinates of the whole picture, or nothing at all
         standing_in = condition.default(whole)
         assert standing_in is not None

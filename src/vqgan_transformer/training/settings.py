@@ -168,11 +168,11 @@ class VQGANTraining(Training):
         pixel_loss: "l1", "l2", and for label maps "bce" (each label against its own logit) or "cross_entropy" (the
             labels against each other). ``None``: "l1", for label maps "bce".
         perceptual: "vgg", "alex" or "squeeze" (LPIPS), "random" (features of fixed random filters), the path of a
-            weights file, or ``None``. "default" is "vgg" for pictures and ``None`` for maps.
+            weights file, or ``None``. "default" is "vgg" for pictures and ``None`` for maps; label maps have no such term.
         perceptual_weight: factor of the perceptual term.
         codebook_weight: factor of the codebook term.
         disc_weight: factor of the adversarial term, beside the adaptive weight; 0 trains without a discriminator.
-            ``None``: 0.8 for pictures, 0.75 for depth, 0 for label maps.
+            ``None``: 0.8 for pictures, 0.75 for depth. Label maps have no discriminator.
         disc_start: the step from which the generator hears the discriminator.
         disc_warmup: steps before ``disc_start`` in which the discriminator is trained already.
         disc_ramp: steps over which its weight rises from 0.
@@ -292,8 +292,8 @@ class VQGANTraining(Training):
         weight = self.disc_weight if self.disc_weight is not None else {"segmentation": 0.0, "depth": 0.75}.get(kind, 0.8)
         if labels != (pixel_loss in ("bce", "cross_entropy")):
             raise ValueError(f"pixel_loss={pixel_loss!r} is not for {kind}: label maps take 'bce' or 'cross_entropy'.")
-        if labels and (perceptual is not None or weight):
-            raise ValueError("label maps are trained without perceptual term and discriminator: leave the two out.")
+        if labels:
+            perceptual, weight = None, 0.0
         return replace(self, pixel_loss=pixel_loss, perceptual=perceptual, disc_weight=weight)
 
 
@@ -307,10 +307,8 @@ class GPTTraining(Training):
             ``null_token`` then.
         token_variants: so many crops and flips of each picture are encoded before training, once; 0 encodes every
             batch anew.
-        token_order: in which a window's tokens are read: "row_major", or for the paper's ablation "spiral_in",
-            "spiral_out", "z_curve", "subsample", "alternate".
-        code_tables: learn embedding and head as a free table plus a linear map of the codes' vectors, so that what
-            similar codes share is learned once; it is folded into ordinary tables when saved.
+        structured_tables: a new GPT learns embedding, head and positions as sums in which similar codes and neighbouring
+            places share; they are folded into ordinary tables when saved.
         sample_top_k: of the samples in the picture grids.
     """
 
@@ -319,8 +317,7 @@ class GPTTraining(Training):
     pkeep: float = 1.0
     condition_dropout: float = 0.0
     token_variants: int = 4
-    token_order: Literal["row_major", "spiral_in", "spiral_out", "z_curve", "subsample", "alternate"] = "row_major"
-    code_tables: bool = False
+    structured_tables: bool = False
     sample_top_k: int = 100
 
     def __post_init__(self) -> None:
@@ -348,6 +345,6 @@ class GPTTraining(Training):
             "warmup_steps": min(1000, steps // 30),
             "clip_gradients": 1.0,
             "ema_decay": 0.999,
-            "code_tables": True,
+            "structured_tables": True,
         }
         return cls(**{**recipe, **changes})

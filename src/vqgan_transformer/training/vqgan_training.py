@@ -112,7 +112,7 @@ def train_vqgan(
     if accelerator.is_main_process:
         run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)})
     accelerator.wait_for_everyone()
-    distance = perceptual if perceptual is not None else perceptual_loss(recipe.perceptual)
+    distance = perceptual if perceptual is not None else perceptual_loss(recipe.perceptual, vqgan.config.out_channels)
     trainer = VQGANTrainer(vqgan, recipe, accelerator, distance, reader, samples, held_out_samples)
     run_training(
         trainer, samples, run, recipe, accelerator, validated=held_out is not None, resume=resume, progress=progress, name="vqgan"
