@@ -159,7 +159,8 @@ class RandomFeatureLoss(nn.Module):
         Args:
             in_channels: Channels of the pictures.
             channels: Random filters at each scale.
-            scales: How often the picture is halved, plus one.
+            scales: How often the picture is halved, plus one; scales on which it is smaller than a filter (5 pixels) are
+                left out.
             seed: Of the filters.
         """
         super().__init__()
@@ -175,16 +176,17 @@ class RandomFeatureLoss(nn.Module):
     def forward(self, images: Tensor, reconstruction: Tensor) -> Tensor:
         """`(B, C, H, W)` twice -> a scalar, zero for equal pictures."""
         distance = images.new_zeros(())
-        for scale in range(self.scales):
+        scales = next((s for s in range(1, self.scales) if min(images.shape[-2:]) >> s < 5), self.scales)
+        for scale in range(scales):
             filters = self.get_buffer(f"filters_{scale}").to(images.dtype)
             original = _unit_length(F.leaky_relu(F.conv2d(images, filters, stride=2), 0.2))
             distance = (
                 distance
                 + (original - _unit_length(F.leaky_relu(F.conv2d(reconstruction, filters, stride=2), 0.2))).abs().mean()
             )
-            if scale + 1 < self.scales:
+            if scale + 1 < scales:
                 images, reconstruction = F.avg_pool2d(images, 2), F.avg_pool2d(reconstruction, 2)
-        return distance / self.scales
+        return distance / scales
 
 
 def _unit_length(features: Tensor) -> Tensor:
