@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+import two_processes
 from safetensors.torch import load_file
 from training_data import picture, short_training, tiny_vqgan, write_pictures, write_scenes
 
@@ -86,46 +88,21 @@ def test_five_steps_are_those_of_a_straightforward_implementation(forward, tmp_p
         torch.testing.assert_close(parameter, other, rtol=1e-8, atol=1e-10)
 
 
-PROCESSES = """
-import sys
-import numpy as np, torch
-sys.path.insert(0, {tests!r})
-from training_data import tiny_vqgan, short_training, picture
-from vqgan_transformer import (VQGAN, CondGPT, CondGPTConfig, ClassCondition, GPTTraining, ImageSynthesisPipeline,
-                               SlidingWindowSampler, train_cond_gpt, train_vqgan)
-torch.set_num_threads(1)
-out, batch = sys.argv[1], int(sys.argv[2])
-data = [dict(image=picture(n), class_label=n % 3) for n in range(9)]
-torch.manual_seed(0)
-vqgan = VQGAN(tiny_vqgan()).double()
-steps = dict(max_steps=20, batch_size=batch, checkpoint_every=100, picture_every=100, validation_share=0.0)
-training = short_training(**steps, disc_start=4, disc_warmup=2, disc_ramp=3, disc_norm="group", lecam_weight=0.1,
-                          optimizer="adam", codebook_start=3, learning_rate=1e-3)
-train_vqgan(data, out + "/vqgan", init=vqgan, training=training, progress=False)
-gpt = CondGPT(CondGPTConfig(vocab_size=17, block_size=16, n_layer=1, n_head=2, n_embd=8, window=(4, 4), null_token=16,
-                            residual_dropout=0.2, embedding_dropout=0.1, attention_dropout=0.1)).double()
-pipe = ImageSynthesisPipeline(vqgan=vqgan.eval(), gpt=gpt, sampler=SlidingWindowSampler(),
-                              conditions=[ClassCondition(number_of_classes=3)])
-training = GPTTraining(**steps, crop_size=16, short_side=20, token_variants=2, condition_dropout=0.3, pkeep=0.8,
-                       ema_decay=0.9, learning_rate=1e-3)
-train_cond_gpt(data, out + "/gpt", init=pipe, training=training, progress=False)
-"""
-
-
-def run_script(script: str, *arguments: str, processes: int = 1) -> None:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] if processes > 1 else []
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(
-        [sys.executable, *launcher, script, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 def test_two_processes_are_one_with_twice_the_batch(tmp_path):
-    script = tmp_path / "train.py"
-    script.write_text(PROCESSES.format(tests=str(Path(__file__).parent)))
-    run_script(str(script), str(tmp_path / "one"), "4")
-    run_script(str(script), str(tmp_path / "two"), "2", processes=2)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    script = Path(__file__).with_name("two_processes.py")
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(tmp_path / "two"), "2"],
+            env={**os.environ, **shared, "OMP_NUM_THREADS": "1", "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in (0, 1)
+    ]
+    two_processes.train(str(tmp_path / "one"), 4)
+    assert [process.wait() for process in processes] == [0, 0]
     for part in ("vqgan/model.safetensors", "gpt/gpt/model.safetensors"):
         one, two = (load_file(tmp_path / run / part) for run in ("one", "two"))
         assert one.keys() == two.keys()
@@ -134,38 +111,30 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path):
             torch.testing.assert_close(tensor, two[name], rtol=1e-8, atol=1e-10, msg=f"{part} {name}")
 
 
-KILLED = """
-import sys
-import torch
-sys.path.insert(0, {tests!r})
-from training_data import tiny_vqgan, short_training
-from vqgan_transformer import train_vqgan
-torch.set_num_threads(1)
-training = short_training(max_steps=60, checkpoint_every=7, validate_every=10, picture_every=30, log_every=4,
-                          disc_start=20, disc_ramp=5, codebook_start=6)
-train_vqgan(sys.argv[1], sys.argv[2], config=tiny_vqgan(), training=training, resume=True, progress=False)
-"""
+def train_for_a_while(pictures: str, folder: str) -> None:
+    training = short_training(
+        max_steps=60, checkpoint_every=7, validate_every=10, picture_every=30, log_every=4, disc_start=20, disc_ramp=5,
+        codebook_start=6,
+    )  # fmt: skip
+    train_vqgan(pictures, folder, config=tiny_vqgan(), training=training, resume=True, progress=False)
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path):
-    pictures = write_pictures(tmp_path / "pictures")
-    script = tmp_path / "train.py"
-    script.write_text(KILLED.format(tests=str(Path(__file__).parent)))
-    run_script(str(script), str(pictures), str(tmp_path / "whole"))
-
-    killed, moment = tmp_path / "killed", random.Random(os.getpid()).randint(8, 50)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, str(script), str(pictures), str(killed)], env=environment)
+    pictures = str(write_pictures(tmp_path / "pictures"))
+    killed, moment = tmp_path / "killed", random.Random(os.getpid()).randint(2, 12) * 4
+    program = f"import torch; torch.set_num_threads(1); import {__name__} as t; t.train_for_a_while({pictures!r}, {str(killed)!r})"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment)
     metrics = killed / "metrics.jsonl"
-    while process.poll() is None and not (metrics.exists() and f'"step": {moment // 4 * 4},' in metrics.read_text()):
+    while process.poll() is None and not (metrics.exists() and f'"step": {moment},' in metrics.read_text()):
         time.sleep(0.005)
     process.kill()
-    process.wait()
-    run_script(str(script), str(pictures), str(killed))
+    assert process.wait() == -signal.SIGKILL
+    train_for_a_while(pictures, str(killed))
 
-    assert (killed / "model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes(), moment
-    last = "checkpoints/step_00000060/model.safetensors"
-    assert (killed / last).read_bytes() == (tmp_path / "whole" / last).read_bytes()
+    train_for_a_while(pictures, str(tmp_path / "whole"))
+    for file in ("model.safetensors", "checkpoints/step_00000060/model.safetensors"):
+        assert (killed / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), f"killed at step {moment}"
 
 
 class StopsAt(list):

@@ -80,7 +80,7 @@ class CausalSelfAttention(nn.Module):
     ):
         super().__init__()
         self.n_head = n_head
-        self.attention_dropout = attention_dropout
+        self.weights_dropout = nn.Dropout(attention_dropout)
         self.qkv = nn.Linear(n_embd, 3 * n_embd, bias=bias)
         self.out = nn.Linear(n_embd, n_embd, bias=bias)
         self.residual_dropout = nn.Dropout(residual_dropout)
@@ -119,6 +119,8 @@ class CausalSelfAttention(nn.Module):
             key, value = (buffer[:, :, :total] for buffer in remembered)
         if last_only:
             query = query[:, :, -1:]
+        if self.training and self.weights_dropout.p:
+            return self._with_dropout(query, key, value, n_unmasked)
         plain = past == 0 and n_unmasked < 2  # then the kernel's own causal mask is the right one
         single = query.shape[2] == 1
         mask = None if plain or single else visibility(query.shape[2], key.shape[2], n_unmasked, x.device)
@@ -128,6 +130,12 @@ class CausalSelfAttention(nn.Module):
             value,
             attn_mask=mask,
             is_causal=plain and not single,
-            dropout_p=self.attention_dropout if self.training else 0.0,
         )
         return self.residual_dropout(self.out(rearrange(attended, "b h t d -> b t (h d)")))
+
+    def _with_dropout(self, query: Tensor, key: Tensor, value: Tensor, n_unmasked: int) -> Tensor:
+        """The same in training, with weights that a layer of their own drops: its masks can be chosen from outside."""
+        visible = visibility(query.shape[2], key.shape[2], n_unmasked, query.device)
+        scores = (query @ key.mT) * query.shape[-1] ** -0.5
+        weights = self.weights_dropout(scores.masked_fill(~visible, -torch.inf).softmax(-1))
+        return self.residual_dropout(self.out(rearrange(weights @ value, "b h t d -> b t (h d)")))

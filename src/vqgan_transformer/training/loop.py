@@ -74,7 +74,7 @@ class Trainer(Protocol):
 
 def make_accelerator(training: Training, folder: Path) -> Accelerator:
     """An Accelerator with what the settings say; the rest comes from ``accelerate launch``."""
-    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate import Accelerator
     from accelerate.state import AcceleratorState
     from accelerate.utils import ProjectConfiguration
 
@@ -86,7 +86,6 @@ def make_accelerator(training: Training, folder: Path) -> Accelerator:
         gradient_accumulation_steps=training.gradient_accumulation,
         log_with=list(training.trackers) or None,
         project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder)),
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
 
 

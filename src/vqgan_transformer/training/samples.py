@@ -79,13 +79,15 @@ class Samples(Dataset):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about labels that are read as others: said once, by check()
                 parsed[condition.name] = condition.parse(value)
-        sizes = {name: tuple(map_.shape[-2:]) for name, map_ in parsed.items() if map_.ndim > 1}
+        sizes: dict[str, tuple[int, int]] = {
+            name: (map_.shape[-2], map_.shape[-1]) for name, map_ in parsed.items() if map_.ndim > 1
+        }
         if picture is not None:
             sizes["image"] = (picture.height, picture.width)
         if len(set(sizes.values())) > 1:
             shown = ", ".join(f"{name} {height}×{width}" for name, (height, width) in sizes.items())
             raise ValueError(f"sizes differ (height×width): {shown}")
-        whole = next(iter(sizes.values()))
+        whole = next(iter(sizes.values()), None) or self._extent(sample)
         crop = self._crop(whole, epoch, index)
         tensors = {}
         if picture is not None:
@@ -93,6 +95,14 @@ class Samples(Dataset):
         for condition in self.conditions:
             tensors[condition.name] = _condition(condition, parsed.get(condition.name), sample, crop, whole)
         return tensors
+
+    @staticmethod
+    def _extent(sample: dict[str, Any]) -> tuple[int, int]:
+        """(height, width) of a picture of which only keypoints or classes are read."""
+        if "image" not in sample:
+            raise ValueError("nothing says how large its picture is")
+        picture = open_picture(sample["image"], "image")
+        return picture.height, picture.width
 
     def _crop(self, whole: tuple[int, int], epoch: int, index: int) -> Crop:
         sides = self.training.short_sides if self.training.scale_down else None

@@ -95,10 +95,12 @@ def train_vqgan(
     """
     recipe = (training or VQGANTraining.modern()).for_kind(kind)
     reader = condition_of_kind(kind, condition, init.config if init is not None else config)
-    source = open_data(data, (reader.name if reader is not None else "image",))
-    source, held_out = (source, open_data(validation, ("image" if reader is None else reader.name,))) if (
-        validation is not None
-    ) else split(source, recipe.validation_share)
+    # keypoints are drawn on a canvas of their picture's size
+    kinds = ("image",) if reader is None else ("image", "keypoints") if kind == "keypoints" else (reader.name,)
+    source = open_data(data, kinds)
+    source, held_out = (
+        split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
+    )
     conditions = () if reader is None else (reader,)
     samples = Samples(source, recipe, conditions, with_image=reader is None)
     held_out_samples = None if held_out is None else Samples(held_out, recipe, conditions, with_image=reader is None)
@@ -151,7 +153,9 @@ class VQGANTrainer:
         self.perceptual = None if perceptual is None else perceptual.to(device, dtype).eval().requires_grad_(False)
         _freeze(vqgan, training)
         reconstructor = Reconstructor(vqgan, training)
-        critic = Critic(vqgan.config.out_channels, training).to(device, dtype)
+        with torch.random.fork_rng():
+            torch.manual_seed(training.seed)
+            critic = Critic(vqgan.config.out_channels, training).to(device, dtype)
         if training.channels_last:
             self.vqgan.to(memory_format=torch.channels_last)
             critic.to(memory_format=torch.channels_last)
