@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,10 @@ from ..hub.config_json import to_json
 from ..pipeline import ImageSynthesisPipeline
 from ..sampler.sampler import SlidingWindowSampler
 from ..vqgan.model import VQGAN
-from .conditioning import drop_conditions, encode_condition
+from .conditioning import condition_inputs, drop_conditions, encode_conditions, read_by
 from .data import open_data, split
 from .loop import make_accelerator, run_training
-from .map_kinds import show
+from .map_kinds import show, to_maps
 from .memory import checkpoint_gradients
 from .optimizers import make_optimizer, set_learning_rate
 from .reports import picture_grid
@@ -52,7 +52,7 @@ def train_cond_gpt(
     folder: str | os.PathLike[str],
     *,
     vqgan: VQGAN | None = None,
-    condition: Condition | None = None,
+    condition: Condition | Sequence[Condition] | None = None,
     config: CondGPTConfig | None = None,
     training: GPTTraining | None = None,
     init: ImageSynthesisPipeline | None = None,
@@ -74,7 +74,7 @@ def train_cond_gpt(
             pictures.
         vqgan: the tokenizer of pictures.
         condition: the kind of condition, with its tokenizer where it has one; without it, none
-            (:class:`~vqgan_transformer.conditions.Unconditional`).
+            (:class:`~vqgan_transformer.conditions.Unconditional`). Aligned GPTs take several, and need no tokenizers.
         config: of a new GPT; by default :func:`fitting_config`.
         training: the recipe; ``GPTTraining.modern()`` by default, ``.paper()`` for the original's.
         init: a pipeline to start from instead, whose VQGAN and condition are taken unless others are given; it is not
@@ -93,34 +93,35 @@ def train_cond_gpt(
         Diverged: when losses become infinite or NaN.
     """
     recipe = training or GPTTraining.modern()
-    vqgan, condition, gpt = _parts(vqgan, condition, config, init, recipe)
-    kinds = ("image", condition.name) if condition.name not in ("unconditional", "coordinates") else ("image",)
+    vqgan, conditions, gpt = _parts(vqgan, condition, config, init, recipe)
+    kinds = ("image", *(part.name for part in conditions if part.name not in ("unconditional", "coordinates")))
     source = open_data(data, kinds)
     source, held_out = (
         split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
     )
-    samples = Samples(source, recipe, (condition,), variants=recipe.token_variants or None)
-    held_out_samples = None if held_out is None else Samples(held_out, recipe, (condition,))
+    samples = Samples(source, recipe, conditions, variants=recipe.token_variants or None)
+    held_out_samples = None if held_out is None else Samples(held_out, recipe, conditions)
     run = RunFolder(folder, resume)
     if recipe.check_data and run.last() is None:
-        for part in (samples, held_out_samples):
-            if part is not None:
-                check(part)
+        for some in (samples, held_out_samples):
+            if some is not None:
+                check(some)
     accelerator = accelerator if accelerator is not None else make_accelerator(recipe, run.path)
     if accelerator.is_main_process:
-        run.begin(recipe, {"condition": condition.name, "config": to_json(gpt.config)})
+        run.begin(recipe, {"conditions": [part.name for part in conditions], "config": to_json(gpt.config)})
     accelerator.wait_for_everyone()
     vqgan.to(accelerator.device)
-    condition.to(accelerator.device)
+    for part in conditions:
+        part.to(accelerator.device)
     cached: Dataset = samples
     if recipe.token_variants:
         cached = open_or_encode(
-            run.path / "tokens", samples, vqgan, condition, accelerator, variants=recipe.token_variants, progress=progress
+            run.path / "tokens", samples, vqgan, gpt.config, accelerator, variants=recipe.token_variants, progress=progress
         )
     validated = None
     if held_out_samples is not None:
-        validated = held_out_cache(held_out_samples, vqgan, condition, recipe.validation_samples)
-    trainer = GPTTrainer(gpt, vqgan, condition, recipe, accelerator, cached, validated, fresh=init is None)
+        validated = held_out_cache(held_out_samples, vqgan, gpt.config, recipe.validation_samples)
+    trainer = GPTTrainer(gpt, vqgan, conditions, recipe, accelerator, cached, validated, fresh=init is None)
     run_training(
         trainer, NoisySamples(cached, recipe, gpt.config, vqgan.codebook_size), run, recipe, accelerator,
         validated=validated is not None, resume=resume, progress=progress, name="gpt",
@@ -128,21 +129,36 @@ def train_cond_gpt(
     return ImageSynthesisPipeline.from_pretrained(run.path)
 
 
-def fitting_config(vqgan: VQGAN, condition: Condition, training: GPTTraining, **sizes: Any) -> CondGPTConfig:
+def fitting_config(
+    vqgan: VQGAN, condition: Condition | Sequence[Condition], training: GPTTraining, **sizes: Any
+) -> CondGPTConfig:
     """The config of a GPT for given tokenizers: vocabulary, window and sequence follow from them.
 
     Args:
         vqgan: the tokenizer of pictures.
-        condition: the kind of condition.
+        condition: the kind of condition, or several for ``conditioning="aligned"``.
         training: whose ``crop_size`` is the window and whose ``condition_dropout`` needs a null token.
-        **sizes: further fields, e.g. ``n_layer=24, n_head=16, n_embd=1024``.
+        **sizes: further fields, e.g. ``n_layer=24, n_head=16, n_embd=1024``. ``conditioning="aligned"`` brings 2-D rotary
+            positions and local attention with it.
     """
+    conditions = (condition,) if isinstance(condition, Condition) else tuple(condition)
     factor = vqgan.downsample_factor
     window = training.crop[0] // factor, training.crop[1] // factor
+    if sizes.get("conditioning") == "aligned":
+        fields: dict[str, Any] = {
+            "vocab_size": vqgan.codebook_size,
+            "window": window,
+            "position": "rope2d",
+            "attention": "local",
+            "conditions": condition_inputs(conditions),
+            "downsample_factor": factor,
+        }
+        return CondGPTConfig(**{**fields, **sizes})
+    (condition,) = conditions
     count = window[0] * window[1]
     vocabulary = max(vqgan.codebook_size, condition.vocab_size)
     null = {"null_token": vocabulary} if training.condition_dropout else {}
-    fields: dict[str, Any] = {
+    fields = {
         "vocab_size": vocabulary + len(null),
         "block_size": (count if condition.spatial else 1) + count - 1,
         "window": window,
@@ -155,8 +171,8 @@ def fitting_config(vqgan: VQGAN, condition: Condition, training: GPTTraining, **
 class NoisySamples(Dataset):
     """Samples with what is random about them in training, all of it a function of (seed, epoch, index).
 
-    Adds "keep" bool (h, w), where False "replacement" int64 (h, w) is read instead of the token; "dropped" bool (), whether
-    the condition is; and "key" int64 (), of the dropout inside the GPT.
+    Adds "keep" bool (h, w), where False "replacement" int64 (h, w) is read instead of the token; "dropped" bool (kinds,),
+    which conditions are; and "key" int64 (), of the dropout inside the GPT.
     """
 
     samples: Any
@@ -169,8 +185,11 @@ class NoisySamples(Dataset):
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
         training, generator = self.training, random_numbers(self.training.seed, 4, *place)
-        key, dropped = int(generator.integers(2**62)), generator.random() < training.condition_dropout
-        noise = {"key": torch.tensor(key), "dropped": torch.tensor(bool(dropped))}
+        kinds = max(1, len(self.config.conditions))
+        noise = {
+            "key": torch.tensor(int(generator.integers(2**62))),
+            "dropped": torch.from_numpy(generator.random(kinds) < training.condition_dropout),
+        }
         if training.pkeep < 1:
             noise["keep"] = torch.from_numpy(generator.random(self.config.window) < training.pkeep)
             noise["replacement"] = torch.from_numpy(generator.integers(self.codebook_size, size=self.config.window))
@@ -183,7 +202,7 @@ class GPTTrainer:
     Args:
         gpt: is trained in place.
         vqgan: the tokenizer of pictures.
-        condition: the kind of condition.
+        conditions: the kinds of condition.
         training: the recipe.
         accelerator: for devices, processes and precision.
         samples: what is trained on, as tokens or as pictures.
@@ -195,7 +214,7 @@ class GPTTrainer:
         self,
         gpt: CondGPT,
         vqgan: VQGAN,
-        condition: Condition,
+        conditions: Sequence[Condition],
         training: GPTTraining,
         accelerator: Accelerator,
         samples: Dataset,
@@ -204,20 +223,22 @@ class GPTTrainer:
         fresh: bool = True,
     ) -> None:
         self.training, self.accelerator = training, accelerator
-        self.vqgan, self.condition = vqgan.eval().requires_grad_(False), condition.eval().requires_grad_(False)
+        self.vqgan = vqgan.eval().requires_grad_(False)
+        self.conditions = tuple(condition.eval().requires_grad_(False) for condition in conditions)
         self.samples, self.held_out = samples, held_out
         self.config = gpt.config
         self.order = reading_order(gpt.config.token_order, *gpt.config.window)
         model: nn.Module = gpt.train()
         if training.structured_tables and fresh:
-            own = getattr(condition, "vqgan", None)
+            prefix = gpt.config.conditioning == "prefix"
+            own = getattr(conditions[0], "vqgan", None) if prefix else None
             with torch.random.fork_rng():
                 torch.manual_seed(training.seed)
                 model = StructuredTables(
                     gpt,
                     vqgan.quantizer.codes,
                     None if own is None else own.quantizer.codes,
-                    same_grid=condition.spatial and gpt.config.token_order == "row_major",
+                    same_grid=prefix and conditions[0].spatial and gpt.config.token_order == "row_major",
                 )
         model.to(accelerator.device)
         self.average = WeightAverage(model, training.ema_decay)
@@ -240,12 +261,12 @@ class GPTTrainer:
         training, accelerator = self.training, self.accelerator
         rate = learning_rate(training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes)
         set_learning_rate(self.optimizer, rate)
-        tokens, condition = self.tokens(batch)
-        condition = drop_conditions(self.plain_gpt, condition, batch["dropped"].to(tokens.device))
+        tokens, conditions = self.tokens(batch)
+        conditions = drop_conditions(self.config, conditions, batch["dropped"].to(tokens.device))
         read = self._corrupted(tokens, batch)
         self.dropout.keys = batch["key"].to(tokens.device)
         with accelerator.accumulate(self.model):
-            logits = self.model(read, condition)
+            logits = self.model(read, read_by(self.config, conditions))
             loss = self._nats(logits, tokens)
             accelerator.backward(loss)
             if accelerator.sync_gradients and training.clip_gradients is not None:
@@ -256,33 +277,28 @@ class GPTTrainer:
             self.average.update(self.plain)
         return {"nats": loss.detach()}
 
-    def tokens(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """A batch's tokens in the order they are read, int64 (B, T), and its condition."""
-        device = self.accelerator.device
-        if "tokens" in batch:
-            tokens, condition = batch["tokens"].to(device), batch["condition"].to(device)
+    def tokens(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """A batch's tokens, int64 (B, h, w), their places in the order in which they are read; and its conditions."""
+        there = {name: values.to(self.accelerator.device) for name, values in batch.items()}
+        names = [part.name for part in self.config.conditions or self.conditions]
+        if "tokens" in there:
+            tokens, conditions = there["tokens"], {name: there[name] for name in names}
         else:
-            weight = self.vqgan.from_codes.weight
             with torch.no_grad():
-                tokens = self.vqgan.encode(batch["image"].to(device, weight.dtype))
-                condition = encode_condition(self.condition, batch[self.condition.name].to(device))
-        return tokens.flatten(1)[:, self.order.to(device)], condition
+                tokens = self.vqgan.encode(there["image"].to(self.vqgan.from_codes.weight.dtype))
+                conditions = encode_conditions(self.config, self.conditions, there)
+        return tokens.flatten(1)[:, self.order.to(tokens.device)].view_as(tokens), conditions
 
     def _corrupted(self, tokens: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """What is read of the tokens: some are replaced at random, so that the GPT learns to recover from mistakes."""
         if "keep" not in batch:
             return tokens
-        keep, replacement = (batch[name].flatten(1).to(tokens.device) for name in ("keep", "replacement"))
+        keep, replacement = (batch[name].to(tokens.device) for name in ("keep", "replacement"))
         return torch.where(keep, tokens, replacement)
 
     @staticmethod
     def _nats(logits: Tensor, tokens: Tensor) -> Tensor:
         return F.cross_entropy(logits.flatten(0, -2), tokens.flatten())
-
-    @property
-    def plain_gpt(self) -> CondGPT:
-        """The CondGPT itself."""
-        return self.plain.gpt if isinstance(self.plain, StructuredTables) else self.plain  # type: ignore[return-value]
 
     def ready(self, step: int) -> bool:
         """Any step's model may be the best."""
@@ -297,9 +313,9 @@ class GPTTrainer:
         total, count, size = 0.0, len(self.held_out), self.training.batch_size
         for start in range(0, count, size):
             batch = stack([self.held_out[CENTRE, index] for index in range(start, min(start + size, count))])
-            tokens, condition = self.tokens(batch)
+            tokens, conditions = self.tokens(batch)
             with self.accelerator.autocast():
-                logits = model(tokens, condition)
+                logits = model(tokens, read_by(self.config, conditions))
             total += float(self._nats(logits.float(), tokens)) * len(tokens) / count
         self.model.train()
         metrics = {"score": total, "nats": total}
@@ -321,22 +337,30 @@ class GPTTrainer:
         """Conditions beside what is drawn from them."""
         shown = self.held_out if self.held_out is not None else self.samples
         batch = stack([shown[CENTRE, index] for index in range(min(4, len(shown)))])  # type: ignore[arg-type, index]
-        tokens, condition = self.tokens(batch)
-        gpt, count = self.gpt(), self.vqgan.codebook_size
+        tokens, conditions = self.tokens(batch)
+        gpt, count, condition = self.gpt(), self.vqgan.codebook_size, read_by(self.config, conditions)
         if self.config.token_order == "row_major":
             sampler = SlidingWindowSampler(top_k=self.training.sample_top_k)
             drawn = sampler(gpt, condition, self.config.window, seed=list(range(len(tokens))), codebook_size=count)
         else:
+            assert isinstance(condition, Tensor)
             drawn = draw_window(gpt, condition, seed=0, top_k=self.training.sample_top_k, codebook_size=count)
-        raster = torch.empty_like(tokens)
-        raster[:, self.order.to(tokens.device)] = tokens
-        columns = [self.vqgan.decode(grid.view(-1, *self.config.window)) for grid in (raster, drawn)]
-        own = getattr(self.condition, "vqgan", None)
-        if own is not None and condition.ndim == 3:
-            maps = own.decode(condition)
-            maps = maps.argmax(1) if self.condition.name == "segmentation" else maps
-            columns.insert(1, show(maps, self.condition))
+        raster = torch.empty_like(tokens.flatten(1))
+        raster[:, self.order.to(tokens.device)] = tokens.flatten(1)
+        columns = [self.vqgan.decode(grid.view_as(tokens)) for grid in (raster, drawn)]
+        columns[1:1] = [found for kind in self.conditions if (found := self._shown(kind, conditions)) is not None]
         return picture_grid(columns)
+
+    def _shown(self, kind: Condition, conditions: Mapping[str, Tensor]) -> Tensor | None:
+        """A condition as pictures, if it is a map."""
+        values, own = conditions.get(kind.name), getattr(kind, "vqgan", None)
+        if values is None or not kind.spatial:
+            return None
+        if self.config.conditioning == "prefix":
+            if own is None:
+                return None
+            values = to_maps(own.decode(values), kind)
+        return show(values, kind)
 
     def state(self) -> dict[str, Any]:
         """The running average."""
@@ -349,7 +373,7 @@ class GPTTrainer:
     def save(self, folder: Path) -> None:
         """Writes the pipeline."""
         sampler = SlidingWindowSampler(top_k=self.training.sample_top_k)
-        pipe = ImageSynthesisPipeline(vqgan=self.vqgan, gpt=self.gpt(), sampler=sampler, conditions=[self.condition])
+        pipe = ImageSynthesisPipeline(vqgan=self.vqgan, gpt=self.gpt(), sampler=sampler, conditions=self.conditions)
         pipe.save_pretrained(folder)
 
     def modules(self) -> list[nn.Module]:
@@ -365,32 +389,36 @@ def unigram_nats(training: np.ndarray, held_out: np.ndarray, codebook_size: int)
 
 def _parts(
     vqgan: VQGAN | None,
-    condition: Condition | None,
+    condition: Condition | Sequence[Condition] | None,
     config: CondGPTConfig | None,
     init: ImageSynthesisPipeline | None,
     training: GPTTraining,
-) -> tuple[VQGAN, Condition, CondGPT]:
+) -> tuple[VQGAN, tuple[Condition, ...], CondGPT]:
     """The models of a run, checked against each other and the recipe; those of ``init`` are copied."""
     if init is not None:
         vqgan = vqgan if vqgan is not None else copy.deepcopy(init.vqgan)
-        condition = condition if condition is not None else copy.deepcopy(init.conditions[0])
+        condition = condition if condition is not None else copy.deepcopy(init.conditions)
         if config is not None and config != init.gpt.config:
             raise ValueError("init= brings the GPT's config: leave config= out.")
         config = init.gpt.config
     if vqgan is None:
         raise ValueError("the second stage needs vqgan=, a trained tokenizer of pictures (see train_vqgan), or init=.")
-    condition = condition if condition is not None else Unconditional()
+    given = condition if condition is not None else Unconditional()
+    conditions = (given,) if isinstance(given, Condition) else tuple(given)
+    if len(conditions) != 1 and (config is None or config.conditioning == "prefix"):
+        names = ", ".join(part.name for part in conditions)
+        raise ValueError(f"the paper's form follows one condition, got {names}: pass one, or config= of an aligned GPT.")
     factor, crop = vqgan.downsample_factor, training.crop
     if crop[0] % factor or crop[1] % factor:
         raise ValueError(f"crop_size={training.crop_size} must be a multiple of the VQGAN's factor {factor}.")
-    config = config if config is not None else fitting_config(vqgan, condition, training)
+    config = config if config is not None else fitting_config(vqgan, conditions, training)
     window = crop[0] // factor, crop[1] // factor
     if config.window != window:
         raise ValueError(
             f"crops of {crop[0]}×{crop[1]} pixels are {window[0]}×{window[1]} tokens, but the GPT's window is "
             f"{config.window[0]}×{config.window[1]}: pass crop_size=({config.window[0] * factor}, {config.window[1] * factor})."
         )
-    if training.condition_dropout and config.null_token is None:
+    if training.condition_dropout and config.null_token is None and config.conditioning == "prefix":
         raise ValueError("condition_dropout needs a GPT with a null_token (fitting_config gives it one).")
     # the pipeline knows what fits what
     with torch.random.fork_rng():
@@ -399,5 +427,5 @@ def _parts(
     if init is not None:
         gpt = gpt.to(init.gpt.head.weight.dtype)
         gpt.load_state_dict(init.gpt.state_dict())
-    ImageSynthesisPipeline(vqgan=vqgan, gpt=gpt, sampler=SlidingWindowSampler(), conditions=[condition])
-    return vqgan, condition, gpt
+    ImageSynthesisPipeline(vqgan=vqgan, gpt=gpt, sampler=SlidingWindowSampler(), conditions=conditions)
+    return vqgan, conditions, gpt

@@ -21,18 +21,18 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from ..conditions import Condition
+from ..gpt.config import CondGPTConfig
 from ..hub.config_json import to_json
 from ..vqgan.model import VQGAN
-from .conditioning import encode_condition
-from .samples import CENTRE, Samples, loader
-from .settings import Training
+from .conditioning import encode_conditions
+from .samples import CENTRE, Samples, loader, stack
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["TokenCache", "cache_key", "encode_samples", "open_or_encode"]
+__all__ = ["TokenCache", "cache_key", "held_out_cache", "open_or_encode"]
 
-KEY = "key.json"
+KEY, TOKENS = "key.json", "tokens"
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class TokenCache(Dataset):
 
     Attributes:
         tokens: (variants, N, h, w), of pictures.
-        condition: (variants, N, …), of conditions.
+        conditions: by their names, (variants, N, …): tokens, or maps for aligned GPTs.
     """
 
     tokens: np.ndarray
-    condition: np.ndarray
+    conditions: dict[str, np.ndarray]
 
     def __len__(self) -> int:
         return self.tokens.shape[1]
@@ -53,22 +53,25 @@ class TokenCache(Dataset):
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
         epoch, index = place
         variant = max(epoch, 0) % len(self.tokens)
+        found = {"tokens": self.tokens[variant, index]}
+        found |= {name: values[variant, index] for name, values in self.conditions.items()}
         return {
-            "tokens": torch.from_numpy(self.tokens[variant, index].astype(np.int64)),
-            "condition": torch.from_numpy(self.condition[variant, index].astype(np.int64)),
+            name: torch.as_tensor(np.array(value, dtype=np.float32 if value.dtype.kind == "f" else np.int64))
+            for name, value in found.items()
         }
 
 
-def cache_key(samples: Samples, vqgan: VQGAN, condition: Condition, training: Training, variants: int) -> dict[str, Any]:
+def cache_key(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, variants: int) -> dict[str, Any]:
     """What a cache depends on."""
-    crops = {name: getattr(training, name) for name in ("seed", "crop", "short_sides", "scale_down", "flip")}
+    training = samples.training
     return json.loads(
         json.dumps(
             {
                 "data": samples.source.fingerprint(),
                 "vqgan": _digest(vqgan),
-                "condition": [condition.name, to_json(condition.config), _digest(condition)],
-                "crops": crops,
+                "conditions": [[part.name, to_json(part.config), _digest(part)] for part in samples.conditions],
+                "form": [config.conditioning, [part.name for part in config.conditions]],
+                "crops": {name: getattr(training, name) for name in ("seed", "crop", "short_sides", "scale_down", "flip")},
                 "variants": variants,
             }
         )
@@ -79,7 +82,7 @@ def open_or_encode(
     folder: Path,
     samples: Samples,
     vqgan: VQGAN,
-    condition: Condition,
+    config: CondGPTConfig,
     accelerator: Accelerator,
     *,
     variants: int,
@@ -89,45 +92,47 @@ def open_or_encode(
 
     Args:
         folder: of the cache, which all processes can see.
-        samples: of pictures with the condition.
+        samples: of pictures with their conditions.
         vqgan: encodes pictures.
-        condition: encodes itself.
+        config: of the GPT, which says what is needed of conditions.
         accelerator: for devices and processes.
         variants: crops of each picture.
         progress: show a bar.
     """
-    key = cache_key(samples, vqgan, condition, samples.training, variants)
+    key = cache_key(samples, vqgan, config, variants)
     path = folder / KEY
     current = path.is_file() and json.loads(path.read_text(encoding="utf-8")) == key
     accelerator.wait_for_everyone()  # all have looked before anybody writes
     if not current:
         draft = folder.with_name(f".{folder.name}.partial")
-        _encode(draft, samples, vqgan, condition, accelerator, variants, progress)
+        _encode(draft, samples, vqgan, config, accelerator, variants, progress)
         if accelerator.is_main_process:
             (draft / KEY).write_text(json.dumps(key), encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)
             os.rename(draft, folder)
         accelerator.wait_for_everyone()
-    return TokenCache(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("tokens", "condition")))
+    arrays = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+    return TokenCache(arrays.pop(TOKENS), arrays)
 
 
 def _encode(
     draft: Path,
     samples: Samples,
     vqgan: VQGAN,
-    condition: Condition,
+    config: CondGPTConfig,
     accelerator: Accelerator,
     variants: int,
     progress: bool,
 ) -> None:
     places = [(variant, index) for variant in range(variants) for index in range(len(samples))]
-    first = encode_samples(samples, [places[0]], vqgan, condition, samples.training)
+    first = _tokens(stack([samples[places[0]]]), samples, vqgan, config)
     if accelerator.is_main_process:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         for name, array in first.items():
+            kind = np.float32 if array.dtype.kind == "f" else np.int32
             shape = (variants, len(samples), *array.shape[1:])
-            np.lib.format.open_memmap(draft / f"{name}.npy", mode="w+", dtype=np.int32, shape=shape).flush()
+            np.lib.format.open_memmap(draft / f"{name}.npy", mode="w+", dtype=kind, shape=shape).flush()
     accelerator.wait_for_everyone()
     arrays = {name: np.load(draft / f"{name}.npy", mmap_mode="r+") for name in first}
     own = places[accelerator.process_index :: accelerator.num_processes]
@@ -136,7 +141,7 @@ def _encode(
     bar = tqdm(total=len(own), unit="picture", desc="tokens", disable=not (progress and accelerator.is_main_process))
     with bar:
         for batch, parsed in zip(batches, loader(samples, batches, samples.training.workers), strict=True):
-            for name, array in _tokens(parsed, vqgan, condition).items():
+            for name, array in _tokens(parsed, samples, vqgan, config).items():
                 for place, row in zip(batch, array, strict=True):
                     arrays[name][place] = row
             bar.update(len(batch))
@@ -145,30 +150,22 @@ def _encode(
     accelerator.wait_for_everyone()
 
 
-def encode_samples(
-    samples: Samples, places: list[tuple[int, int]], vqgan: VQGAN, condition: Condition, training: Training
-) -> dict[str, np.ndarray]:
-    """Tokens of some samples, in memory: "tokens" (N, h, w) and "condition" (N, …)."""
-    size = training.batch_size
-    batches = [places[start : start + size] for start in range(0, len(places), size)]
-    found = [_tokens(parsed, vqgan, condition) for parsed in loader(samples, batches, 0)]
-    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-
-
-def held_out_cache(samples: Samples, vqgan: VQGAN, condition: Condition, count: int) -> TokenCache:
-    """The middles of up to ``count`` held-out samples."""
-    places = [(CENTRE, index) for index in range(min(count, len(samples)))]
-    encoded = encode_samples(samples, places, vqgan, condition, samples.training)
-    return TokenCache(encoded["tokens"][None], encoded["condition"][None])
+def held_out_cache(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, count: int) -> TokenCache:
+    """The middles of up to ``count`` held-out samples, in memory."""
+    found = [_tokens(stack([samples[CENTRE, k]]), samples, vqgan, config) for k in range(min(count, len(samples)))]
+    arrays = {name: np.concatenate([part[name] for part in found])[None] for name in found[0]}
+    return TokenCache(arrays.pop(TOKENS), arrays)
 
 
 @torch.no_grad()
-def _tokens(batch: dict[str, Tensor], vqgan: VQGAN, condition: Condition) -> dict[str, np.ndarray]:
+def _tokens(
+    batch: dict[str, Tensor], samples: Samples, vqgan: VQGAN, config: CondGPTConfig
+) -> dict[str, np.ndarray]:
     weight = vqgan.from_codes.weight
-    return {
-        "tokens": vqgan.encode(batch["image"].to(weight.device, weight.dtype)).cpu().numpy(),
-        "condition": encode_condition(condition, batch[condition.name].to(weight.device)).cpu().numpy(),
-    }
+    parsed = {name: values.to(weight.device) for name, values in batch.items()}
+    encoded = encode_conditions(config, samples.conditions, parsed)
+    tokens = vqgan.encode(parsed["image"].to(weight.dtype))
+    return {name: values.cpu().numpy() for name, values in {TOKENS: tokens, **encoded}.items()}
 
 
 def _digest(module: torch.nn.Module) -> str:
