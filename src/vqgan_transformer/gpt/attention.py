@@ -133,7 +133,7 @@ class CausalSelfAttention(nn.Module):
     def __init__(self, config: CondGPTConfig):
         super().__init__()
         self.n_head = config.n_head
-        self.attention_dropout = config.attention_dropout
+        self.weights_dropout = nn.Dropout(config.attention_dropout)
         self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
         self.out = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
         self.residual_dropout = nn.Dropout(config.residual_dropout)
@@ -166,11 +166,17 @@ class CausalSelfAttention(nn.Module):
             query = query[:, :, -1:]
         if memory is not None:
             attended = memory.attend(query, key, value)
+        elif self.training and self.weights_dropout.p:
+            attended = self._with_dropout(query, key, value, n_unmasked)
         else:
             plain = n_unmasked < 2  # then the kernel's own causal mask is the right one
             mask = None if plain else visibility(query.shape[2], key.shape[2], n_unmasked, x.device)
-            dropout = self.attention_dropout if self.training else 0.0
-            attended = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=mask, is_causal=plain, dropout_p=dropout
-            )
+            attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=plain)
         return self.residual_dropout(self.out(rearrange(attended, "b h t d -> b t (h d)")))
+
+    def _with_dropout(self, query: Tensor, key: Tensor, value: Tensor, n_unmasked: int) -> Tensor:
+        """The same in training, with weights that a layer of their own drops: its masks can be chosen from outside."""
+        visible = visibility(query.shape[2], key.shape[2], n_unmasked, query.device)
+        scores = (query @ key.mT) * query.shape[-1] ** -0.5
+        weights = self.weights_dropout(scores.masked_fill(~visible, -torch.inf).softmax(-1))
+        return weights @ value
