@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from .request import Request, fit, sort_arguments
 from .sampler.sampler import SlidingWindowSampler
 from .sampler.seeds import picture_seeds
 from .saved_pipeline import KINDS, SavedPipeline
+from .streaming import stream_pixels
 from .vqgan.model import VQGAN
 
 if TYPE_CHECKING:
@@ -197,6 +198,45 @@ class ImageSynthesisPipeline(SavedPipeline):
             return ImageSynthesisOutput([], tokens, painting.seeds)
         pictures = painting.decode(tokens, composite=composite)
         return ImageSynthesisOutput(to_pixels(pictures, output_type), tokens, painting.seeds)
+
+    @torch.no_grad()
+    def stream(
+        self,
+        *,
+        size: tuple[int, int] | None = None,
+        resize: bool = False,
+        seed: int | None = None,
+        strip: int = 16,
+        output_type: str = "np",
+        **arguments: Any,
+    ) -> Iterator[Any]:
+        """Paints one picture and hands it out in strips, from the top, so that its pixels never stand in memory whole.
+
+        Args:
+            size: (height, width) of the picture in pixels; by default that of the condition's map.
+            resize: as for a call.
+            seed: of the picture.
+            strip: rows of tokens in a strip, f pixels each; the last may have fewer. A strip is decoded together with
+                the rows that its pixels depend on, so low strips cost more work, and high ones more memory.
+            output_type: "np", uint8 (rows, W, 3); "pil"; or "pt", float (3, rows, W) in [-1, 1].
+            **arguments: the condition, its options and settings of the sampler, as for a call.
+
+        Yields:
+            strips. Below each other they are the picture that a call with the same arguments paints: exactly where the
+            VQGAN has local operations only; with group normalisation or attention about so (docs/sampling.md).
+
+        Raises:
+            TypeError: as for a call.
+            ValueError: as for a call.
+        """
+        if output_type not in ("np", "pil", "pt"):
+            raise ValueError(f"output_type must be 'np', 'pil' or 'pt', got {output_type!r}.")
+        if isinstance(strip, bool) or not isinstance(strip, int) or strip < 1:
+            raise ValueError(f"strip is a number of rows of tokens from 1 on, got {strip!r}.")
+        painting = self._painting(arguments, size, resize, seed=seed)
+        if len(painting.seeds) > 1:
+            raise ValueError(f"one picture is streamed at a time, got {len(painting.seeds)} conditions.")
+        return (to_pixels(pixels, output_type)[0] for pixels in stream_pixels(painting, strip))
 
     @torch.no_grad()
     def log_likelihood(self, image: Any, *, resize: bool = False, seed: int = 0, **arguments: Any) -> Tensor:
