@@ -96,7 +96,9 @@ def report(photos: Path, runs: Path, only_ends: bool = True) -> None:
                 from safetensors.torch import load_file
 
                 weights = load_file(checkpoint / "model.safetensors")
-                model.load_state_dict({n.removeprefix("vqgan."): w for n, w in weights.items() if n.startswith("vqgan.")})
+                model.load_state_dict(
+                    {n.removeprefix("vqgan."): w for n, w in weights.items() if n.startswith("vqgan.")}
+                )
             psnr, lpips, used = 0.0, 0.0, torch.zeros(model.codebook_size, dtype=torch.bool)
             for image in images.split(1):
                 tokens = model.encode(image)

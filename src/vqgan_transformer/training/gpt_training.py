@@ -116,7 +116,13 @@ def train_cond_gpt(
     cached: Dataset = samples
     if recipe.token_variants:
         cached = open_or_encode(
-            run.path / "tokens", samples, vqgan, gpt.config, accelerator, variants=recipe.token_variants, progress=progress
+            run.path / "tokens",
+            samples,
+            vqgan,
+            gpt.config,
+            accelerator,
+            variants=recipe.token_variants,
+            progress=progress,
         )
     validated = None
     if held_out_samples is not None:
@@ -254,12 +260,16 @@ class GPTTrainer:
         self.plain = model
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         if accelerator.distributed_type.value == "FSDP" and (training.ema_decay or model is not gpt):
-            raise ValueError("sharded training (FSDP) keeps no average of weights and no structured tables: switch both off.")
+            raise ValueError(
+                "sharded training (FSDP) keeps no average of weights and no structured tables: switch both off."
+            )
 
     def step(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """One update: predict each token from the condition and the tokens before it (equation 8)."""
         training, accelerator = self.training, self.accelerator
-        rate = learning_rate(training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes)
+        rate = learning_rate(
+            training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes
+        )
         set_learning_rate(self.optimizer, rate)
         tokens, conditions = self.tokens(batch)
         conditions = drop_conditions(self.config, conditions, batch["dropped"].to(tokens.device))
@@ -407,7 +417,9 @@ def _parts(
     conditions = (given,) if isinstance(given, Condition) else tuple(given)
     if len(conditions) != 1 and (config is None or config.conditioning == "prefix"):
         names = ", ".join(part.name for part in conditions)
-        raise ValueError(f"the paper's form follows one condition, got {names}: pass one, or config= of an aligned GPT.")
+        raise ValueError(
+            f"the paper's form follows one condition, got {names}: pass one, or config= of an aligned GPT."
+        )
     factor, crop = vqgan.downsample_factor, training.crop
     if crop[0] % factor or crop[1] % factor:
         raise ValueError(f"crop_size={training.crop_size} must be a multiple of the VQGAN's factor {factor}.")

@@ -132,7 +132,9 @@ def _condition(
 
 
 def _picture(value: Any) -> Image.Image:
-    picture = open_picture(value, "image") if isinstance(value, str | Path | Image.Image) else to_pil(from_pixels(value))[0]
+    picture = (
+        open_picture(value, "image") if isinstance(value, str | Path | Image.Image) else to_pil(from_pixels(value))[0]
+    )
     # other modes are converted, or refused, as a pipeline does
     return picture if picture.mode == "RGB" else to_pil(from_pixels(picture))[0]
 

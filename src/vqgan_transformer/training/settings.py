@@ -289,7 +289,9 @@ class VQGANTraining(Training):
         labels, pictures = kind == "segmentation", kind in ("image", "keypoints")
         pixel_loss = self.pixel_loss or ("bce" if labels else "l1")
         perceptual = ("vgg" if pictures else None) if self.perceptual == "default" else self.perceptual
-        weight = self.disc_weight if self.disc_weight is not None else {"segmentation": 0.0, "depth": 0.75}.get(kind, 0.8)
+        weight = (
+            self.disc_weight if self.disc_weight is not None else {"segmentation": 0.0, "depth": 0.75}.get(kind, 0.8)
+        )
         if labels != (pixel_loss in ("bce", "cross_entropy")):
             raise ValueError(f"pixel_loss={pixel_loss!r} is not for {kind}: label maps take 'bce' or 'cross_entropy'.")
         if labels:

@@ -186,7 +186,9 @@ class VQGANTrainer:
         """
         training, accelerator = self.training, self.accelerator
         images = self.inputs(batch)
-        rate = learning_rate(training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes)
+        rate = learning_rate(
+            training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes
+        )
         set_learning_rate(self.optimizer, rate)
         seed = int(random_numbers(training.seed, 2, step).integers(2**63))
         with accelerator.accumulate(self.reconstructor):
@@ -235,7 +237,11 @@ class VQGANTrainer:
     def inputs(self, batch: dict[str, Tensor]) -> Tensor:
         """What the VQGAN reads of a batch: (B, in_channels, H, W)."""
         weight = self.vqgan.from_codes.weight
-        images = batch["image"] if self.reader is None else from_maps(batch[self.reader.name], self.reader, self.vqgan.config)
+        images = (
+            batch["image"]
+            if self.reader is None
+            else from_maps(batch[self.reader.name], self.reader, self.vqgan.config)
+        )
         images = images.to(weight.device, weight.dtype)
         return images.contiguous(memory_format=torch.channels_last) if self.training.channels_last else images
 
@@ -247,7 +253,9 @@ class VQGANTrainer:
         if kind == "cross_entropy":
             return F.cross_entropy(reconstruction, images.argmax(1))
         assert kind is not None
-        return reconstruction_loss(images, reconstruction, self.perceptual, self.training.perceptual_weight, pixels=kind)
+        return reconstruction_loss(
+            images, reconstruction, self.perceptual, self.training.perceptual_weight, pixels=kind
+        )
 
     def _heard(self, step: int) -> float:
         """The weight with which the generator hears the discriminator."""
@@ -366,7 +374,9 @@ class Reconstructor(nn.Module):
         self.codebook = None
         if (wanted or training.revive_below) and "codebook" not in training.freeze:
             if not isinstance(quantizer, NearestQuantizer):
-                raise ValueError("codebook_learning='ema', codebook_start and revive_below are for nearest codes, not Gumbel's.")
+                raise ValueError(
+                    "codebook_learning='ema', codebook_start and revive_below are for nearest codes, not Gumbel's."
+                )
             self.codebook = CodebookTrainer(
                 quantizer,
                 learning=training.codebook_learning,
@@ -443,7 +453,7 @@ def _new_vqgan(
             torch.manual_seed(training.seed)
             channels = {} if kind in ("image", "keypoints") else {"in_channels": 1, "out_channels": 1}
             if kind == "segmentation" and reader is not None:
-                count = reader.config.channels and max(reader.config.channels) + 1 or len(reader.config.labels)
+                count = (reader.config.channels and max(reader.config.channels) + 1) or len(reader.config.labels)
                 channels = {"in_channels": count, "out_channels": count}
             vqgan = VQGAN(config if config is not None else VQGANConfig.modern(**channels))
     factor = vqgan.downsample_factor
@@ -457,7 +467,9 @@ def _new_vqgan(
         )
     if init is None and training.whiten:
         count = range(min(32, len(samples)))
-        first = [samples[0, int(index)] for index in random_numbers(training.seed, 3).permutation(len(samples))[: len(count)]]
+        first = [
+            samples[0, int(index)] for index in random_numbers(training.seed, 3).permutation(len(samples))[: len(count)]
+        ]
         batch = stack(first)
         images = batch["image"] if reader is None else from_maps(batch[reader.name], reader, vqgan.config)
         whiten(vqgan, images.to(vqgan.from_codes.weight), torch.Generator().manual_seed(training.seed))
