@@ -81,10 +81,13 @@ class ImageSynthesisPipeline(SavedPipeline):
                 f"the VQGAN has {vqgan.codebook_size} codes, but the GPT's vocabulary only {gpt.config.vocab_size}."
             )
         names = [condition.name for condition in self.conditions]
-        if not names:
+        if not names and not self._several:
             raise ValueError("give at least one condition; Unconditional() stands for none.")
         if len(set(names)) < len(names):
             raise ValueError(f"each kind of condition may be given once, got {names}.")
+        if self._several:
+            self._check_aligned(names)
+            return
         for condition in self.conditions:
             if condition.vocab_size > gpt.config.condition_ids:
                 raise ValueError(
@@ -313,17 +316,34 @@ class ImageSynthesisPipeline(SavedPipeline):
     def _condition_of(self, request: Request, canvas: Canvas, seeds: list[int]) -> Any:
         """What the GPT reads: tokens in the paper's form; for models that follow several kinds, a map or id of each."""
         if self._several:
-            extended = {
-                name: self.condition(name).extend_to(one, canvas.painted) for name, one in request.given.items()
+            read = {name: self.condition(name).extend_to(one, canvas.painted) for name, one in request.given.items()}
+            return {
+                name: self.condition(name).aligned_input(one).repeat_interleave(len(seeds) // len(one), dim=0)
+                for name, one in read.items()
             }
-            return {name: one.repeat_interleave(len(seeds) // len(one), dim=0) for name, one in extended.items()}
         ((name, parsed),) = request.given.items()
         return self.condition(name).for_canvas(parsed, canvas, seeds)
 
     @property
     def _several(self) -> bool:
         """Whether the GPT can follow several conditions at once, or none: only the prefix form needs exactly one."""
-        return getattr(self.gpt.config, "conditioning", "prefix") == "aligned"
+        return self.gpt.config.conditioning == "aligned"
+
+    def _check_aligned(self, names: Sequence[str]) -> None:
+        """Whether the parts fit an aligned GPT.
+
+        Raises:
+            ValueError: if not.
+        """
+        read = [one.name for one in self.gpt.config.conditions]
+        for name in names:
+            if name not in read:
+                raise ValueError(f"the GPT reads {', '.join(read) or 'no conditions'}, not {name}.")
+        if self.gpt.config.downsample_factor != self.vqgan.downsample_factor:
+            raise ValueError(
+                f"the GPT was made for tokens of {self.gpt.config.downsample_factor} pixels a side, those of the VQGAN "
+                f"have {self.vqgan.downsample_factor}."
+            )
 
     def _check_size(self, size: tuple[int, int]) -> None:
         parts = [part for model in self._models() for part in model.modules()]

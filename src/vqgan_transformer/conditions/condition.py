@@ -127,6 +127,17 @@ class Condition(Pretrained, nn.Module):
         """
         return self.encode(self.extend_to(parsed, canvas.painted)).repeat_interleave(len(seeds) // len(parsed), dim=0)
 
+    def aligned_input(self, parsed: Tensor) -> Tensor:
+        """What an aligned GPT reads, which has no tokens of conditions but takes maps and ids as :meth:`parse` gives them.
+
+        Args:
+            parsed: maps whose sides are multiples of the GPT's factor.
+
+        Returns:
+            int64 (B, H, W) of labels, float32 (B, C, H, W) of numbers, int64 (B,) of ids.
+        """
+        return parsed
+
     def show(self, parsed: Tensor, size: tuple[int, int] = (256, 256)) -> list[Image.Image]:
         """What :meth:`parse` gave, as people look at it: an RGB picture of each.
 

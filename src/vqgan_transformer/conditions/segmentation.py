@@ -228,6 +228,11 @@ class SegmentationCondition(Condition):
             raise ValueError(f"label maps run from {low} to {high}, but the labels are 0–{count - 1}. See parse().")
         return encode_in_parts(self.vqgan, parsed, self._one_hot)
 
+    def aligned_input(self, parsed: Tensor) -> Tensor:
+        """The channels that labels are drawn with: int64 (B, H, W)."""
+        channels = self.config.channels
+        return parsed if channels is None else torch.tensor(channels, device=parsed.device)[parsed]
+
     def colorize(self, value: Any, **options: Any) -> list[Image.Image]:
         """Label maps as people look at them: RGB pictures in this checkpoint's palette, which :meth:`parse` reads back.
 
@@ -257,8 +262,7 @@ class SegmentationCondition(Condition):
     def _one_hot(self, labels: Tensor) -> Tensor:
         """Label ids (B, H, W) -> the VQGAN's input (B, channels, H, W), 1 in the channel that a label is drawn with."""
         assert self.vqgan is not None
-        if self.config.channels is not None:
-            labels = torch.tensor(self.config.channels, device=labels.device)[labels]
+        labels = self.aligned_input(labels)
         weight = next(self.vqgan.parameters())
         one_hot = weight.new_zeros(len(labels), self.vqgan.config.in_channels, *labels.shape[1:])
         return one_hot.scatter_(1, labels[:, None], 1)
