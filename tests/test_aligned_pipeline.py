@@ -82,15 +82,19 @@ def test_known_tokens_are_seen_on_all_sides(pipe):
     image = np.random.default_rng(2).integers(256, size=(24, 24, 3), dtype=np.uint8)
     mask = np.zeros((24, 24), bool)
     mask[8:12, 8:12] = True
-    below = image.copy()
-    image[12:], below[12:] = 0, 255
-    with torch.no_grad():
-        for parameter in pipe.gpt.aligned.parameters():
-            parameter *= 4  # conditions weigh more
-    call = {"mask": mask, "size": (24, 24), "num_images": 8, "seed": 0, "top_k": None, "progress": False}
-    drawn = [pipe(image=one, **call) for one in (image, below)]
-    assert np.array_equal(np.asarray(drawn[0].images[3])[~mask], image[~mask])
-    assert not torch.equal(drawn[0].tokens[:, 2, 2], drawn[1].tokens[:, 2, 2])  # what lies below had a say
+    out = pipe(image=image, mask=mask, num_images=8, seed=0, temperature=0.02, progress=False)
+    keep = torch.ones(6, 6, dtype=torch.bool)
+    keep[2, 2] = False
+    sampler = SlidingWindowSampler(temperature=0.02)
+
+    def drawn(tokens):
+        return sampler(pipe.gpt, {}, (6, 6), seed=0, tokens=tokens, keep=keep)[:, 2, 2]
+
+    assert torch.equal(drawn(out.tokens), out.tokens[:, 2, 2])
+    below = out.tokens.clone()
+    below[:, 3:] = (below[:, 3:] + 7) % 24
+    assert not torch.equal(drawn(below), out.tokens[:, 2, 2])  # what lies below had a say
+    assert np.array_equal(np.asarray(out.images[3])[~mask], image[~mask])
 
 
 def test_its_likelihood_and_diagnosis(pipe):
