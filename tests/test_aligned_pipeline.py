@@ -136,3 +136,24 @@ def test_a_map_without_a_size_and_no_map_at_all(pipe):
 def test_conditions_that_the_gpt_does_not_read_are_refused(vqgan, condition, options, message):
     with pytest.raises(ValueError, match=message):
         ImageSynthesisPipeline(vqgan=vqgan, gpt=aligned_gpt(**options), conditions=(condition,))
+
+
+def test_one_condition_may_be_for_several_pictures(pipe):
+    found = paint(pipe, segmentation=labels, class_label=["day", "night"], num_images=2)
+    for k in range(4):
+        alone = paint(pipe, segmentation=labels, class_label=["day", "night"][k // 2], seed=k)
+        assert torch.equal(found[k], alone[0])
+    with pytest.raises(ValueError, match="different numbers of pictures, 2 of segmentation and 3 of class_label"):
+        paint(pipe, segmentation=[labels] * 2, class_label=[0, 1, 2])
+
+
+def test_a_kind_that_is_lacking_is_an_error_that_says_what_there_is(pipe):
+    with pytest.raises(TypeError, match="does not understand keypoints; it takes segmentation, depth, class_label"):
+        paint(pipe, keypoints=np.zeros((1, 17, 3)), size=(16, 16))
+
+
+def test_its_diagnosis(pipe):
+    image = np.random.default_rng(2).integers(256, size=(16, 24, 3), dtype=np.uint8)
+    report = pipe.diagnose([image, image], segmentation=[labels] * 2, depth=[depth, depth[::-1].copy()])
+    assert report.nats[0] == -pipe.log_likelihood(image, segmentation=labels, depth=depth).item()
+    assert report.nats_of_others[1] == pytest.approx(report.nats[0])

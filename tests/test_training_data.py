@@ -96,7 +96,7 @@ def test_a_list_file(tmp_path):
     (tmp_path / "list.txt").write_text("p/1.png\n\np/0.png\n")
     assert open_data(tmp_path / "list.txt", ("image",)).names == ("p/1.png", "p/0.png")
     (tmp_path / "list.txt").write_text("p/7.png\n")
-    with pytest.raises(DataError, match="p/7.png: there is no such file"):
+    with pytest.raises(DataError, match=r"p/7\.png: there is no such file"):
         open_data(tmp_path / "list.txt", ("image",))
 
 
