@@ -1,17 +1,14 @@
-"""Several conditions at once: the pipeline with a GPT of the aligned form."""
+"""A pipeline around an aligned GPT: any of its conditions, none, several at once; completion; saving."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from aligned_models import aligned_gpt
+from aligned_models import FACTOR, aligned_gpt
 from vqgan_transformer import (
     ClassCondition,
-    CondGPT,
     DepthCondition,
     ImageSynthesisPipeline,
     SegmentationCondition,
@@ -20,105 +17,122 @@ from vqgan_transformer import (
 )
 from vqgan_transformer.gpt import ConditionInput
 
-LABELS = ("sky", "tree", "grass", "water", "sand")
+LABELS = ("sky", "tree", "grass", "water", "person", "fern", "moss")
+CHANNELS = (0, 1, 2, 3, 4, 2, 2)
+
+
+def segmentation() -> SegmentationCondition:
+    """Seven labels, of which the model tells five apart."""
+    return SegmentationCondition(labels=LABELS, channels=CHANNELS)
 
 
 @pytest.fixture
 def pipe(vqgan) -> ImageSynthesisPipeline:
-    conditions = (SegmentationCondition(LABELS), DepthCondition(), ClassCondition(("oak", "pine", "fir")))
-    return ImageSynthesisPipeline(vqgan, aligned_gpt(), conditions=conditions)
+    conditions = (segmentation(), DepthCondition(), ClassCondition(labels=("day", "dusk", "night")))
+    return ImageSynthesisPipeline(vqgan=vqgan, gpt=aligned_gpt(), conditions=conditions)
 
 
 def paint(pipe, **arguments):
-    return pipe(progress=False, **{"seed": 0, "output_type": "tokens"} | arguments).tokens
+    return pipe(progress=False, output_type="tokens", **({"seed": 0} | arguments)).tokens
 
 
-labels = np.random.default_rng(0).integers(5, size=(18, 23))
-depth = np.random.default_rng(1).random((18, 23))
+labels = np.random.default_rng(0).integers(7, size=(16, 24))
+depth = np.random.default_rng(1).random((16, 24))
 
 
-def test_all_kinds_that_are_given_are_followed(pipe):
-    found = paint(pipe, segmentation=labels, depth=depth, class_label="pine")
-    rows, cols = torch.arange(20).clamp(max=17), torch.arange(24).clamp(max=22)
-    given = {
-        "segmentation": torch.from_numpy(labels)[None, rows[:, None], cols],
-        "depth": DepthCondition().parse(depth)[..., rows[:, None], cols],
-        "class_label": torch.tensor([1]),
-    }
-    assert torch.equal(found, SlidingWindowSampler()(pipe.gpt, given, (5, 6), seed=0, codebook_size=24))
-
-
-def test_each_kind_that_is_given_changes_what_is_likely(pipe):
-    image = np.random.default_rng(2).integers(256, size=(18, 23, 3), dtype=np.uint8)
-    given = {"segmentation": labels, "depth": depth, "class_label": "pine"}
-    found = [
-        pipe.log_likelihood(image, **{name: value for name, value in given.items() if name != left_out}).item()
-        for left_out in (*given, None)
+def test_conditions_are_given_alone_together_or_not_at_all(pipe):
+    size = {"size": (16, 24)}
+    grids = [
+        paint(pipe, segmentation=labels),
+        paint(pipe, depth=depth),
+        paint(pipe, class_label="dusk", **size),
+        paint(pipe, segmentation=labels, depth=depth, class_label="dusk"),
+        paint(pipe, **size),
     ]
-    assert len({*found}) == 4
+    assert {grid.shape for grid in grids} == {(1, 4, 6)}
+    assert len({tuple(grid.flatten().tolist()) for grid in grids}) == len(grids)
 
 
-def test_one_condition_may_be_for_several_pictures(pipe):
-    found = paint(pipe, segmentation=labels, class_label=["oak", "fir"], num_images=2)
-    for k in range(4):
-        alone = paint(pipe, segmentation=labels, class_label=["oak", "fir"][k // 2], seed=k)
-        assert torch.equal(found[k], alone[0])
-    with pytest.raises(ValueError, match="different numbers of pictures, 2 of segmentation and 3 of class_label"):
-        paint(pipe, segmentation=[labels] * 2, class_label=[0, 1, 2])
+def test_tokens_are_those_that_the_sampler_draws_from_the_maps(pipe):
+    channels = torch.tensor(CHANNELS)[torch.from_numpy(labels)]
+    scaled = torch.from_numpy(depth * 2 - depth.max() - depth.min()) / (depth.max() - depth.min())
+    conditions = {"segmentation": channels[None], "depth": scaled[None, None].float(), "class_label": torch.tensor([1])}
+    drawn = SlidingWindowSampler(top_k=100)(pipe.gpt, conditions, seed=4, codebook_size=pipe.vqgan.codebook_size)
+    assert torch.equal(paint(pipe, segmentation=labels, depth=depth, class_label="dusk", seed=4), drawn)
 
 
-def test_without_any_condition_pictures_are_free(pipe):
-    assert paint(pipe, size=(16, 16), num_images=3).shape == (3, 4, 4)
-    with pytest.raises(ValueError, match="size="):
-        paint(pipe)
+def test_maps_are_continued_to_whole_tokens_and_pictures_cut(pipe):
+    picture = pipe(segmentation=labels[:15, :22], seed=0, progress=False, output_type="np").images
+    assert picture.shape == (1, 15, 22, 3)
+    continued = np.pad(labels[:15, :22], ((0, 1), (0, 2)), mode="edge")
+    whole = pipe(segmentation=continued, seed=0, progress=False, output_type="np").images
+    assert np.array_equal(picture, whole[:, :15, :22])
 
 
-def test_a_kind_that_is_lacking_is_an_error_that_says_what_there_is(pipe):
-    with pytest.raises(TypeError, match="does not understand keypoints; it takes segmentation, depth, class_label"):
-        paint(pipe, keypoints=np.zeros((1, 17, 3)), size=(16, 16))
+def test_several_pictures_of_several_conditions(pipe):
+    batch = paint(pipe, segmentation=[labels, labels[::-1]], class_label="day", num_images=2, seed=5)
+    alone = paint(pipe, segmentation=labels[::-1].copy(), class_label="day", seed=8)
+    assert batch.shape == (4, 4, 6)
+    assert torch.equal(batch[3:], alone)
 
 
-def test_a_picture_is_completed_from_its_known_tokens(pipe):
-    image = np.random.default_rng(2).integers(256, size=(24, 24, 3), dtype=np.uint8)
-    mask = np.zeros((24, 24), bool)
-    mask[8:12, 8:12] = True
-    out = pipe(image=image, mask=mask, num_images=8, seed=0, temperature=0.02, progress=False)
-    keep = torch.ones(6, 6, dtype=torch.bool)
-    keep[2, 2] = False
-    again = SlidingWindowSampler(temperature=0.02)(pipe.gpt, {}, (6, 6), seed=0, tokens=out.tokens, keep=keep)
-    assert torch.equal(again, out.tokens)
-    assert np.array_equal(np.asarray(out.images[3])[~mask], image[~mask])
+def test_guidance_may_be_given_by_kind(pipe):
+    both = {"segmentation": labels, "class_label": "day"}
+    plain, by_all, by_one = (paint(pipe, guidance_scale=s, **both) for s in (1.0, 3.0, {"class_label": 9.0}))
+    assert not torch.equal(plain, by_all)
+    assert not torch.equal(plain, by_one)
+    assert torch.equal(paint(pipe, guidance_scale={"segmentation": 1.0}, **both), plain)
 
 
-def test_its_likelihood_and_diagnosis(pipe):
-    image = np.random.default_rng(2).integers(256, size=(18, 23, 3), dtype=np.uint8)
-    both = pipe.log_likelihood(image, segmentation=labels, depth=depth)
-    assert both.shape == (1,)
-    assert both != pipe.log_likelihood(image, segmentation=labels)
-    report = pipe.diagnose([image, image], segmentation=[labels] * 2, depth=[depth, depth.T.copy().reshape(18, 23)])
-    assert report.nats[0] == -both.item()
-    assert report.nats_of_others[1] == pytest.approx(report.nats[0])
+def test_a_picture_is_completed_with_what_is_known_on_all_sides(pipe):
+    photo = np.random.default_rng(2).integers(256, size=(16, 24, 3), dtype=np.uint8)
+    mask = np.zeros((16, 24), dtype=bool)
+    mask[4:12, 8:16] = True
+    out = pipe(image=photo, mask=mask, segmentation=labels, seed=0, progress=False, output_type="np")
+    assert np.array_equal(out.images[0][~mask], photo[~mask])
+    # what lies below and to the right of the area has a say in it
+    other = photo.copy()
+    other[12:, 16:] = 255 - other[12:, 16:]
+    changed = pipe(image=other, mask=mask, segmentation=labels, seed=0, progress=False, output_type="np")
+    hole = (slice(None), slice(1, 3), slice(2, 4))
+    assert not torch.equal(out.tokens[hole], changed.tokens[hole])
 
 
-def test_labels_are_read_as_the_channels_they_are_drawn_with(vqgan):
-    many = SegmentationCondition(("sky", "cloud", "tree"), channels=(0, 0, 3))
-    pipe = ImageSynthesisPipeline(vqgan, aligned_gpt(), conditions=(many,))
-    five = ImageSynthesisPipeline(vqgan, aligned_gpt(), conditions=(SegmentationCondition(LABELS),))
-    three = labels % 3
-    assert torch.equal(paint(pipe, segmentation=three), paint(five, segmentation=np.array([0, 0, 3])[three]))
+def test_likelihood_of_a_picture_under_several_conditions(pipe):
+    photo = np.random.default_rng(2).integers(256, size=(16, 24, 3), dtype=np.uint8)
+    likelihood = [pipe.log_likelihood(photo, **given) for given in ({"segmentation": labels}, {"depth": depth}, {})]
+    assert all(one.shape == (1,) and one < 0 for one in likelihood)
+    assert len({float(one) for one in likelihood}) == 3
 
 
 def test_it_is_saved_and_loaded(pipe, tmp_path):
-    pipe.save_pretrained(tmp_path / "pipeline")
-    again = ImageSynthesisPipeline.from_pretrained(tmp_path / "pipeline")
-    arguments = {"segmentation": labels, "depth": depth}
-    assert torch.equal(paint(again, **arguments), paint(pipe, **arguments))
+    loaded = ImageSynthesisPipeline.from_pretrained(pipe.save_pretrained(tmp_path))
+    assert [condition.name for condition in loaded.conditions] == ["segmentation", "depth", "class_label"]
+    given = {"segmentation": labels, "class_label": "night"}
+    assert torch.equal(paint(loaded, **given), paint(pipe, **given))
 
 
-def test_parts_that_do_not_fit_are_refused(vqgan):
-    gpt = aligned_gpt(conditions=(ConditionInput("depth", "values", 1),))
-    with pytest.raises(ValueError, match="the GPT reads depth, not unconditional"):
-        ImageSynthesisPipeline(vqgan, gpt, conditions=(Unconditional(),))
-    ImageSynthesisPipeline(vqgan, gpt)  # nothing but its own pictures
-    with pytest.raises(ValueError, match="8 pixels a side, those of the VQGAN have 4"):
-        ImageSynthesisPipeline(vqgan, CondGPT(replace(gpt.config, downsample_factor=8)))
+def test_a_model_without_conditions_needs_none(vqgan):
+    gpt = aligned_gpt(conditions=())
+    assert paint(ImageSynthesisPipeline(vqgan=vqgan, gpt=gpt), size=(8, 12)).shape == (1, 2, 3)
+
+
+def test_a_map_without_a_size_and_no_map_at_all(pipe):
+    with pytest.raises(ValueError, match="size="):
+        paint(pipe)
+    with pytest.raises(ValueError, match="size="):
+        paint(pipe, class_label="day")
+
+
+@pytest.mark.parametrize(
+    ("condition", "options", "message"),
+    [
+        (SegmentationCondition(labels=LABELS), {}, r"\('labels', 7\)"),
+        (Unconditional(), {}, "unconditional"),
+        (DepthCondition(), {"conditions": (ConditionInput("depth", "values", 2),)}, r"\('values', 2\)"),
+        (DepthCondition(), {"downsample_factor": 2 * FACTOR}, "4 pixels a side"),
+    ],
+)
+def test_conditions_that_the_gpt_does_not_read_are_refused(vqgan, condition, options, message):
+    with pytest.raises(ValueError, match=message):
+        ImageSynthesisPipeline(vqgan=vqgan, gpt=aligned_gpt(**options), conditions=(condition,))

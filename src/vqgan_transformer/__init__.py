@@ -27,6 +27,10 @@ _HOME = {
     "CoordinatesCondition": "conditions",
     "LayoutCondition": "conditions",
     "Unconditional": "conditions",
+    "train_vqgan": "training.vqgan_training",
+    "VQGANTraining": "training.settings",
+    "train_cond_gpt": "training.gpt_training",
+    "GPTTraining": "training.settings",
 }
 
 __all__ = [  # noqa: RUF022 - in the order a reader meets them
@@ -45,6 +49,10 @@ __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "CoordinatesCondition",
     "LayoutCondition",
     "Unconditional",
+    "train_vqgan",
+    "VQGANTraining",
+    "train_cond_gpt",
+    "GPTTraining",
     "__version__",
 ]
 
@@ -62,6 +70,9 @@ if TYPE_CHECKING:
     from .gpt.model import CondGPT, CondGPTConfig
     from .pipeline import ImageSynthesisPipeline
     from .sampler.sampler import SamplerConfig, SlidingWindowSampler
+    from .training.gpt_training import train_cond_gpt
+    from .training.settings import GPTTraining, VQGANTraining
+    from .training.vqgan_training import train_vqgan
     from .vqgan.model import VQGAN, VQGANConfig
 
 

@@ -73,6 +73,11 @@ class ClassCondition(Condition):
         """The number of classes."""
         return self.config.number_of_classes
 
+    @property
+    def aligned_input(self) -> tuple[str, int] | None:
+        """An id."""
+        return "class", self.vocab_size
+
     def parse(self, value: Any) -> Tensor:
         """Class ids of ids or names.
 

@@ -127,17 +127,6 @@ class Condition(Pretrained, nn.Module):
         """
         return self.encode(self.extend_to(parsed, canvas.painted)).repeat_interleave(len(seeds) // len(parsed), dim=0)
 
-    def aligned_input(self, parsed: Tensor) -> Tensor:
-        """What an aligned GPT reads, which has no tokens of conditions but takes maps and ids as :meth:`parse` gives them.
-
-        Args:
-            parsed: maps whose sides are multiples of the GPT's factor.
-
-        Returns:
-            int64 (B, H, W) of labels, float32 (B, C, H, W) of numbers, int64 (B,) of ids.
-        """
-        return parsed
-
     def show(self, parsed: Tensor, size: tuple[int, int] = (256, 256)) -> list[Image.Image]:
         """What :meth:`parse` gave, as people look at it: an RGB picture of each.
 
@@ -153,6 +142,18 @@ class Condition(Pretrained, nn.Module):
         """One row of what :meth:`parse` gave, in words."""
         del parsed
         return self.name.replace("_", " ")
+
+    @property
+    def aligned_input(self) -> tuple[str, int] | None:
+        """Form and size of what an aligned GPT reads of this kind (``ConditionInput`` has the forms).
+
+        ``None`` for kinds that only stand in front of a picture's tokens.
+        """
+        return None
+
+    def for_aligned(self, parsed: Tensor) -> Tensor:
+        """What :meth:`parse` gave, as an aligned GPT reads it: maps of full resolution, ids as they are."""
+        return parsed
 
     def forward(self, parsed: Tensor) -> Tensor:
         """The same as :meth:`encode`."""

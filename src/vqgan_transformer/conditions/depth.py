@@ -75,6 +75,11 @@ class DepthCondition(Condition):
         """Pixels of a map that a token stands for, along each side."""
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
+    @property
+    def aligned_input(self) -> tuple[str, int] | None:
+        """One number for each pixel."""
+        return "values", 1
+
     def parse(
         self,
         value: Any,

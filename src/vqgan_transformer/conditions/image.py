@@ -77,6 +77,11 @@ class ImageCondition(Condition):
         """Pixels of a picture that a token stands for, along each side."""
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
+    @property
+    def aligned_input(self) -> tuple[str, int] | None:
+        """A picture."""
+        return "values", 3
+
     def parse(self, value: Any) -> Tensor:
         """Pictures in the forms people have them.
 

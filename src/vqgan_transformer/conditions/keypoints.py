@@ -75,6 +75,11 @@ class KeypointsCondition(Condition):
         """Pixels of a picture that a token stands for, along each side."""
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
+    @property
+    def aligned_input(self) -> tuple[str, int] | None:
+        """A drawn skeleton."""
+        return "values", 3
+
     def parse(
         self,
         value: Any,

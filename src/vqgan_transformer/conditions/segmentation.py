@@ -158,6 +158,18 @@ class SegmentationCondition(Condition):
         """Pixels of a map that a token stands for, along each side."""
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
+    @property
+    def aligned_input(self) -> tuple[str, int] | None:
+        """A label for each pixel; labels that share a channel are one."""
+        channels = self.config.channels
+        return "labels", len(self.config.labels) if channels is None else max(channels) + 1
+
+    def for_aligned(self, parsed: Tensor) -> Tensor:
+        """Label ids (B, H, W) -> the numbers that they are drawn with, (B, H, W)."""
+        if self.config.channels is None:
+            return parsed
+        return torch.tensor(self.config.channels, device=parsed.device)[parsed]
+
     def parse(
         self,
         value: Any,
@@ -228,11 +240,6 @@ class SegmentationCondition(Condition):
             raise ValueError(f"label maps run from {low} to {high}, but the labels are 0–{count - 1}. See parse().")
         return encode_in_parts(self.vqgan, parsed, self._one_hot)
 
-    def aligned_input(self, parsed: Tensor) -> Tensor:
-        """The channels that labels are drawn with: int64 (B, H, W)."""
-        channels = self.config.channels
-        return parsed if channels is None else torch.tensor(channels, device=parsed.device)[parsed]
-
     def colorize(self, value: Any, **options: Any) -> list[Image.Image]:
         """Label maps as people look at them: RGB pictures in this checkpoint's palette, which :meth:`parse` reads back.
 
@@ -262,7 +269,7 @@ class SegmentationCondition(Condition):
     def _one_hot(self, labels: Tensor) -> Tensor:
         """Label ids (B, H, W) -> the VQGAN's input (B, channels, H, W), 1 in the channel that a label is drawn with."""
         assert self.vqgan is not None
-        labels = self.aligned_input(labels)
+        labels = self.for_aligned(labels)
         weight = next(self.vqgan.parameters())
         one_hot = weight.new_zeros(len(labels), self.vqgan.config.in_channels, *labels.shape[1:])
         return one_hot.scatter_(1, labels[:, None], 1)

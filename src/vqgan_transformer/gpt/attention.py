@@ -8,7 +8,6 @@ from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
 from .config import CondGPTConfig
@@ -97,20 +96,22 @@ class CacheMemory:
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """As :class:`Memory` says."""
+        if len(self.caches) == 1:
+            return self._attend(self.caches[0], self.masks[0], query, key, value)
         rows = [cache.rows for cache in self.caches]
-        attended = []
-        for cache, mask, q, k, v in zip(
-            self.caches, self.masks, query.split(rows), key.split(rows), value.split(rows), strict=True
-        ):
-            total = cache.length + k.shape[2]
-            keys, values = cache.keys[self.layer, :, :, :total], cache.values[self.layer, :, :, :total]
-            keys[:, :, cache.length :] = k
-            values[:, :, cache.length :] = v
-            one = q.shape[2] == 1  # it sees all
-            visible = None if one or mask is None else mask[-q.shape[2] :]
-            causal = mask is None and not one
-            attended.append(F.scaled_dot_product_attention(q, keys, values, attn_mask=visible, is_causal=causal))
-        return attended[0] if len(attended) == 1 else torch.cat(attended)
+        parts = zip(self.caches, self.masks, query.split(rows), key.split(rows), value.split(rows), strict=True)
+        return torch.cat([self._attend(*part) for part in parts])
+
+    def _attend(self, cache: GPTCache, mask: Tensor | None, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        queries, start, stop = query.shape[2], cache.length, cache.length + key.shape[2]
+        keys, values = cache.keys[self.layer], cache.values[self.layer]
+        keys[:, :, start:stop], values[:, :, start:stop] = key, value
+        keys, values = keys[:, :, :stop], values[:, :, :stop]
+        if queries == 1:  # it sees all
+            return F.scaled_dot_product_attention(query, keys, values)
+        if mask is None:
+            return F.scaled_dot_product_attention(query, keys, values, is_causal=True)
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask[-queries:])
 
 
 def visibility(queries: int, keys: int, n_unmasked: int = 0, device: torch.device | None = None) -> Tensor:
@@ -133,7 +134,7 @@ class CausalSelfAttention(nn.Module):
     def __init__(self, config: CondGPTConfig):
         super().__init__()
         self.n_head = config.n_head
-        self.attention_dropout = config.attention_dropout
+        self.weights_dropout = nn.Dropout(config.attention_dropout)
         self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
         self.out = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
         self.residual_dropout = nn.Dropout(config.residual_dropout)
@@ -159,18 +160,26 @@ class CausalSelfAttention(nn.Module):
         Returns:
             (B, T, n_embd), or (B, 1, n_embd) with ``last_only``.
         """
-        query, key, value = rearrange(self.qkv(x), "b t (three h d) -> three b h t d", three=3, h=self.n_head)
+        # (B, T, 3·h·d) -> three times (B, h, T, d); einops would take a tenth of a step of one token
+        batch, steps, _ = x.shape
+        query, key, value = self.qkv(x).view(batch, steps, 3, self.n_head, -1).permute(2, 0, 3, 1, 4).unbind(0)
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
         if last_only:
             query = query[:, :, -1:]
         if memory is not None:
             attended = memory.attend(query, key, value)
+        elif self.training and self.weights_dropout.p:
+            attended = self._with_dropout(query, key, value, n_unmasked)
         else:
             plain = n_unmasked < 2  # then the kernel's own causal mask is the right one
             mask = None if plain else visibility(query.shape[2], key.shape[2], n_unmasked, x.device)
-            dropout = self.attention_dropout if self.training else 0.0
-            attended = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=mask, is_causal=plain, dropout_p=dropout
-            )
-        return self.residual_dropout(self.out(rearrange(attended, "b h t d -> b t (h d)")))
+            attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=plain)
+        return self.residual_dropout(self.out(attended.transpose(1, 2).flatten(2)))
+
+    def _with_dropout(self, query: Tensor, key: Tensor, value: Tensor, n_unmasked: int) -> Tensor:
+        """The same in training, with weights that a layer of their own drops: its masks can be chosen from outside."""
+        visible = visibility(query.shape[2], key.shape[2], n_unmasked, query.device)
+        scores = (query @ key.mT) * query.shape[-1] ** -0.5
+        weights = self.weights_dropout(scores.masked_fill(~visible, -torch.inf).softmax(-1))
+        return weights @ value

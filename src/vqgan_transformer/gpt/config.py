@@ -68,6 +68,8 @@ class CondGPTConfig:
             tokens are rotated by their row and column in the window (:mod:`.positions`).
         condition_vocab_size: ids of a table of their own for condition tokens, the null token's included; ``None`` for
             the paper's one table that image and condition share.
+        token_order: in which a window's tokens are read. Only "row_major" can be slid over a picture; the others are
+            those of the paper's ablation (:mod:`vqgan_transformer.training.token_orders`).
         conditioning: "prefix" or "aligned".
         attention: "full", or "local": a place sees, of those before it, ``rows_above`` rows and in each of them
             ``columns_beside`` columns either side. The aligned form's.
@@ -102,6 +104,7 @@ class CondGPTConfig:
     bias: bool = True
     position: Literal["learned", "rope2d"] = "learned"
     condition_vocab_size: int | None = None
+    token_order: Literal["row_major", "spiral_in", "spiral_out", "z_curve", "subsample", "alternate"] = "row_major"
     conditioning: Literal["prefix", "aligned"] = "prefix"
     attention: Literal["full", "local"] = "full"
     rows_above: int = 4
@@ -209,6 +212,7 @@ class CondGPTConfig:
         return self.vocab_size if self.condition_vocab_size is None else self.condition_vocab_size
 
 
+TOKEN_ORDERS = ("row_major", "spiral_in", "spiral_out", "z_curve", "subsample", "alternate")
 _FORMS = ("labels", "values", "class", "tokens")
 _CHOICES = {
     "norm": ("layer", "rms"),
@@ -216,4 +220,5 @@ _CHOICES = {
     "position": ("learned", "rope2d"),
     "conditioning": ("prefix", "aligned"),
     "attention": ("full", "local"),
+    "token_order": TOKEN_ORDERS,
 }

@@ -73,6 +73,11 @@ def check_model(gpt: CondGPT, config: SamplerConfig) -> None:
         raise ValueError(f"stride {config.stride} exceeds the GPT's window of {window} tokens.")
     if config.centre is not None and (config.centre[0] >= window[0] or config.centre[1] >= window[1]):
         raise ValueError(f"centre {config.centre} lies outside the GPT's window of {window} tokens.")
+    if gpt.config.token_order != "row_major":
+        raise ValueError(
+            f"this GPT reads its window in the order {gpt.config.token_order!r}, so no window can slide over a picture: draw "
+            "single windows with vqgan_transformer.training.token_orders.draw_window."
+        )
     if gpt.training:
         raise ValueError("the GPT is in training mode, where dropout is active: call gpt.eval() first.")
 

@@ -6,11 +6,20 @@ It is the one of pix2pix ("Image-to-Image Translation with Conditional Adversari
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from math import gcd
 
 from torch import Tensor, nn
 
 __all__ = ["PatchDiscriminator"]
+
+
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "group": lambda channels: nn.GroupNorm(gcd(32, channels), channels),
+    "none": lambda channels: nn.Identity(),
+}
 
 
 class PatchDiscriminator(nn.Module):
@@ -19,18 +28,21 @@ class PatchDiscriminator(nn.Module):
     Batch normalisation uses the statistics of the batch: keep it in training mode while it is trained against.
     """
 
-    def __init__(self, in_channels: int = 3, channels: int = 64, num_layers: int = 3) -> None:
+    def __init__(self, in_channels: int = 3, channels: int = 64, num_layers: int = 3, norm: str = "batch") -> None:
         """Builds it with the original's initial weights.
 
         Args:
             in_channels: Channels of the pictures.
             channels: Width of the first layer; it doubles with each further one, up to eightfold.
             num_layers: How often the picture is halved. 3 sees patches of 70x70 pixels, 2 of 34x34.
+            norm: "batch" as in the original; "group", whose verdict on a picture depends on that picture alone; "none".
 
         Raises:
-            ValueError: `num_layers` is less than 1.
+            ValueError: `num_layers` is less than 1, or there is no such norm.
         """
         super().__init__()
+        if norm not in _NORMS:
+            raise ValueError(f"norm must be one of {', '.join(map(repr, _NORMS))}, got {norm!r}.")
         if num_layers < 1:
             raise ValueError(f"num_layers is {num_layers}; a patch discriminator needs at least 1.")
         widths = [channels * min(2**n, 8) for n in range(num_layers + 1)]
@@ -38,8 +50,8 @@ class PatchDiscriminator(nn.Module):
         for n, (narrow, wide) in enumerate(pairwise(widths)):
             stride = 2 if n + 1 < num_layers else 1
             layers += [
-                nn.Conv2d(narrow, wide, 4, stride=stride, padding=1, bias=False),
-                nn.BatchNorm2d(wide),
+                nn.Conv2d(narrow, wide, 4, stride=stride, padding=1, bias=norm == "none"),
+                _NORMS[norm](wide),
                 nn.LeakyReLU(0.2),
             ]
         layers.append(nn.Conv2d(widths[-1], 1, 4, stride=1, padding=1))
@@ -54,6 +66,6 @@ class PatchDiscriminator(nn.Module):
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)

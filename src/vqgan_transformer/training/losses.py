@@ -21,8 +21,10 @@ __all__ = [
     "RandomFeatureLoss",
     "adaptive_weight",
     "adversarial_loss",
+    "balance",
     "codebook_loss",
     "discriminator_loss",
+    "lecam_loss",
     "reconstruction_loss",
     "segmentation_loss",
 ]
@@ -34,6 +36,7 @@ def reconstruction_loss(
     perceptual: nn.Module | None = None,
     perceptual_weight: float = 1.0,
     weight: Tensor | None = None,
+    pixels: Literal["l1", "l2"] = "l1",
 ) -> Tensor:
     """Mean absolute error of every element, plus a perceptual distance spread over the same elements.
 
@@ -44,11 +47,13 @@ def reconstruction_loss(
             LPIPS that returns `(B, 1, 1, 1)`. None leaves the term out.
         perceptual_weight: Its factor.
         weight: How much each pixel counts, broadcastable to `(B, C, H, W)`. None: all alike, as in the paper.
+        pixels: "l1", or "l2" for the mean squared error.
 
     Returns:
         A scalar, the negative log likelihood of the original program's records.
     """
-    error = (images - reconstruction).abs()
+    error = images - reconstruction
+    error = error.abs() if pixels == "l1" else error.square()
     if weight is not None:
         error = error * weight
     if perceptual is not None:
@@ -121,7 +126,24 @@ def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last_layer: Ten
     """
     (pull,) = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)
     (push,) = torch.autograd.grad(adversarial, last_layer, retain_graph=True)
+    return balance(pull, push)
+
+
+def balance(pull: Tensor, push: Tensor) -> Tensor:
+    """The quotient of equation 7 from the two gradients themselves: a detached scalar in [0, 1e4]."""
     return (pull.norm() / (push.norm() + 1e-4)).clamp(0.0, 1e4).detach()
+
+
+def lecam_loss(logits_real: Tensor, logits_fake: Tensor, mean_real: Tensor, mean_fake: Tensor) -> Tensor:
+    """Keeps a discriminator's verdicts near their running means (Tseng et al. 2021, "Regularizing GANs under limited data").
+
+    Args:
+        logits_real: Verdicts on originals.
+        logits_fake: Verdicts on reconstructions.
+        mean_real: The running mean of the former, a scalar.
+        mean_fake: That of the latter.
+    """
+    return F.relu(logits_real - mean_fake).square().mean() + F.relu(mean_real - logits_fake).square().mean()
 
 
 class RandomFeatureLoss(nn.Module):
@@ -137,7 +159,8 @@ class RandomFeatureLoss(nn.Module):
         Args:
             in_channels: Channels of the pictures.
             channels: Random filters at each scale.
-            scales: How often the picture is halved, plus one.
+            scales: How often the picture is halved, plus one; scales on which it is smaller than a filter (5 pixels) are
+                left out.
             seed: Of the filters.
         """
         super().__init__()
@@ -153,16 +176,17 @@ class RandomFeatureLoss(nn.Module):
     def forward(self, images: Tensor, reconstruction: Tensor) -> Tensor:
         """`(B, C, H, W)` twice -> a scalar, zero for equal pictures."""
         distance = images.new_zeros(())
-        for scale in range(self.scales):
+        scales = next((s for s in range(1, self.scales) if min(images.shape[-2:]) >> s < 5), self.scales)
+        for scale in range(scales):
             filters = self.get_buffer(f"filters_{scale}").to(images.dtype)
             original = _unit_length(F.leaky_relu(F.conv2d(images, filters, stride=2), 0.2))
             distance = (
                 distance
                 + (original - _unit_length(F.leaky_relu(F.conv2d(reconstruction, filters, stride=2), 0.2))).abs().mean()
             )
-            if scale + 1 < self.scales:
+            if scale + 1 < scales:
                 images, reconstruction = F.avg_pool2d(images, 2), F.avg_pool2d(reconstruction, 2)
-        return distance / self.scales
+        return distance / scales
 
 
 def _unit_length(features: Tensor) -> Tensor:

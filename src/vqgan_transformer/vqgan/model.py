@@ -103,6 +103,30 @@ class VQGANConfig:
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}.")
 
+    @classmethod
+    def modern(cls, **changes: Any) -> VQGANConfig:
+        """A light f=16 model without attention and with short codes of unit length, for new trainings.
+
+        Encoder and decoder are alike, all operations are local, and pixels are folded into channels before the first
+        convolution: VQGAN+ (Weber et al. 2024) and ViT-VQGAN (Yu et al. 2022), fitted to small machines. Widen
+        ``channels`` where there is a GPU.
+        """
+        recipe: dict[str, Any] = {
+            "channels": 32,
+            "channel_multipliers": (1, 2, 3, 4),
+            "patch_size": 2,
+            "num_res_blocks": (1, 1, 2, 2),
+            "decoder_res_blocks": (1, 1, 2, 2),
+            "attention_levels": (),
+            "mid_attention": False,
+            "norm": "channel",
+            "latent_channels": 96,
+            "codebook_size": 1024,
+            "code_dim": 8,
+            "normalize_codes": True,
+        }
+        return cls(**{**recipe, **changes})
+
     @property
     def downsample_factor(self) -> int:
         """f: pixels a token stands for, along each side."""

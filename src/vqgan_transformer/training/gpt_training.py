@@ -1,0 +1,443 @@
+"""Training a conditional GPT (paper, section 3.2): :meth:`GPTTrainer.step` is the algorithm, :func:`train_cond_gpt` the way in."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from ..conditions import Condition, Unconditional
+from ..gpt.config import CondGPTConfig
+from ..gpt.model import CondGPT
+from ..hub.config_json import to_json
+from ..pipeline import ImageSynthesisPipeline
+from ..sampler.sampler import SlidingWindowSampler
+from ..vqgan.model import VQGAN
+from .conditioning import condition_inputs, drop_conditions, encode_conditions, read_by
+from .data import open_data, split
+from .loop import make_accelerator, run_training
+from .map_kinds import show, to_maps
+from .memory import checkpoint_gradients
+from .optimizers import make_optimizer, set_learning_rate
+from .reports import picture_grid
+from .run_folder import RunFolder
+from .sample_dropout import SampleDropout
+from .samples import CENTRE, Samples, check, random_numbers, stack
+from .settings import GPTTraining, learning_rate
+from .structured_tables import StructuredTables
+from .token_cache import TokenCache, held_out_cache, open_or_encode
+from .token_orders import draw_window, reading_order
+from .weight_average import WeightAverage
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["GPTTrainer", "fitting_config", "train_cond_gpt"]
+
+TABLES = ("token_embedding", "condition_embedding", "position_embedding", "head", "map", "rows", "columns", "kinds")
+
+
+def train_cond_gpt(
+    data: Any,
+    folder: str | os.PathLike[str],
+    *,
+    vqgan: VQGAN | None = None,
+    condition: Condition | Sequence[Condition] | None = None,
+    config: CondGPTConfig | None = None,
+    training: GPTTraining | None = None,
+    init: ImageSynthesisPipeline | None = None,
+    validation: Any = None,
+    resume: bool = False,
+    accelerator: Accelerator | None = None,
+    progress: bool = True,
+) -> ImageSynthesisPipeline:
+    """Trains the second stage: a GPT over a VQGAN's tokens, under a condition, from scratch or from a checkpoint.
+
+    Pictures and conditions are encoded once, several crops of each, into ``tokens/`` of the run folder; then the GPT
+    trains on tokens. Run by ``accelerate launch`` or ``torchrun``, all processes take part. A run that was stopped or
+    killed goes on, to the same numbers, with ``resume=True``.
+
+    Args:
+        data: pictures, with their conditions unless there are none; see
+            :func:`vqgan_transformer.training.data.open_data`.
+        folder: of the run: the result (for ``ImageSynthesisPipeline.from_pretrained``), tokens, checkpoints, metrics,
+            pictures.
+        vqgan: the tokenizer of pictures.
+        condition: the kind of condition, with its tokenizer where it has one; without it, none
+            (:class:`~vqgan_transformer.conditions.Unconditional`). Aligned GPTs take several, and need no tokenizers.
+        config: of a new GPT; by default :func:`fitting_config`.
+        training: the recipe; ``GPTTraining.modern()`` by default, ``.paper()`` for the original's.
+        init: a pipeline to start from instead, whose VQGAN and condition are taken unless others are given; it is not
+            changed.
+        validation: data of the same form; by default a share of ``data`` is set aside.
+        resume: go on with the run in ``folder``, or begin it if there is none.
+        accelerator: an Accelerator of your own.
+        progress: show bars.
+
+    Returns:
+        what was saved: the pipeline with the GPT that was best on the validation data, or the last one without.
+
+    Raises:
+        ValueError: for settings that do not fit each other, the models or the data; bad files are all named at once.
+        FileExistsError: for a folder that holds a run already.
+        Diverged: when losses become infinite or NaN.
+    """
+    recipe = training or GPTTraining.modern()
+    vqgan, conditions, gpt = _parts(vqgan, condition, config, init, recipe)
+    kinds = ("image", *(part.name for part in conditions if part.name not in ("unconditional", "coordinates")))
+    source = open_data(data, kinds)
+    source, held_out = (
+        split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
+    )
+    samples = Samples(source, recipe, conditions, variants=recipe.token_variants or None)
+    held_out_samples = None if held_out is None else Samples(held_out, recipe, conditions)
+    run = RunFolder(folder, resume)
+    if recipe.check_data and run.last() is None:
+        for some in (samples, held_out_samples):
+            if some is not None:
+                check(some)
+    accelerator = accelerator if accelerator is not None else make_accelerator(recipe, run.path)
+    if accelerator.is_main_process:
+        run.begin(recipe, {"conditions": [part.name for part in conditions], "config": to_json(gpt.config)})
+    accelerator.wait_for_everyone()
+    vqgan.to(accelerator.device)
+    for part in conditions:
+        part.to(accelerator.device)
+    cached: Dataset = samples
+    if recipe.token_variants:
+        cached = open_or_encode(
+            run.path / "tokens",
+            samples,
+            vqgan,
+            gpt.config,
+            accelerator,
+            variants=recipe.token_variants,
+            progress=progress,
+        )
+    validated = None
+    if held_out_samples is not None:
+        validated = held_out_cache(held_out_samples, vqgan, gpt.config, recipe.validation_samples)
+    trainer = GPTTrainer(gpt, vqgan, conditions, recipe, accelerator, cached, validated, fresh=init is None)
+    run_training(
+        trainer, NoisySamples(cached, recipe, gpt.config, vqgan.codebook_size), run, recipe, accelerator,
+        validated=validated is not None, resume=resume, progress=progress, name="gpt",
+    )  # fmt: skip
+    return ImageSynthesisPipeline.from_pretrained(run.path)
+
+
+def fitting_config(
+    vqgan: VQGAN, condition: Condition | Sequence[Condition], training: GPTTraining, **sizes: Any
+) -> CondGPTConfig:
+    """The config of a GPT for given tokenizers: vocabulary, window and sequence follow from them.
+
+    Args:
+        vqgan: the tokenizer of pictures.
+        condition: the kind of condition, or several for ``conditioning="aligned"``.
+        training: whose ``crop_size`` is the window and whose ``condition_dropout`` needs a null token.
+        **sizes: further fields, e.g. ``n_layer=24, n_head=16, n_embd=1024``. ``conditioning="aligned"`` brings 2-D rotary
+            positions and local attention with it.
+    """
+    conditions = (condition,) if isinstance(condition, Condition) else tuple(condition)
+    factor = vqgan.downsample_factor
+    window = training.crop[0] // factor, training.crop[1] // factor
+    if sizes.get("conditioning") == "aligned":
+        fields: dict[str, Any] = {
+            "vocab_size": vqgan.codebook_size,
+            "window": window,
+            "position": "rope2d",
+            "attention": "local",
+            "conditions": condition_inputs(conditions),
+            "downsample_factor": factor,
+        }
+        return CondGPTConfig(**{**fields, **sizes})
+    (condition,) = conditions
+    count = window[0] * window[1]
+    vocabulary = max(vqgan.codebook_size, condition.vocab_size)
+    null = {"null_token": vocabulary} if training.condition_dropout else {}
+    fields = {
+        "vocab_size": vocabulary + len(null),
+        "block_size": (count if condition.spatial else 1) + count - 1,
+        "window": window,
+        **null,
+    }
+    return CondGPTConfig(**{**fields, **sizes})
+
+
+@dataclass(frozen=True)
+class NoisySamples(Dataset):
+    """Samples with what is random about them in training, all of it a function of (seed, epoch, index).
+
+    Adds "keep" bool (h, w), where False "replacement" int64 (h, w) is read instead of the token; "dropped" bool (kinds,),
+    which conditions are; and "key" int64 (), of the dropout inside the GPT.
+    """
+
+    samples: Any
+    training: GPTTraining
+    config: CondGPTConfig
+    codebook_size: int
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
+        training, generator = self.training, random_numbers(self.training.seed, 4, *place)
+        kinds = max(1, len(self.config.conditions))
+        noise = {
+            "key": torch.tensor(int(generator.integers(2**62))),
+            "dropped": torch.from_numpy(generator.random(kinds) < training.condition_dropout),
+        }
+        if training.pkeep < 1:
+            noise["keep"] = torch.from_numpy(generator.random(self.config.window) < training.pkeep)
+            noise["replacement"] = torch.from_numpy(generator.integers(self.codebook_size, size=self.config.window))
+        return {**self.samples[place], **noise}
+
+
+class GPTTrainer:
+    """A CondGPT and how it is updated.
+
+    Args:
+        gpt: is trained in place.
+        vqgan: the tokenizer of pictures.
+        conditions: the kinds of condition.
+        training: the recipe.
+        accelerator: for devices, processes and precision.
+        samples: what is trained on, as tokens or as pictures.
+        held_out: what is validated on.
+        fresh: whether the GPT is untrained, so that its tables may be structured.
+    """
+
+    def __init__(
+        self,
+        gpt: CondGPT,
+        vqgan: VQGAN,
+        conditions: Sequence[Condition],
+        training: GPTTraining,
+        accelerator: Accelerator,
+        samples: Dataset,
+        held_out: TokenCache | None = None,
+        *,
+        fresh: bool = True,
+    ) -> None:
+        self.training, self.accelerator = training, accelerator
+        self.vqgan = vqgan.eval().requires_grad_(False)
+        self.conditions = tuple(condition.eval().requires_grad_(False) for condition in conditions)
+        self.samples, self.held_out = samples, held_out
+        self.config = gpt.config
+        self.order = reading_order(gpt.config.token_order, *gpt.config.window)
+        model: nn.Module = gpt.train()
+        if training.structured_tables and fresh:
+            prefix = gpt.config.conditioning == "prefix"
+            own = getattr(conditions[0], "vqgan", None) if prefix else None
+            with torch.random.fork_rng():
+                torch.manual_seed(training.seed)
+                model = StructuredTables(
+                    gpt,
+                    vqgan.quantizer.codes,
+                    None if own is None else own.quantizer.codes,
+                    same_grid=prefix and conditions[0].spatial and gpt.config.token_order == "row_major",
+                )
+        model.to(accelerator.device)
+        self.average = WeightAverage(model, training.ema_decay)
+        self.dropout = SampleDropout(gpt)
+        if training.gradient_checkpointing:
+            checkpoint_gradients(gpt.blocks)
+        if training.compile:
+            for block in gpt.blocks:
+                block.compile()
+        optimizer = make_optimizer(
+            model, training.optimizer, betas=training.betas, weight_decay=training.weight_decay, outer=TABLES
+        )
+        self.plain = model
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        if accelerator.distributed_type.value == "FSDP" and (training.ema_decay or model is not gpt):
+            raise ValueError(
+                "sharded training (FSDP) keeps no average of weights and no structured tables: switch both off."
+            )
+
+    def step(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        """One update: predict each token from the condition and the tokens before it (equation 8)."""
+        training, accelerator = self.training, self.accelerator
+        rate = learning_rate(
+            training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes
+        )
+        set_learning_rate(self.optimizer, rate)
+        tokens, conditions = self.tokens(batch)
+        conditions = drop_conditions(self.config, conditions, batch["dropped"].to(tokens.device))
+        read = self._corrupted(tokens, batch)
+        self.dropout.keys = batch["key"].to(tokens.device)
+        with accelerator.accumulate(self.model):
+            logits = self.model(read, read_by(self.config, conditions))
+            loss = self._nats(logits, tokens)
+            accelerator.backward(loss)
+            if accelerator.sync_gradients and training.clip_gradients is not None:
+                accelerator.clip_grad_norm_(self.model.parameters(), training.clip_gradients)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        if accelerator.sync_gradients:
+            self.average.update(self.plain)
+        return {"nats": loss.detach()}
+
+    def tokens(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """A batch's tokens, int64 (B, h, w), their places in the order in which they are read; and its conditions."""
+        there = {name: values.to(self.accelerator.device) for name, values in batch.items()}
+        names = [part.name for part in self.config.conditions or self.conditions]
+        if "tokens" in there:
+            tokens, conditions = there["tokens"], {name: there[name] for name in names}
+        else:
+            with torch.no_grad():
+                tokens = self.vqgan.encode(there["image"].to(self.vqgan.from_codes.weight.dtype))
+                conditions = encode_conditions(self.config, self.conditions, there)
+        return tokens.flatten(1)[:, self.order.to(tokens.device)].view_as(tokens), conditions
+
+    def _corrupted(self, tokens: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """What is read of the tokens: some are replaced at random, so that the GPT learns to recover from mistakes."""
+        if "keep" not in batch:
+            return tokens
+        keep, replacement = (batch[name].to(tokens.device) for name in ("keep", "replacement"))
+        return torch.where(keep, tokens, replacement)
+
+    @staticmethod
+    def _nats(logits: Tensor, tokens: Tensor) -> Tensor:
+        return F.cross_entropy(logits.flatten(0, -2), tokens.flatten())
+
+    def ready(self, step: int) -> bool:
+        """Any step's model may be the best."""
+        del step
+        return True
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Nats per token on the held-out samples, beside what knowing only the frequency of each token would give."""
+        assert self.held_out is not None
+        model = self.model.eval() if self.average.decay is None else self.average.module.eval()
+        total, count, size = 0.0, len(self.held_out), self.training.batch_size
+        for start in range(0, count, size):
+            batch = stack([self.held_out[CENTRE, index] for index in range(start, min(start + size, count))])
+            tokens, conditions = self.tokens(batch)
+            with self.accelerator.autocast():
+                logits = model(tokens, read_by(self.config, conditions))
+            total += float(self._nats(logits.float(), tokens)) * len(tokens) / count
+        self.model.train()
+        metrics = {"score": total, "nats": total}
+        if isinstance(self.samples, TokenCache):
+            metrics["unigram_nats"] = unigram_nats(self.samples.tokens, self.held_out.tokens, self.vqgan.codebook_size)
+        return metrics
+
+    def gpt(self) -> CondGPT:
+        """The average model as an ordinary CondGPT."""
+        model = self.average.module if self.average.decay is not None else self.plain
+        if isinstance(model, StructuredTables):
+            return model.fold()
+        gpt = CondGPT(self.config).to(model.head.weight.dtype)
+        state = self.accelerator.get_state_dict(self.model) if model is self.plain else model.state_dict()
+        gpt.load_state_dict(state)
+        return gpt.to(self.accelerator.device).eval()
+
+    def picture(self) -> Image.Image | None:
+        """Conditions beside what is drawn from them."""
+        shown = self.held_out if self.held_out is not None else self.samples
+        batch = stack([shown[CENTRE, index] for index in range(min(4, len(shown)))])  # type: ignore[arg-type, index]
+        tokens, conditions = self.tokens(batch)
+        gpt, count, condition = self.gpt(), self.vqgan.codebook_size, read_by(self.config, conditions)
+        if self.config.token_order == "row_major":
+            sampler = SlidingWindowSampler(top_k=self.training.sample_top_k)
+            drawn = sampler(gpt, condition, self.config.window, seed=list(range(len(tokens))), codebook_size=count)
+        else:
+            assert isinstance(condition, Tensor)
+            drawn = draw_window(gpt, condition, seed=0, top_k=self.training.sample_top_k, codebook_size=count)
+        raster = torch.empty_like(tokens.flatten(1))
+        raster[:, self.order.to(tokens.device)] = tokens.flatten(1)
+        columns = [self.vqgan.decode(grid.view_as(tokens)) for grid in (raster, drawn)]
+        columns[1:1] = [found for kind in self.conditions if (found := self._shown(kind, conditions)) is not None]
+        return picture_grid(columns)
+
+    def _shown(self, kind: Condition, conditions: Mapping[str, Tensor]) -> Tensor | None:
+        """A condition as pictures, if it is a map."""
+        values, own = conditions.get(kind.name), getattr(kind, "vqgan", None)
+        if values is None or not kind.spatial:
+            return None
+        if self.config.conditioning == "prefix":
+            if own is None:
+                return None
+            values = to_maps(own.decode(values), kind)
+        return show(values, kind)
+
+    def state(self) -> dict[str, Any]:
+        """The running average."""
+        return {"average": self.average.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes back what :meth:`state` gave."""
+        self.average.load_state_dict(state["average"])
+
+    def save(self, folder: Path) -> None:
+        """Writes the pipeline."""
+        sampler = SlidingWindowSampler(top_k=self.training.sample_top_k)
+        pipe = ImageSynthesisPipeline(vqgan=self.vqgan, gpt=self.gpt(), sampler=sampler, conditions=self.conditions)
+        pipe.save_pretrained(folder)
+
+    def modules(self) -> list[nn.Module]:
+        """All that is trained."""
+        return [self.plain]
+
+
+def unigram_nats(training: np.ndarray, held_out: np.ndarray, codebook_size: int) -> float:
+    """Nats per held-out token for somebody who knows how often each token occurs in training, and nothing else."""
+    counts = np.bincount(training.ravel(), minlength=codebook_size) + 1.0
+    return float(-np.log(counts / counts.sum())[held_out.ravel()].mean())
+
+
+def _parts(
+    vqgan: VQGAN | None,
+    condition: Condition | Sequence[Condition] | None,
+    config: CondGPTConfig | None,
+    init: ImageSynthesisPipeline | None,
+    training: GPTTraining,
+) -> tuple[VQGAN, tuple[Condition, ...], CondGPT]:
+    """The models of a run, checked against each other and the recipe; those of ``init`` are copied."""
+    if init is not None:
+        vqgan = vqgan if vqgan is not None else copy.deepcopy(init.vqgan)
+        condition = condition if condition is not None else copy.deepcopy(init.conditions)
+        if config is not None and config != init.gpt.config:
+            raise ValueError("init= brings the GPT's config: leave config= out.")
+        config = init.gpt.config
+    if vqgan is None:
+        raise ValueError("the second stage needs vqgan=, a trained tokenizer of pictures (see train_vqgan), or init=.")
+    given = condition if condition is not None else Unconditional()
+    conditions = (given,) if isinstance(given, Condition) else tuple(given)
+    if len(conditions) != 1 and (config is None or config.conditioning == "prefix"):
+        names = ", ".join(part.name for part in conditions)
+        raise ValueError(
+            f"the paper's form follows one condition, got {names}: pass one, or config= of an aligned GPT."
+        )
+    factor, crop = vqgan.downsample_factor, training.crop
+    if crop[0] % factor or crop[1] % factor:
+        raise ValueError(f"crop_size={training.crop_size} must be a multiple of the VQGAN's factor {factor}.")
+    config = config if config is not None else fitting_config(vqgan, conditions, training)
+    window = crop[0] // factor, crop[1] // factor
+    if config.window != window:
+        raise ValueError(
+            f"crops of {crop[0]}×{crop[1]} pixels are {window[0]}×{window[1]} tokens, but the GPT's window is "
+            f"{config.window[0]}×{config.window[1]}: pass crop_size=({config.window[0] * factor}, {config.window[1] * factor})."
+        )
+    if training.condition_dropout and config.null_token is None and config.conditioning == "prefix":
+        raise ValueError("condition_dropout needs a GPT with a null_token (fitting_config gives it one).")
+    # the pipeline knows what fits what
+    with torch.random.fork_rng():
+        torch.manual_seed(training.seed)
+        gpt = CondGPT(config)
+    if init is not None:
+        gpt = gpt.to(init.gpt.head.weight.dtype)
+        gpt.load_state_dict(init.gpt.state_dict())
+    ImageSynthesisPipeline(vqgan=vqgan, gpt=gpt, sampler=SlidingWindowSampler(), conditions=conditions)
+    return vqgan, conditions, gpt

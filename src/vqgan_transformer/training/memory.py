@@ -1,0 +1,23 @@
+"""Trading time for memory: activations that are computed again in the backward pass instead of being kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+__all__ = ["checkpoint_gradients", "keep_activations"]
+
+
+def checkpoint_gradients(modules: Iterable[nn.Module]) -> None:
+    """Makes modules keep their inputs only; :func:`keep_activations` undoes it."""
+    for module in modules:
+        module.forward = partial(checkpoint, type(module).forward.__get__(module), use_reentrant=False)  # type: ignore[method-assign]
+
+
+def keep_activations(modules: Iterable[nn.Module]) -> None:
+    """Makes modules ordinary again."""
+    for module in modules:
+        module.__dict__.pop("forward", None)

@@ -1,0 +1,46 @@
+"""Dropout that belongs to samples: which activations are dropped does not depend on batches or processes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["SampleDropout"]
+
+
+class SampleDropout:
+    """Replaces what a model's dropout layers do in training by masks that are functions of a key for each sample.
+
+    Args:
+        model: whose ``nn.Dropout`` layers are taken over; :meth:`release` gives them back.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.keys: Tensor | None = None
+        self.layers = [module for module in model.modules() if isinstance(module, nn.Dropout) and module.p > 0]
+        for number, layer in enumerate(self.layers):
+            layer.forward = self._masked(layer, number)  # type: ignore[method-assign]
+
+    def release(self) -> None:
+        """Makes the layers ordinary again."""
+        for layer in self.layers:
+            layer.__dict__.pop("forward", None)
+
+    def _masked(self, layer: nn.Dropout, number: int):  # type: ignore[no-untyped-def]
+        def forward(input: Tensor) -> Tensor:
+            if not layer.training or self.keys is None:
+                return input
+            words = _hash(self.keys + (number + 1) * 0x632BE59BD9B4E019 % 2**62)  # (B,)
+            places = torch.arange(input[0].numel(), device=input.device)
+            bits = _hash(words[:, None] + places) & 0xFFFFFFFF  # (B, everything else)
+            kept = (bits >= int(layer.p * 2**32)).view(input.shape)
+            return input * kept / (1 - layer.p)
+
+        return forward
+
+
+def _hash(x: Tensor) -> Tensor:
+    """A finaliser of good mixing (SplitMix64, Steele et al. 2014) on int64, whose products wrap around."""
+    x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
+    x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
+    return x ^ ((x >> 31) & 0x1FFFFFFFF)

@@ -1,0 +1,221 @@
+"""Samples to tensors: read, cut, checked; in an order and with crops that are functions of (seed, epoch, sample).
+
+So a run's numbers depend neither on the number of processes and workers nor on whether it was interrupted.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ..conditions import Condition
+from ..images import from_pixels, open_picture, to_pil
+from .crops import Crop, centre_crop, random_crop
+from .data import DataError, Source
+from .settings import Training
+
+__all__ = ["Batches", "Samples", "check", "random_numbers"]
+
+CENTRE = -1
+"""The epoch of validation: the middle of each picture, not mirrored."""
+
+
+def random_numbers(seed: int, *key: int) -> np.random.Generator:
+    """The random numbers that belong to a key, such as (epoch, sample): the same whatever is drawn before."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, *(part + 1 for part in key)))))
+
+
+@dataclass(frozen=True)
+class Samples(Dataset):
+    """A source's samples as tensors, addressed by (epoch, index).
+
+    An item is a dictionary: "image" float32 (3, h, w) in [-1, 1] if pictures are wanted, and for each condition what its
+    ``parse`` gives, without the batch axis: maps int64 (h, w) or float32 (C, h, w), ids int64 ().
+
+    Attributes:
+        source: of the samples.
+        training: whose crop and flip settings count.
+        conditions: that are read beside the picture.
+        with_image: whether pictures are read.
+        variants: so many crops of each picture there are; epochs take them in turn. ``None``: ever new ones.
+    """
+
+    source: Source
+    training: Training
+    conditions: tuple[Condition, ...] = ()
+    with_image: bool = True
+    variants: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
+        epoch, index = place
+        sample = self.source[index]
+        try:
+            return self._read(sample, epoch if self.variants is None or epoch < 0 else epoch % self.variants, index)
+        except (ValueError, TypeError, OSError, KeyError) as error:
+            raise DataError("a sample cannot be read:", [f"{self.source.names[index]}: {_short(error)}"]) from error
+
+    def _read(self, sample: dict[str, Any], epoch: int, index: int) -> dict[str, Tensor]:
+        picture = _picture(sample["image"]) if self.with_image else None
+        parsed = {}
+        for condition in self.conditions:
+            if condition.name in ("keypoints", "coordinates", "unconditional", "condition_image"):
+                continue
+            value = sample[condition.name]
+            value = np.load(value, allow_pickle=False) if isinstance(value, Path) and value.suffix == ".npy" else value
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about labels that are read as others: said once, by check()
+                parsed[condition.name] = condition.parse(value)
+        sizes: dict[str, tuple[int, int]] = {
+            name: (map_.shape[-2], map_.shape[-1]) for name, map_ in parsed.items() if map_.ndim > 1
+        }
+        if picture is not None:
+            sizes["image"] = (picture.height, picture.width)
+        if len(set(sizes.values())) > 1:
+            shown = ", ".join(f"{name} {height}×{width}" for name, (height, width) in sizes.items())
+            raise ValueError(f"sizes differ (height×width): {shown}")
+        whole = next(iter(sizes.values()), None) or self._extent(sample)
+        crop = self._crop(whole, epoch, index)
+        tensors = {}
+        if picture is not None:
+            tensors["image"] = from_pixels(crop.of_picture(picture))[0]
+        for condition in self.conditions:
+            tensors[condition.name] = _condition(condition, parsed.get(condition.name), sample, crop, whole)
+        return tensors
+
+    @staticmethod
+    def _extent(sample: dict[str, Any]) -> tuple[int, int]:
+        """(height, width) of a picture of which only keypoints or classes are read."""
+        if "image" not in sample:
+            raise ValueError("nothing says how large its picture is")
+        picture = open_picture(sample["image"], "image")
+        return picture.height, picture.width
+
+    def _crop(self, whole: tuple[int, int], epoch: int, index: int) -> Crop:
+        sides = self.training.short_sides if self.training.scale_down else None
+        if epoch == CENTRE:
+            return centre_crop(whole, self.training.crop, sides)
+        generator = random_numbers(self.training.seed, 1, epoch, index)
+        return random_crop(generator, whole, self.training.crop, sides, self.training.flip)
+
+
+def _condition(
+    condition: Condition, parsed: Tensor | None, sample: dict[str, Any], crop: Crop, whole: tuple[int, int]
+) -> Tensor:
+    """What a condition gives for a piece of a picture, without the batch axis."""
+    if condition.name == "keypoints":
+        people = crop.of_keypoints(np.asarray(sample["keypoints"], dtype=np.float64))
+        there = (people[..., 2] > 0) & (people[..., :2] >= 0).all(-1) & (people[..., :2] < crop.size[::-1]).all(-1)
+        return condition.parse(people[there.any(axis=1)], size=crop.size)[0]
+    if condition.name == "condition_image":
+        return condition.parse(crop.of_picture(_picture(sample["condition_image"])))[0]
+    if parsed is None:  # coordinates of the whole picture, or nothing at all
+        standing_in = condition.default(whole)
+        assert standing_in is not None
+        parsed = standing_in
+    if not condition.spatial:
+        return parsed[0]
+    return crop.of_numbers(parsed[0]) if parsed.is_floating_point() else crop.of_labels(parsed[0])
+
+
+def _picture(value: Any) -> Image.Image:
+    picture = (
+        open_picture(value, "image") if isinstance(value, str | Path | Image.Image) else to_pil(from_pixels(value))[0]
+    )
+    # other modes are converted, or refused, as a pipeline does
+    return picture if picture.mode == "RGB" else to_pil(from_pixels(picture))[0]
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, DataError):
+        return error.problems[0]
+    return f"has no {error}" if isinstance(error, KeyError) else str(error)
+
+
+def check(samples: Samples) -> None:
+    """Reads every sample once.
+
+    Raises:
+        DataError: that names each file that cannot be used, and why.
+    """
+
+    def problem(index: int) -> str | None:
+        try:
+            samples[CENTRE, index]
+        except DataError as error:
+            return error.problems[0]
+        return None
+
+    with ThreadPoolExecutor(8) as pool:  # decoders of pictures release the interpreter
+        problems = [found for found in pool.map(problem, range(len(samples))) if found]
+    if problems:
+        raise DataError(f"{len(problems)} of {len(samples)} samples cannot be used:", problems)
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return random_numbers(seed, 0, epoch).permutation(count)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Which samples belong to which update: one after another through shuffled epochs, nothing dropped.
+
+    An update takes ``parts * processes * batch_size`` samples; each process takes its consecutive share of each part.
+
+    Attributes:
+        count: of samples.
+        seed: of the shuffles.
+        batch_size: samples of a part on a process.
+        parts: of an update (gradient accumulation).
+        processes: in all.
+        process: this one's number.
+        start: the first update.
+        stop: the update after the last.
+    """
+
+    count: int
+    seed: int
+    batch_size: int
+    parts: int = 1
+    processes: int = 1
+    process: int = 0
+    start: int = 0
+    stop: int = 1
+
+    def __len__(self) -> int:
+        return max(0, self.stop - self.start) * self.parts
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for part in range(self.start * self.parts, self.stop * self.parts):
+            first = (part * self.processes + self.process) * self.batch_size
+            yield [self.place(position) for position in range(first, first + self.batch_size)]
+
+    def place(self, position: int) -> tuple[int, int]:
+        """(epoch, sample) of a position in the endless sequence of epochs."""
+        epoch, within = divmod(position, self.count)
+        return epoch, int(_order(self.seed, epoch, self.count)[within])
+
+
+def loader(samples: Dataset, batches: Sequence[Any] | Batches, workers: int) -> DataLoader:
+    """Batches of samples as stacked tensors, read ahead by worker processes if there are any."""
+    options: dict[str, Any] = {"multiprocessing_context": "spawn", "persistent_workers": True} if workers else {}
+    return DataLoader(samples, batch_sampler=batches, num_workers=workers, collate_fn=stack, **options)  # type: ignore[arg-type]
+
+
+def stack(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Samples to a batch."""
+    return {name: torch.stack([item[name] for item in items]) for name in items[0]}

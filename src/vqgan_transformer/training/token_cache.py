@@ -1,0 +1,175 @@
+"""Tokens of a data set, computed once: several crops and flips of each picture, and of its condition.
+
+A cache is a folder of memory-mapped arrays and a key: a digest of the tokenizers' weights, of the data's names, sizes and
+dates, and of how crops are made. A cache with another key is stale and is made anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+from ..gpt.config import CondGPTConfig
+from ..hub.config_json import to_json
+from ..vqgan.model import VQGAN
+from .conditioning import encode_conditions
+from .samples import CENTRE, Samples, loader, stack
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["TokenCache", "cache_key", "held_out_cache", "open_or_encode"]
+
+KEY, TOKENS = "key.json", "tokens"
+
+
+@dataclass(frozen=True)
+class TokenCache(Dataset):
+    """Token grids, addressed by (epoch, index) like the samples they were made of.
+
+    Attributes:
+        tokens: (variants, N, h, w), of pictures.
+        conditions: by their names, (variants, N, …): tokens, or maps for aligned GPTs.
+    """
+
+    tokens: np.ndarray
+    conditions: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return self.tokens.shape[1]
+
+    def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
+        epoch, index = place
+        variant = max(epoch, 0) % len(self.tokens)
+        found = {"tokens": self.tokens[variant, index]}
+        found |= {name: values[variant, index] for name, values in self.conditions.items()}
+        return {
+            name: torch.as_tensor(np.array(value, dtype=np.float32 if value.dtype.kind == "f" else np.int64))
+            for name, value in found.items()
+        }
+
+
+def cache_key(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, variants: int) -> dict[str, Any]:
+    """What a cache depends on."""
+    training = samples.training
+    return json.loads(
+        json.dumps(
+            {
+                "data": samples.source.fingerprint(),
+                "vqgan": _digest(vqgan),
+                "conditions": [[part.name, to_json(part.config), _digest(part)] for part in samples.conditions],
+                "form": [config.conditioning, [part.name for part in config.conditions]],
+                "crops": {
+                    name: getattr(training, name) for name in ("seed", "crop", "short_sides", "scale_down", "flip")
+                },
+                "variants": variants,
+            }
+        )
+    )
+
+
+def open_or_encode(
+    folder: Path,
+    samples: Samples,
+    vqgan: VQGAN,
+    config: CondGPTConfig,
+    accelerator: Accelerator,
+    *,
+    variants: int,
+    progress: bool,
+) -> TokenCache:
+    """The cache in a folder, made first if it is not there or stale; all processes encode their share.
+
+    Args:
+        folder: of the cache, which all processes can see.
+        samples: of pictures with their conditions.
+        vqgan: encodes pictures.
+        config: of the GPT, which says what is needed of conditions.
+        accelerator: for devices and processes.
+        variants: crops of each picture.
+        progress: show a bar.
+    """
+    key = cache_key(samples, vqgan, config, variants)
+    path = folder / KEY
+    current = path.is_file() and json.loads(path.read_text(encoding="utf-8")) == key
+    accelerator.wait_for_everyone()  # all have looked before anybody writes
+    if not current:
+        draft = folder.with_name(f".{folder.name}.partial")
+        _encode(draft, samples, vqgan, config, accelerator, variants, progress)
+        if accelerator.is_main_process:
+            (draft / KEY).write_text(json.dumps(key), encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)
+            os.rename(draft, folder)
+        accelerator.wait_for_everyone()
+    arrays = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+    return TokenCache(arrays.pop(TOKENS), arrays)
+
+
+def _encode(
+    draft: Path,
+    samples: Samples,
+    vqgan: VQGAN,
+    config: CondGPTConfig,
+    accelerator: Accelerator,
+    variants: int,
+    progress: bool,
+) -> None:
+    places = [(variant, index) for variant in range(variants) for index in range(len(samples))]
+    first = _tokens(stack([samples[places[0]]]), samples, vqgan, config)
+    if accelerator.is_main_process:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        for name, array in first.items():
+            kind = np.float32 if array.dtype.kind == "f" else np.int32
+            shape = (variants, len(samples), *array.shape[1:])
+            np.lib.format.open_memmap(draft / f"{name}.npy", mode="w+", dtype=kind, shape=shape).flush()
+    accelerator.wait_for_everyone()
+    arrays = {name: np.load(draft / f"{name}.npy", mmap_mode="r+") for name in first}
+    own = places[accelerator.process_index :: accelerator.num_processes]
+    size = samples.training.batch_size
+    batches = [own[start : start + size] for start in range(0, len(own), size)]
+    bar = tqdm(total=len(own), unit="picture", desc="tokens", disable=not (progress and accelerator.is_main_process))
+    with bar:
+        for batch, parsed in zip(batches, loader(samples, batches, samples.training.workers), strict=True):
+            for name, array in _tokens(parsed, samples, vqgan, config).items():
+                for place, row in zip(batch, array, strict=True):
+                    arrays[name][place] = row
+            bar.update(len(batch))
+    for array in arrays.values():
+        array.flush()
+    accelerator.wait_for_everyone()
+
+
+def held_out_cache(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, count: int) -> TokenCache:
+    """The middles of up to ``count`` held-out samples, in memory."""
+    found = [_tokens(stack([samples[CENTRE, k]]), samples, vqgan, config) for k in range(min(count, len(samples)))]
+    arrays = {name: np.concatenate([part[name] for part in found])[None] for name in found[0]}
+    return TokenCache(arrays.pop(TOKENS), arrays)
+
+
+@torch.no_grad()
+def _tokens(batch: dict[str, Tensor], samples: Samples, vqgan: VQGAN, config: CondGPTConfig) -> dict[str, np.ndarray]:
+    weight = vqgan.from_codes.weight
+    parsed = {name: values.to(weight.device) for name, values in batch.items()}
+    encoded = encode_conditions(config, samples.conditions, parsed)
+    tokens = vqgan.encode(parsed["image"].to(weight.dtype))
+    return {name: values.cpu().numpy() for name, values in {TOKENS: tokens, **encoded}.items()}
+
+
+def _digest(module: torch.nn.Module) -> str:
+    digest = sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if tensor.ndim else b"")
+    return digest.hexdigest()

@@ -1,0 +1,476 @@
+"""Training a VQGAN (paper, section 3.1): :meth:`VQGANTrainer.step` is the algorithm, :func:`train_vqgan` the way in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from ..conditions import Condition
+from ..hub.config_json import to_json
+from ..vqgan.model import VQGAN, VQGANConfig, VQGANOutput
+from ..vqgan.quantizer import NearestQuantizer, perplexity
+from .codebook import CodebookTrainer
+from .data import open_data, split
+from .discriminator import PatchDiscriminator
+from .initialisation import whiten
+from .loop import make_accelerator, run_training
+from .losses import (
+    adversarial_loss,
+    balance,
+    discriminator_loss,
+    lecam_loss,
+    reconstruction_loss,
+    segmentation_loss,
+)
+from .map_kinds import condition_of_kind, from_maps, show, to_maps
+from .memory import checkpoint_gradients
+from .optimizers import make_optimizer, set_learning_rate
+from .perceptual import perceptual_loss
+from .processes import mean, total
+from .reports import picture_grid
+from .run_folder import RunFolder
+from .samples import CENTRE, Samples, check, random_numbers, stack
+from .settings import VQGANTraining, learning_rate
+from .weight_average import WeightAverage
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["VQGANTrainer", "train_vqgan"]
+
+OUTER_LAYERS = ("conv_in", "conv_out", "codes", "codebook", "projection")
+
+
+def train_vqgan(
+    data: Any,
+    folder: str | os.PathLike[str],
+    *,
+    config: VQGANConfig | None = None,
+    training: VQGANTraining | None = None,
+    init: VQGAN | None = None,
+    kind: str = "image",
+    condition: Condition | None = None,
+    validation: Any = None,
+    perceptual: nn.Module | None = None,
+    resume: bool = False,
+    accelerator: Accelerator | None = None,
+    progress: bool = True,
+) -> VQGAN:
+    """Trains a tokenizer of pictures, or of a condition's maps, from scratch or from a checkpoint.
+
+    Run by ``accelerate launch`` or ``torchrun``, all processes take part. A run that was stopped or killed goes on, to
+    the same numbers, with ``resume=True``.
+
+    Args:
+        data: a folder of pictures, a folder of pairs, a list file, or a data set; see
+            :func:`vqgan_transformer.training.data.open_data`.
+        folder: of the run: the result (for ``VQGAN.from_pretrained``), checkpoints, metrics, pictures.
+        config: of a new VQGAN; by default ``VQGANConfig.modern()`` with the channels of the kind.
+        training: the recipe; ``VQGANTraining.modern()`` by default, ``.paper()`` for the original's.
+        init: a VQGAN to start from instead, e.g. ``VQGAN.from_pretrained(…)``; it is not changed.
+            ``training.freeze`` names parts to keep.
+        kind: what is tokenized: "image", "segmentation", "depth" or "keypoints".
+        condition: reads the maps: for colours, label spaces, which depth is near. Needed for segmentation, unless the
+            maps hold the ids 0…N-1 for a VQGAN of N channels.
+        validation: data of the same form; by default a share of ``data`` is set aside.
+        perceptual: a module (images, reconstruction) -> distances, instead of ``training.perceptual``.
+        resume: go on with the run in ``folder``, or begin it if there is none.
+        accelerator: an Accelerator of your own.
+        progress: show a bar.
+
+    Returns:
+        what was saved: the VQGAN that was best on the validation data since the discriminator had its full weight, the
+        last one without validation data; in eval mode.
+
+    Raises:
+        ValueError: for settings that do not fit each other, the model or the data; bad files are all named at once.
+        FileExistsError: for a folder that holds a run already.
+        Diverged: when losses become infinite or NaN.
+    """
+    recipe = (training or VQGANTraining.modern()).for_kind(kind)
+    reader = condition_of_kind(kind, condition, init.config if init is not None else config)
+    # keypoints are drawn on a canvas of their picture's size
+    kinds = ("image",) if reader is None else ("image", "keypoints") if kind == "keypoints" else (reader.name,)
+    source = open_data(data, kinds)
+    source, held_out = (
+        split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
+    )
+    conditions = () if reader is None else (reader,)
+    samples = Samples(source, recipe, conditions, with_image=reader is None)
+    held_out_samples = None if held_out is None else Samples(held_out, recipe, conditions, with_image=reader is None)
+    run = RunFolder(folder, resume)
+    if recipe.check_data and run.last() is None:
+        check(samples)
+        if held_out_samples is not None:
+            check(held_out_samples)
+    vqgan = _new_vqgan(config, init, kind, reader, samples, recipe)
+    accelerator = accelerator if accelerator is not None else make_accelerator(recipe, run.path)
+    if accelerator.is_main_process:
+        run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)})
+    accelerator.wait_for_everyone()
+    distance = perceptual if perceptual is not None else perceptual_loss(recipe.perceptual, vqgan.config.out_channels)
+    trainer = VQGANTrainer(vqgan, recipe, accelerator, distance, reader, samples, held_out_samples)
+    run_training(
+        trainer, samples, run, recipe, accelerator, validated=held_out is not None, resume=resume, progress=progress, name="vqgan"
+    )  # fmt: skip
+    return VQGAN.from_pretrained(run.path)
+
+
+class VQGANTrainer:
+    """A VQGAN, its discriminator, and how both are updated.
+
+    Args:
+        vqgan: is trained in place.
+        training: the recipe, complete (see :meth:`VQGANTraining.for_kind`).
+        accelerator: for devices, processes and precision.
+        perceptual: the perceptual term.
+        reader: the condition whose maps are tokenized; ``None`` for pictures.
+        samples: what is trained on.
+        held_out: what is validated on.
+    """
+
+    def __init__(
+        self,
+        vqgan: VQGAN,
+        training: VQGANTraining,
+        accelerator: Accelerator,
+        perceptual: nn.Module | None = None,
+        reader: Condition | None = None,
+        samples: Samples | None = None,
+        held_out: Samples | None = None,
+    ) -> None:
+        self.training, self.accelerator, self.reader = training, accelerator, reader
+        self.samples, self.held_out = samples, held_out
+        self.vqgan = vqgan.train().to(accelerator.device)
+        self.average = WeightAverage(self.vqgan, training.ema_decay)
+        device, dtype = accelerator.device, vqgan.from_codes.weight.dtype
+        self.perceptual = None if perceptual is None else perceptual.to(device, dtype).eval().requires_grad_(False)
+        _freeze(vqgan, training)
+        reconstructor = Reconstructor(vqgan, training)
+        with torch.random.fork_rng():
+            torch.manual_seed(training.seed)
+            critic = Critic(vqgan.config.out_channels, training).to(device, dtype)
+        if training.channels_last:
+            self.vqgan.to(memory_format=torch.channels_last)
+            critic.to(memory_format=torch.channels_last)
+            if self.perceptual is not None:
+                self.perceptual.to(memory_format=torch.channels_last)
+        optimizer = make_optimizer(
+            vqgan, training.optimizer, betas=training.betas, weight_decay=training.weight_decay, outer=OUTER_LAYERS
+        )
+        judge = torch.optim.Adam(critic.discriminator.parameters(), lr=1e-3, betas=(0.5, 0.9))
+        if training.gradient_checkpointing:
+            checkpoint_gradients([*vqgan.encoder.levels, *vqgan.decoder.levels])
+        if training.compile:
+            vqgan.encoder.compile()
+            vqgan.decoder.compile()
+        if training.disc_weight:
+            self.reconstructor, self.critic, self.optimizer, self.judge = accelerator.prepare(
+                reconstructor.to(device), critic, optimizer, judge
+            )
+        else:
+            self.reconstructor, self.optimizer = accelerator.prepare(reconstructor.to(device), optimizer)
+        self.used = torch.zeros(vqgan.codebook_size, dtype=torch.long, device=device)
+
+    def step(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        """One update: reconstruct, weigh what judges the reconstruction, learn; then the discriminator learns.
+
+        The losses' gradients are taken at the reconstruction, so that each network behind it is run backwards once, and
+        carried on into the VQGAN together. It is the gradient of the sum, and equation 7 needs the parts anyway.
+        """
+        training, accelerator = self.training, self.accelerator
+        images = self.inputs(batch)
+        rate = learning_rate(
+            training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes
+        )
+        set_learning_rate(self.optimizer, rate)
+        seed = int(random_numbers(training.seed, 2, step).integers(2**63))
+        with accelerator.accumulate(self.reconstructor):
+            reconstruction, codebook_loss, tokens = self.reconstructor(images, step, seed)  # equations 1 to 3
+            judged = reconstruction.detach().requires_grad_()
+            distance = self.distance(images, judged)  # |x - x̂| and the perceptual term
+            gradient = self._gradient(distance, judged)
+            record = {"loss": distance.detach(), "codebook_loss": codebook_loss.detach()}
+            if heard := self._heard(step):
+                adversarial = adversarial_loss(self._verdict(judged))  # equation 5, the generator's side
+                push = self._gradient(adversarial, judged)
+                weight = heard * self._balance(reconstruction, gradient, push)  # equation 7
+                gradient = gradient + weight * push  # equation 6
+                record |= {"adversarial": adversarial.detach(), "adaptive_weight": weight}
+            accelerator.backward((reconstruction * gradient).sum() + training.codebook_weight * codebook_loss)
+            if accelerator.sync_gradients and training.clip_gradients is not None:
+                accelerator.clip_grad_norm_(self.vqgan.parameters(), training.clip_gradients)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        if training.disc_weight and step >= training.disc_start - training.disc_warmup:
+            if training.discriminator_forward == "fresh":
+                with torch.no_grad():
+                    reconstruction = self.reconstructor(images, step, seed)[0]
+            record |= self._teach_discriminator(images, reconstruction.detach(), step)
+        if accelerator.sync_gradients:
+            self.average.update(self.vqgan)
+        return record | self._monitor(images, judged.detach(), tokens, step)
+
+    def _teach_discriminator(self, images: Tensor, fake: Tensor, step: int) -> dict[str, Tensor]:
+        """Equation 5, the discriminator's side."""
+        training, accelerator = self.training, self.accelerator
+        samples = training.batch_size * training.gradient_accumulation * accelerator.num_processes
+        highest = training.learning_rate if training.disc_learning_rate is None else training.disc_learning_rate
+        set_learning_rate(self.judge, learning_rate(training.but(learning_rate=highest), step, samples))
+        with accelerator.accumulate(self.critic):
+            real_verdict, fake_verdict = self.critic(images, fake)
+            loss = discriminator_loss(real_verdict, fake_verdict, training.disc_loss)
+            if training.lecam_weight:
+                loss = loss + training.lecam_weight * self._critic.lecam(real_verdict, fake_verdict)
+            accelerator.backward(loss)
+            self.judge.step()
+            self.judge.zero_grad()
+        values = {"disc_loss": loss, "logits_real": real_verdict.mean(), "logits_fake": fake_verdict.mean()}
+        return {name: value.detach() for name, value in values.items()}
+
+    def inputs(self, batch: dict[str, Tensor]) -> Tensor:
+        """What the VQGAN reads of a batch: (B, in_channels, H, W)."""
+        weight = self.vqgan.from_codes.weight
+        images = (
+            batch["image"]
+            if self.reader is None
+            else from_maps(batch[self.reader.name], self.reader, self.vqgan.config)
+        )
+        images = images.to(weight.device, weight.dtype)
+        return images.contiguous(memory_format=torch.channels_last) if self.training.channels_last else images
+
+    def distance(self, images: Tensor, reconstruction: Tensor) -> Tensor:
+        """The reconstruction term of the kind."""
+        kind = self.training.pixel_loss
+        if kind == "bce":
+            return segmentation_loss(images, reconstruction)
+        if kind == "cross_entropy":
+            return F.cross_entropy(reconstruction, images.argmax(1))
+        assert kind is not None
+        return reconstruction_loss(
+            images, reconstruction, self.perceptual, self.training.perceptual_weight, pixels=kind
+        )
+
+    def _heard(self, step: int) -> float:
+        """The weight with which the generator hears the discriminator."""
+        training = self.training
+        since = step - training.disc_start
+        if not training.disc_weight or since < 0:
+            return 0.0
+        return training.disc_weight * min(1.0, (since + 1) / training.disc_ramp if training.disc_ramp else 1.0)
+
+    def _verdict(self, images: Tensor) -> Tensor:
+        # past the wrapper of several processes: the discriminator's weights get no gradient here
+        discriminator = self._critic.discriminator.requires_grad_(False)
+        with self.accelerator.autocast():
+            logits = discriminator(images)
+        discriminator.requires_grad_(True)
+        return logits.to(images.dtype)
+
+    def _balance(self, reconstruction: Tensor, pull: Tensor, push: Tensor) -> Tensor:
+        last = self.vqgan.decoder.last_layer
+        gradients = [torch.autograd.grad(reconstruction, last, part, retain_graph=True)[0] for part in (pull, push)]
+        return balance(*[mean(gradient) for gradient in gradients])
+
+    def _gradient(self, loss: Tensor, at: Tensor) -> Tensor:
+        # in half precision, small gradients would vanish on their way
+        scale = self.accelerator.scaler.get_scale() if self.accelerator.scaler is not None else 1.0
+        return torch.autograd.grad(loss * scale, at)[0] / scale
+
+    @property
+    def _critic(self) -> Critic:
+        return self.accelerator.unwrap_model(self.critic)
+
+    @torch.no_grad()
+    def _monitor(self, images: Tensor, reconstruction: Tensor, tokens: Tensor, step: int) -> dict[str, Tensor]:
+        self.used += torch.bincount(tokens.flatten(), minlength=len(self.used))
+        record = {"perplexity": perplexity(tokens, len(self.used))}
+        if self.training.pixel_loss in ("l1", "l2"):
+            record["psnr"] = 10 * torch.log10(4 / F.mse_loss(reconstruction, images))
+        else:
+            record["accuracy"] = (reconstruction.argmax(1) == images.argmax(1)).float().mean()
+        if (step + 1) % self.training.log_every == 0 and self.accelerator.sync_gradients:
+            # a mean over the steps of a line of metrics: only its last one counts
+            counts = total(self.used)
+            record["codes_used"] = (counts > 0).sum() * self.training.log_every * self.training.gradient_accumulation
+            self.used.zero_()
+        return record
+
+    def ready(self, step: int) -> bool:
+        """Whether codes are there and the discriminator has its full weight, so that models compare."""
+        training = self.training
+        adversary = training.disc_start + training.disc_ramp if training.disc_weight else 0
+        return step > training.codebook_start and step >= min(adversary, training.max_steps)
+
+    def validate(self) -> dict[str, float]:
+        """The average model on the middle of the held-out samples: PSNR or accuracy, codes used, the distance."""
+        assert self.held_out is not None
+        model, sums = self.average.module.eval(), {}
+        used = torch.zeros(model.codebook_size, dtype=torch.long, device=self.used.device)
+        count = min(len(self.held_out), self.training.validation_samples)
+        for index in range(count):  # one by one: held-out PSNR is a mean over pictures
+            images = self.inputs(stack([self.held_out[CENTRE, index]]))
+            with torch.no_grad(), self.accelerator.autocast():
+                out: VQGANOutput = model(images)
+            reconstruction = out.reconstruction.to(images.dtype)
+            used += torch.bincount(out.tokens.flatten(), minlength=len(used))
+            with torch.no_grad():
+                values = {"score": self.distance(images, reconstruction)}
+            if self.training.pixel_loss in ("l1", "l2"):
+                values["psnr"] = 10 * torch.log10(4 / F.mse_loss(reconstruction.clamp(-1, 1), images))
+            else:
+                values["accuracy"] = (reconstruction.argmax(1) == images.argmax(1)).float().mean()
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + float(value) / count
+        return sums | {"codes_used": float((used > 0).sum())}
+
+    def picture(self) -> Image.Image | None:
+        """Inputs beside their reconstructions, of up to six samples."""
+        shown = self.held_out if self.held_out is not None else self.samples
+        if shown is None:
+            return None
+        model = self.average.module.eval()
+        images = self.inputs(stack([shown[CENTRE, index] for index in range(min(6, len(shown)))]))
+        with torch.no_grad():
+            reconstruction = model(images).reconstruction
+        return picture_grid([show(to_maps(x, self.reader), self.reader) for x in (images, reconstruction)])
+
+    def state(self) -> dict[str, Any]:
+        """The running average and the count of codes."""
+        return {"average": self.average.state_dict(), "used": self.used}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes back what :meth:`state` gave."""
+        self.average.load_state_dict(state["average"])
+        self.used.copy_(state["used"])
+
+    def save(self, folder: Path) -> None:
+        """Writes the average model."""
+        model = self.average.module
+        if self.training.gradient_checkpointing or self.training.compile:
+            clean = VQGAN(model.config).to(model.from_codes.weight.dtype)
+            clean.load_state_dict(model.state_dict())
+            model = clean
+        model.save_pretrained(folder)
+
+    def modules(self) -> list[nn.Module]:
+        """All that is trained."""
+        return [self.vqgan, self.critic] if self.training.disc_weight else [self.vqgan]
+
+
+class Reconstructor(nn.Module):
+    """What a VQGAN does in training: (B, C, H, W) -> reconstruction, codebook loss, tokens."""
+
+    def __init__(self, vqgan: VQGAN, training: VQGANTraining) -> None:
+        super().__init__()
+        self.vqgan = vqgan
+        quantizer, wanted = vqgan.quantizer, training.codebook_learning == "ema" or training.codebook_start
+        self.codebook = None
+        if (wanted or training.revive_below) and "codebook" not in training.freeze:
+            if not isinstance(quantizer, NearestQuantizer):
+                raise ValueError(
+                    "codebook_learning='ema', codebook_start and revive_below are for nearest codes, not Gumbel's."
+                )
+            self.codebook = CodebookTrainer(
+                quantizer,
+                learning=training.codebook_learning,
+                decay=training.codebook_decay,
+                start=training.codebook_start,
+                revive_below=training.revive_below,
+            )
+
+    def forward(self, images: Tensor, step: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Arguments as for :class:`CodebookTrainer`."""
+        latents = self.vqgan.encode_to_latents(images)
+        quantized = self.vqgan.quantizer(latents) if self.codebook is None else self.codebook(latents, step, seed)
+        reconstruction = self.vqgan.decode_latents(quantized.latents.to(latents.dtype))
+        return reconstruction.to(images.dtype), quantized.loss.to(images.dtype), quantized.tokens
+
+
+class Critic(nn.Module):
+    """The discriminator, shown originals and reconstructions; remembers its mean verdicts for LeCam."""
+
+    mean_real: Tensor
+    mean_fake: Tensor
+
+    def __init__(self, channels: int, training: VQGANTraining) -> None:
+        super().__init__()
+        self.discriminator = PatchDiscriminator(
+            channels, training.disc_channels, training.disc_layers, norm=training.disc_norm
+        )
+        self.register_buffer("mean_real", torch.zeros(()))
+        self.register_buffer("mean_fake", torch.zeros(()))
+
+    def forward(self, images: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor]:
+        """Verdicts on both, each batch by itself, as batch normalisation needs it."""
+        return self.discriminator(images), self.discriminator(reconstruction)
+
+    def lecam(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The regulariser, against the means of the steps before."""
+        loss = lecam_loss(real, fake, self.mean_real.clone(), self.mean_fake.clone())
+        self.mean_real.lerp_(mean(real.detach().mean()).to(self.mean_real.dtype), 0.01)
+        self.mean_fake.lerp_(mean(fake.detach().mean()).to(self.mean_fake.dtype), 0.01)
+        return loss
+
+
+def _freeze(vqgan: VQGAN, training: VQGANTraining) -> None:
+    parts = {
+        "encoder": (vqgan.encoder, vqgan.to_codes),
+        "decoder": (vqgan.decoder, vqgan.from_codes),
+        "codebook": (vqgan.quantizer,),
+    }
+    for name in training.freeze:
+        for module in parts[name]:
+            module.requires_grad_(False)
+    if "decoder" in training.freeze and training.disc_weight:
+        raise ValueError("with a frozen decoder there is nothing for a discriminator to teach: pass disc_weight=0.")
+    if "encoder" in training.freeze and "codebook" not in training.freeze:
+        raise ValueError("a frozen encoder needs its codes: freeze=('encoder', 'codebook').")
+
+
+def _new_vqgan(
+    config: VQGANConfig | None,
+    init: VQGAN | None,
+    kind: str,
+    reader: Condition | None,
+    samples: Samples,
+    training: VQGANTraining,
+) -> VQGAN:
+    """The VQGAN that training starts from, checked against the data's form."""
+    if init is not None:
+        if config is not None and config != init.config:
+            raise ValueError("init= brings its own config: leave config= out.")
+        vqgan = VQGAN(init.config).to(init.from_codes.weight.dtype)
+        vqgan.load_state_dict(init.state_dict())
+    else:
+        with torch.random.fork_rng():
+            torch.manual_seed(training.seed)
+            channels = {} if kind in ("image", "keypoints") else {"in_channels": 1, "out_channels": 1}
+            if kind == "segmentation" and reader is not None:
+                count = (reader.config.channels and max(reader.config.channels) + 1) or len(reader.config.labels)
+                channels = {"in_channels": count, "out_channels": count}
+            vqgan = VQGAN(config if config is not None else VQGANConfig.modern(**channels))
+    factor = vqgan.downsample_factor
+    if training.crop[0] % factor or training.crop[1] % factor:
+        raise ValueError(f"crop_size={training.crop_size} must be a multiple of the VQGAN's factor {factor}.")
+    expected = {"image": 3, "keypoints": 3, "depth": 1}.get(kind)
+    if expected is not None and (vqgan.config.in_channels, vqgan.config.out_channels) != (expected, expected):
+        raise ValueError(
+            f"{kind} has {expected} channels, but the VQGAN's config says {vqgan.config.in_channels} in and "
+            f"{vqgan.config.out_channels} out."
+        )
+    if init is None and training.whiten:
+        count = range(min(32, len(samples)))
+        first = [
+            samples[0, int(index)] for index in random_numbers(training.seed, 3).permutation(len(samples))[: len(count)]
+        ]
+        batch = stack(first)
+        images = batch["image"] if reader is None else from_maps(batch[reader.name], reader, vqgan.config)
+        whiten(vqgan, images.to(vqgan.from_codes.weight), torch.Generator().manual_seed(training.seed))
+    return vqgan

@@ -1,0 +1,338 @@
+"""Training a GPT: tokens once, noise that belongs to samples, reading orders, and every kind of condition."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from training_data import SHORT, picture, tiny_vqgan, write_pictures, write_scenes
+from vqgan_transformer import (
+    VQGAN,
+    ClassCondition,
+    CondGPT,
+    CondGPTConfig,
+    CoordinatesCondition,
+    DepthCondition,
+    GPTTraining,
+    ImageSynthesisPipeline,
+    KeypointsCondition,
+    SegmentationCondition,
+    SlidingWindowSampler,
+    Unconditional,
+    train_cond_gpt,
+)
+from vqgan_transformer.training import token_cache
+from vqgan_transformer.training.conditioning import condition_inputs, drop_conditions, read_by
+from vqgan_transformer.training.data import open_data
+from vqgan_transformer.training.gpt_training import GPTTrainer, NoisySamples, fitting_config, unigram_nats
+from vqgan_transformer.training.loop import make_accelerator
+from vqgan_transformer.training.sample_dropout import SampleDropout
+from vqgan_transformer.training.samples import Samples
+from vqgan_transformer.training.structured_tables import StructuredTables
+from vqgan_transformer.training.token_orders import draw_window, reading_order
+
+SMALL = {"n_layer": 1, "n_head": 2, "n_embd": 16}
+
+
+def short_training(**changes):
+    return GPTTraining(**{**SHORT, "learning_rate": 1e-3, "token_variants": 2, **changes})
+
+
+def tokenizer(channels: int = 3, seed: int = 0) -> VQGAN:
+    torch.manual_seed(seed)
+    vqgan = VQGAN(tiny_vqgan(in_channels=channels, out_channels=channels)).eval()
+    torch.nn.init.normal_(vqgan.quantizer.codebook.weight)
+    return vqgan
+
+
+def cond_gpt(**changes) -> CondGPT:
+    torch.manual_seed(0)
+    return CondGPT(
+        CondGPTConfig(**{"vocab_size": 17, "block_size": 16, "window": (4, 4), "null_token": 16, **SMALL, **changes})
+    )
+
+
+# ---------------------------------------------------------------- the algorithm
+
+
+def test_steps_are_those_of_a_straightforward_implementation(tmp_path):
+    training = short_training(weight_decay=0.1, condition_dropout=0.5)
+    gpt, twin = cond_gpt().double(), cond_gpt().double()
+    optimizer = torch.optim.AdamW(twin.parameter_groups(0.1), lr=1e-3, betas=(0.9, 0.95))
+    trainer = GPTTrainer(
+        gpt, tokenizer(), [ClassCondition(number_of_classes=3)], training, make_accelerator(training, tmp_path), []
+    )
+    for step in range(4):
+        tokens, read, classes = torch.randint(16, (2, 4, 4)), torch.randint(16, (2, 4, 4)), torch.randint(3, (2, 1))
+        keep, dropped = torch.rand(2, 4, 4) < 0.7, torch.tensor([[False], [step % 2 == 0]])
+        batch = {"tokens": tokens, "class_label": classes, "keep": keep, "replacement": read, "dropped": dropped}
+        loss = trainer.step({**batch, "key": torch.zeros(2, dtype=torch.long)}, step)["nats"]
+        condition = torch.where(dropped, 16, classes)
+        expected = F.cross_entropy(twin(torch.where(keep, tokens, read), condition).flatten(0, 2), tokens.flatten())
+        optimizer.zero_grad()
+        expected.backward()
+        optimizer.step()
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-10)
+    for ours, theirs in zip(gpt.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-12)
+
+
+# ---------------------------------------------------------------- noise that belongs to samples
+
+
+def test_noise_is_a_function_of_seed_epoch_and_index():
+    class Tokens(list):
+        def __getitem__(self, place):
+            return {"tokens": torch.zeros(4, 4, dtype=torch.long)}
+
+    training = short_training(pkeep=0.5, condition_dropout=0.5)
+    samples = NoisySamples(Tokens(range(9)), training, cond_gpt().config, 16)
+    first = samples[2, 5]
+    samples[0, 0]
+    assert all(torch.equal(first[name], samples[2, 5][name]) for name in first)
+    many = [samples[epoch, index] for epoch in range(12) for index in range(9)]
+    assert sum(bool(one["dropped"]) for one in many) / len(many) == pytest.approx(0.5, abs=0.15)
+    assert torch.stack([one["keep"] for one in many]).float().mean() == pytest.approx(0.5, abs=0.05)
+    assert len({int(one["key"]) for one in many}) == len(many)
+    assert all(0 <= one["replacement"].min() and one["replacement"].max() < 16 for one in many)
+
+
+def test_dropout_belongs_to_samples_not_to_batches():
+    model = torch.nn.Sequential(torch.nn.Dropout(0.25), torch.nn.Dropout(0.25))
+    dropout, x = SampleDropout(model), torch.ones(4, 3000)
+    dropout.keys = torch.tensor([5, 6, 7, 8])
+    whole = model(x)
+    dropout.keys = torch.tensor([7, 5])
+    assert torch.equal(model(x[:2]), whole[[2, 0]])
+    assert not torch.equal(whole[0], whole[1])
+    assert (whole == 0).float().mean() == pytest.approx(1 - 0.75**2, abs=0.02)
+    assert whole.mean() == pytest.approx(1, abs=0.03) and whole.max() == pytest.approx(1 / 0.75**2)
+    model.eval()
+    assert torch.equal(model(x), x)
+    dropout.release()
+    assert "forward" not in model[0].__dict__
+
+
+def test_conditions_are_dropped_in_both_forms():
+    prefix = drop_conditions(
+        cond_gpt().config, {"class_label": torch.tensor([[1], [2]])}, torch.tensor([[True], [False]])
+    )
+    assert prefix["class_label"].tolist() == [[16], [2]]
+    conditions = (SegmentationCondition(labels=("a", "b")), DepthCondition(), Unconditional())
+    training = short_training()
+    config = fitting_config(tokenizer(), conditions, training, conditioning="aligned", **SMALL)
+    maps = {"segmentation": torch.ones(2, 16, 16, dtype=torch.long), "depth": torch.ones(2, 1, 16, 16)}
+    dropped = drop_conditions(config, maps, torch.tensor([[True, False], [False, True]]))
+    assert dropped["segmentation"][0].eq(-1).all() and dropped["segmentation"][1].eq(1).all()
+    assert dropped["depth"][0].eq(1).all() and dropped["depth"][1].isnan().all()
+    assert [part.name for part in condition_inputs(conditions)] == ["segmentation", "depth"]
+
+
+def test_aligned_gpts_learn_from_maps(tmp_path):
+    scenes = write_scenes(tmp_path / "s")
+    conditions = (SegmentationCondition(labels=("a", "b", "c")), DepthCondition())
+    training = short_training(condition_dropout=0.3, structured_tables=True)
+    vqgan = tokenizer()
+    config = fitting_config(vqgan, conditions, training, conditioning="aligned", **SMALL)
+    samples = Samples(open_data(scenes, ("image", "segmentation", "depth")), training, conditions, variants=1)
+    accelerator = make_accelerator(training, tmp_path)
+    cache = token_cache.open_or_encode(tmp_path / "t", samples, vqgan, config, accelerator, variants=1, progress=False)
+    torch.manual_seed(0)
+    trainer = GPTTrainer(CondGPT(config), vqgan, conditions, training, accelerator, cache, cache)
+    noisy = NoisySamples(cache, training, config, 16)
+    before = trainer.validate()["nats"]
+    for step in range(8):
+        batch = [noisy[step, index] for index in range(4)]
+        trainer.step({name: torch.stack([one[name] for one in batch]) for name in batch[0]}, step)
+    assert trainer.validate()["nats"] < before
+    tokens, found = trainer.tokens({name: value[None] for name, value in cache[0, 0].items()})
+    assert torch.allclose(
+        trainer.gpt()(tokens, read_by(config, found)), trainer.average.module(tokens, found), atol=1e-5
+    )
+
+
+# ---------------------------------------------------------------- reading orders
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("row_major", range(16)),
+        ("subsample", (0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15)),
+        ("z_curve", (0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15)),
+        ("spiral_out", (9, 5, 6, 10, 14, 13, 12, 8, 4, 0, 1, 2, 3, 7, 11, 15)),
+        ("spiral_in", (15, 11, 7, 3, 2, 1, 0, 4, 8, 12, 13, 14, 10, 6, 5, 9)),
+        ("alternate", (0, 1, 2, 3, 7, 6, 5, 4, 8, 9, 10, 11, 15, 14, 13, 12)),
+    ],
+)
+def test_reading_orders_are_those_of_the_original(name, expected):
+    assert reading_order(name, 4, 4).tolist() == list(expected)
+    for size in (8, 16):
+        assert sorted(reading_order(name, size, size).tolist()) == list(range(size * size))
+
+
+def test_orders_that_do_not_fit_are_refused():
+    assert sorted(reading_order("spiral_out", 3, 6).tolist()) == list(range(18))
+    with pytest.raises(ValueError, match="square window"):
+        reading_order("z_curve", 4, 6)
+    with pytest.raises(ValueError, match="no token order"):
+        reading_order("random", 4, 4)
+
+
+def test_a_window_in_another_order_can_be_drawn_but_not_slid(tmp_path):
+    gpt = cond_gpt(token_order="spiral_in").eval()
+    tokens = draw_window(gpt, torch.tensor([[1], [2]]), seed=3, codebook_size=16)
+    assert tokens.shape == (2, 4, 4) and tokens.max() < 16
+    assert torch.equal(tokens, draw_window(gpt, torch.tensor([[1], [2]]), seed=3, codebook_size=16))
+    greedy = draw_window(gpt, torch.tensor([[1]]), seed=0, top_k=1, codebook_size=17)
+    order = reading_order("spiral_in", 4, 4)
+    logits = gpt(greedy.flatten(1)[:, order], torch.tensor([[1]]))
+    assert torch.equal(logits.argmax(-1), greedy.flatten(1)[:, order])
+    with pytest.raises(ValueError, match="spiral_in"):
+        SlidingWindowSampler()(gpt, torch.tensor([[1]]), (4, 4), seed=0)
+
+
+# ---------------------------------------------------------------- structured tables
+
+
+@pytest.mark.parametrize("changes", [{}, {"condition_vocab_size": 20}], ids=["one table", "two tables"])
+def test_structured_tables_fold_into_ordinary_ones(changes):
+    gpt = cond_gpt(block_size=32, **changes).double()
+    tables = StructuredTables(gpt, torch.randn(16, 4), torch.randn(16, 4), same_grid=True)
+    tokens, condition = torch.randint(16, (2, 4, 4)), torch.randint(16, (2, 4, 4))
+    folded = tables.fold()
+    torch.testing.assert_close(folded(tokens, condition), tables(tokens, condition), rtol=1e-9, atol=1e-9)
+    assert {type(module) for module in folded.children()} == {type(module) for module in cond_gpt().children()}
+
+
+# ---------------------------------------------------------------- tokens once
+
+
+def cached(tmp_path, vqgan, training=None, condition=None, folder="tokens"):
+    training, condition = training or short_training(), condition or Unconditional()
+    samples = Samples(open_data(tmp_path / "p", ("image",)), training, (condition,), variants=2)
+    config = fitting_config(vqgan, condition, training, **SMALL)
+    accelerator = make_accelerator(training, tmp_path)
+    cache = token_cache.open_or_encode(
+        tmp_path / folder, samples, vqgan, config, accelerator, variants=2, progress=False
+    )
+    return cache, samples
+
+
+def test_cached_tokens_are_those_of_the_crops(tmp_path):
+    write_pictures(tmp_path / "p", 5)
+    cache, samples = cached(tmp_path, vqgan := tokenizer())
+    assert len(cache) == 5
+    for epoch in range(4):
+        expected = vqgan.encode(samples[epoch % 2, 3]["image"][None])[0]
+        assert torch.equal(cache[epoch, 3]["tokens"], expected)
+    assert not np.array_equal(cache.tokens[0], cache.tokens[1])
+
+
+def test_a_cache_is_used_again_until_something_changes(tmp_path, monkeypatch):
+    write_pictures(tmp_path / "p", 4)
+    encoded = []
+    original = token_cache._encode
+    monkeypatch.setattr(token_cache, "_encode", lambda *rest: encoded.append(1) or original(*rest))
+    vqgan = tokenizer()
+
+    def times(**options):
+        encoded.clear()
+        cached(tmp_path, options.pop("vqgan", vqgan), **options)
+        return len(encoded)
+
+    assert times() == 1 and times() == 0
+    assert times(vqgan=tokenizer(seed=1)) == 1, "other weights"
+    assert times() == 1
+    assert times(training=short_training(flip=False)) == 1, "other crops"
+    assert times() == 1
+    assert times(condition=CoordinatesCondition(16, downsample_factor=4)) == 1, "another condition"
+    assert times() == 1
+    assert times(training=short_training(learning_rate=0.5, max_steps=3)) == 0, "what tokens do not depend on"
+    write_pictures(tmp_path / "p", 5)
+    assert times() == 1, "other files"
+
+
+def test_unigram_nats_are_what_frequencies_alone_give():
+    training = np.array([0] * 6 + [1] * 2)
+    assert unigram_nats(training, np.array([0, 1]), 2) == pytest.approx(-(math.log(7 / 10) + math.log(3 / 10)) / 2)
+
+
+# ---------------------------------------------------------------- the way in
+
+
+@pytest.mark.parametrize("kind", ["none", "class_label", "coordinates", "segmentation", "depth", "keypoints"])
+def test_every_kind_of_condition_trains(kind, tmp_path):
+    scenes = write_scenes(tmp_path / "s", 6) if kind != "class_label" else tmp_path / "s"
+    if kind == "class_label":
+        write_pictures(scenes / "cats", 3)
+        write_pictures(scenes / "dogs", 3)
+    condition = {
+        "none": lambda: None,
+        "class_label": lambda: ClassCondition(labels=("cats", "dogs")),
+        "coordinates": lambda: CoordinatesCondition(16, downsample_factor=4),
+        "segmentation": lambda: SegmentationCondition(labels=("a", "b", "c"), vqgan=tokenizer(3)),
+        "depth": lambda: DepthCondition(vqgan=tokenizer(1)),
+        "keypoints": lambda: KeypointsCondition(vqgan=tokenizer(3)),
+    }[kind]()
+    training = short_training(max_steps=2, condition_dropout=0.2, pkeep=0.9, picture_every=2, validate_every=2)
+    vqgan = tokenizer()
+    config = fitting_config(vqgan, condition or Unconditional(), training, **SMALL)
+    pipe = train_cond_gpt(
+        scenes, tmp_path / "run", vqgan=vqgan, condition=condition, config=config, training=training, progress=False
+    )
+    assert pipe.conditions[0].name == {"none": "unconditional"}.get(kind, kind)
+    assert (tmp_path / "run/pictures/step_00000002.png").exists() and (tmp_path / "run/curves.png").exists()
+    again = ImageSynthesisPipeline.from_pretrained(tmp_path / "run")
+    assert all(torch.equal(a, b) for a, b in zip(pipe.gpt.parameters(), again.gpt.parameters(), strict=True))
+
+
+def test_a_pipeline_is_fine_tuned_and_stays_as_it_was(tmp_path):
+    pictures = [{"image": picture(number), "class_label": number % 2} for number in range(6)]
+    gpt = cond_gpt().double().eval()
+    init = ImageSynthesisPipeline(vqgan=tokenizer().double(), gpt=gpt, conditions=[ClassCondition(number_of_classes=2)])
+    before = [parameter.clone() for parameter in gpt.parameters()]
+    training = short_training(learning_rate=0.0)
+    same = train_cond_gpt(pictures, tmp_path / "still", init=init, training=training, progress=False)
+    assert all(torch.equal(a, b) for a, b in zip(same.gpt.parameters(), before, strict=True))
+    tuned = train_cond_gpt(
+        pictures, tmp_path / "tuned", init=init, training=training.but(learning_rate=1e-3), progress=False
+    )
+    assert not torch.equal(tuned.gpt.head.weight, before[-1])
+    assert all(torch.equal(a, b) for a, b in zip(gpt.parameters(), before, strict=True))
+
+
+def test_resuming_gives_the_same_bits_with_and_without_cached_tokens(tmp_path):
+    pictures = write_pictures(tmp_path / "p", 6)
+    for variants in (2, 0):
+        training = short_training(
+            token_variants=variants, structured_tables=True, ema_decay=0.9, optimizer="muon", pkeep=0.8, checkpoints_total_limit=None
+        )  # fmt: skip
+        vqgan, run = tokenizer(), tmp_path / f"run{variants}"
+        options = {"vqgan": vqgan, "training": training, "progress": False}
+        options["config"] = fitting_config(vqgan, Unconditional(), training, residual_dropout=0.2, **SMALL)
+        whole = train_cond_gpt(pictures, run, **options)
+        checkpoint = run / "checkpoints/step_00000006"
+        checkpoint.rename(run / "taken away")
+        resumed = train_cond_gpt(pictures, run, resume=True, **options)
+        assert all(torch.equal(a, b) for a, b in zip(whole.gpt.parameters(), resumed.gpt.parameters(), strict=True))
+
+
+def test_what_does_not_fit_is_refused_before_training(tmp_path):
+    pictures = write_pictures(tmp_path / "p", 4)
+    with pytest.raises(ValueError, match="needs vqgan="):
+        train_cond_gpt(pictures, tmp_path / "r", training=short_training())
+    vqgan, training = tokenizer(), short_training()
+    with pytest.raises(ValueError, match=r"window is 2×2: pass crop_size=\(8, 8\)"):
+        config = fitting_config(vqgan, Unconditional(), training.but(crop_size=8), **SMALL)
+        train_cond_gpt(pictures, tmp_path / "r", vqgan=vqgan, config=config, training=training)
+    with pytest.raises(ValueError, match="null_token"):
+        config = fitting_config(vqgan, Unconditional(), training, **SMALL)
+        train_cond_gpt(
+            pictures, tmp_path / "r", vqgan=vqgan, config=config, training=training.but(condition_dropout=0.1)
+        )
+    assert not (tmp_path / "r").exists()
