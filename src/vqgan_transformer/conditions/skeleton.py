@@ -93,16 +93,15 @@ def _joints(person: np.ndarray) -> dict[str, np.ndarray]:
 def _height(joints: dict[str, np.ndarray]) -> float:
     """How tall a person would stand, in pixels; 0 if there is no limb to tell it from.
 
-    Seen at an angle limbs look shorter, never longer; so the height is the one that the longest limbs, for their kind,
-    speak for. It is the mean of the first three, as one may be a mistake.
+    Each limb, by its usual length, speaks for a height. Seen at an angle limbs look shorter, never longer, so the upper
+    quartile of these heights is taken, which a misplaced joint does not move far.
     """
     heights = [
         float(np.hypot(*(joints[end] - joints[start]))) / usual
         for (start, end), (_, usual) in LIMBS.items()
         if start in joints and end in joints and not {start, end} <= _FACE  # too short to measure by
     ]
-    longest = sorted(heights)[-3:]
-    return float(np.mean(longest)) if longest else 0.0
+    return float(np.percentile(heights, 75)) if heights else 0.0
 
 
 def _draw(canvas: np.ndarray, joints: dict[str, np.ndarray], half_width: float) -> None:
