@@ -334,3 +334,19 @@ def test_nothing_to_pass():
 def test_only_conditions_without_input_have_a_default():
     assert SegmentationCondition(labels=("a",)).default((8, 8)) is None
     assert ClassCondition(number_of_classes=2).default((8, 8)) is None
+
+
+def test_every_kind_can_be_looked_at():
+    depth = DepthCondition()
+    ramp = depth.show(depth.parse(np.linspace(0, 1, 12).reshape(3, 4)))[0]
+    assert (ramp.size, ramp.getpixel((0, 0)), ramp.getpixel((3, 2))) == ((4, 3), (0, 0, 0), (255, 255, 255))
+    coordinates = CoordinatesCondition(codebook_size=8)
+    assert coordinates.show(coordinates.default((2, 2)))[0].getpixel((0, 1)) == (128, 128, 128)
+    labels = SegmentationCondition(labels=("sky", "sea"))
+    sky, sea = (labels.show(torch.tensor([[[0, 1]]]))[0].getpixel((x, 0)) for x in (0, 1))
+    assert sky != sea
+    season = ClassCondition(labels=("spring", "autumn"))
+    assert [season.describe(one) for one in season.parse([1, "spring"])] == ["autumn", "spring"]
+    (card,) = season.show(season.parse("autumn"), size=(40, 80))
+    assert card.size == (80, 40)
+    assert card.getextrema()[0] != (255, 255)  # there is something on it

@@ -29,6 +29,10 @@ _UNEXPLAINED = 0.005
 """Share of what is drawn that may differ from the joints drawn again, by more than a pixel."""
 
 
+_MOST_JOINTS = 1000
+"""More spots than that are no skeletons, and take long to look at."""
+
+
 def _wheel() -> np.ndarray:
     """The colours of the 18 joints: from red round the hue circle in steps of a third of a channel."""
     hues = np.arange(18) * 85
@@ -106,6 +110,8 @@ def _discs(colours: np.ndarray) -> tuple[float, list[_Disc]]:
     spots = [(joint, part) for joint in range(18) for part in _parts(_near(colours, COLOURS[joint]))]
     if not spots:
         raise _refusal("it has none of the discs that stand for joints")
+    if len(spots) > _MOST_JOINTS:
+        raise _refusal(f"it has {len(spots)} spots in the colours of joints")
     area = float(np.percentile([len(part) for _, part in spots], 75))  # some are partly hidden, few run together
     radius = float(np.sqrt(area / np.pi))
     discs = []

@@ -1,128 +1,38 @@
 """CondGPT: from the tokens so far to the logits of the next one (paper, section 3.2).
 
-The sequence is [condition tokens, image tokens]. Both index one table of embeddings, so a condition's token 17 and an
-image's token 17 share a vector and are told apart by their positions.
+In the paper's form the sequence is [condition tokens, image tokens]. There both index one table of embeddings, so a condition's token
+17 and an image's token 17 share a vector and are told apart by their positions; `condition_vocab_size` gives conditions a
+table of their own. In the aligned form (:mod:`.aligned`) the condition is added at the place to be drawn.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, overload
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from ..hub.pretrained import Pretrained
-from .attention import CausalSelfAttention, GPTCache
+from . import aligned
+from .attention import CacheMemory, GPTCache, visibility
+from .blocks import Block, normalisation
+from .condition_dictionary import dropped
+from .config import CondGPTConfig
+from .positions import Rotation, window_rotation
+from .rolling_cache import RollingCache
 
 __all__ = ["CondGPT", "CondGPTConfig"]
 
 
-@dataclass(frozen=True)
-class CondGPTConfig:
-    """Everything that shapes a CondGPT.
-
-    Args:
-        vocab_size: embeddings and logits: at least the image's codebook, and all ids of condition tokens.
-        block_size: the longest sequence, condition included. A window of 16×16 image tokens behind 256 condition
-            tokens needs 511, since the last token is never read.
-        n_layer: blocks.
-        n_head: attention heads. It cannot be read off the weights.
-        n_embd: width; a multiple of n_head.
-        window: (height, width) in tokens of the crops the model was trained on, which the sampler slides.
-        n_unmasked: the first positions (the condition) that all see each other; 0 for the original's plain causal mask.
-        embedding_dropout: probability after the embeddings.
-        residual_dropout: probability after attention and in the feed-forward part.
-        attention_dropout: probability on attention weights.
-        pkeep: probability with which training keeps an image token that the model reads; the others become random.
-            Targets stay.
-        null_token: the id that all condition tokens take when the condition is dropped, for models trained so. Needed
-            for classifier-free guidance.
-
-    Raises:
-        ValueError: where two fields contradict each other or one is out of range.
-    """
-
-    vocab_size: int
-    block_size: int
-    n_layer: int = 12
-    n_head: int = 8
-    n_embd: int = 256
-    window: tuple[int, int] = (16, 16)
-    n_unmasked: int = 0
-    embedding_dropout: float = 0.0
-    residual_dropout: float = 0.0
-    attention_dropout: float = 0.0
-    pkeep: float = 1.0
-    null_token: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"CondGPTConfig.{name} must be at least 1, got {getattr(self, name)}.")
-        if self.n_embd % self.n_head:
-            raise ValueError(f"n_embd must be a multiple of n_head, got {self.n_embd} and {self.n_head}.")
-        if len(self.window) != 2 or min(self.window) < 1:
-            raise ValueError(f"window is (height, width) in tokens, got {self.window}.")
-        if self.window_length > self.block_size:
-            raise ValueError(
-                f"a window of {self.window[0]}×{self.window[1]} tokens and one condition token need a block_size of "
-                f"{self.window_length}, got {self.block_size}."
-            )
-        if not 0 <= self.n_unmasked <= self.block_size:
-            raise ValueError(f"n_unmasked must lie in 0..block_size, got {self.n_unmasked}.")
-        for name in ("embedding_dropout", "residual_dropout", "attention_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
-        if not 0 < self.pkeep <= 1:
-            raise ValueError(f"pkeep must lie in (0, 1], got {self.pkeep}.")
-        if self.null_token is not None and not 0 <= self.null_token < self.vocab_size:
-            raise ValueError(f"null_token must lie in 0..{self.vocab_size - 1}, got {self.null_token}.")
-
-    @property
-    def window_length(self) -> int:
-        """Image tokens of a window."""
-        return self.window[0] * self.window[1]
-
-
-class Block(nn.Module):
-    """Attention, then a feed-forward part, each behind a normalisation and added to its input."""
-
-    def __init__(self, config: CondGPTConfig):
-        super().__init__()
-        width = config.n_embd
-        self.norm1 = nn.LayerNorm(width)
-        self.attention = CausalSelfAttention(
-            width,
-            config.n_head,
-            attention_dropout=config.attention_dropout,
-            residual_dropout=config.residual_dropout,
-        )
-        self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(config.residual_dropout)
-        )
-
-    def forward(
-        self,
-        x: Tensor,
-        *,
-        n_unmasked: int = 0,
-        remembered: tuple[Tensor, Tensor] | None = None,
-        past: int = 0,
-        last_only: bool = False,
-    ) -> Tensor:
-        """(B, T, n_embd) -> (B, T, n_embd); arguments as for :class:`CausalSelfAttention`."""
-        attended = self.attention(
-            self.norm1(x), n_unmasked=n_unmasked, remembered=remembered, past=past, last_only=last_only
-        )
-        x = (x[:, -1:] if last_only else x) + attended
-        return x + self.mlp(self.norm2(x))
-
-
 class CondGPT(Pretrained, nn.Module):
-    """A decoder-only transformer over condition tokens followed by image tokens.
+    """A decoder-only transformer that scores the next token of an image, given a condition.
+
+    Where ``config.conditioning`` is "prefix", as in the paper, a condition is tokens that stand in front of the image's:
+    integers (B, C), or a grid (B, h', w'). Where it is "aligned", a condition is a dictionary: of the kinds in
+    ``config.conditions``, any that there are, from a kind's name to its map at pixel resolution, class or known tokens
+    (see :class:`ConditionInput`).
 
     Example:
         >>> gpt = CondGPT(CondGPTConfig(vocab_size=64, block_size=512, n_layer=1, n_head=2, n_embd=32))
@@ -137,92 +47,160 @@ class CondGPT(Pretrained, nn.Module):
         super().__init__()
         self.config = config
         self.token_embedding = nn.Embedding(config.vocab_size, config.n_embd)
-        self.position_embedding = nn.Parameter(torch.zeros(1, config.block_size, config.n_embd))
+        if config.condition_vocab_size is not None:
+            self.condition_embedding = nn.Embedding(config.condition_vocab_size, config.n_embd)
+        if config.conditioning == "aligned":
+            self.aligned = aligned.AlignedInput(config)
+        elif config.position == "learned":
+            self.position_embedding = nn.Parameter(torch.zeros(1, config.block_size or 0, config.n_embd))
         self.embedding_dropout = nn.Dropout(config.embedding_dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.norm_out = nn.LayerNorm(config.n_embd)
+        self.norm_out = normalisation(config)
         self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
-        self.apply(self._initialise)
+        for child in self.children():
+            if not isinstance(child, aligned.AlignedInput):
+                child.apply(_initialise)
 
-    @staticmethod
-    def _initialise(module: nn.Module) -> None:
-        if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-    def forward(self, tokens: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, condition: Tensor | Mapping[str, Tensor]) -> Tensor:
         """Scores every token of an image, each given the condition and the tokens before it.
 
         Args:
-            tokens: integers (B, T), or a grid (B, h, w) that is read in raster order.
-            condition: integers (B, C), or a grid (B, h', w').
+            tokens: integers (B, T), or a grid (B, h, w) that is read in raster order. An aligned model takes grids, of
+                any size.
+            condition: tokens or a dictionary, as the form of the model has it.
 
         Returns:
             float (B, T, V) or (B, h, w, V): ``logits[:, k]`` scores ``tokens[:, k]`` and depends on the condition and
             ``tokens[:, :k]`` only.
 
         Raises:
-            ValueError: where batches differ or the sequence is longer than ``block_size``.
+            TypeError: for a condition of the other form, or of another type of numbers.
+            ValueError: where batches or sizes differ, or the sequence is longer than ``block_size``.
         """
+        if self.training and self.config.pkeep < 1:
+            tokens = self._corrupt(tokens)
+        if self.config.conditioning == "aligned":
+            return aligned.score(self, tokens, self._dictionary(condition))
+        condition = self._tensor(condition)
         grid = tokens.shape[1:]
         tokens, condition = tokens.flatten(1), condition.flatten(1)
         if len(tokens) != len(condition):
             raise ValueError(f"tokens and condition are batches of {len(tokens)} and {len(condition)}; give one each.")
         self._check_lengths(condition.shape[1], tokens.shape[1])
-        if self.training and self.config.pkeep < 1:
-            tokens = self._corrupt(tokens)
-        x = self._embed(torch.cat((condition, tokens[:, :-1]), dim=1), past=0)
+        x = torch.cat((self._embed_condition(condition), self.token_embedding(tokens[:, :-1])), dim=1)
+        x, rotation = self._place(x, torch.arange(x.shape[1], device=x.device)[None], condition=condition.shape[1])
         for block in self.blocks:
-            x = block(x, n_unmasked=self.config.n_unmasked)
+            x = block(x, rotation=rotation, n_unmasked=self.config.n_unmasked)
         logits = self.head(self.norm_out(x[:, condition.shape[1] - 1 :]))
         return logits.unflatten(1, grid)
 
-    def start(self, condition: Tensor, *, capacity: int | None = None) -> GPTCache:
+    @overload
+    def start(self, condition: Tensor, *, capacity: int | None = None) -> GPTCache: ...
+
+    @overload
+    def start(
+        self, condition: Mapping[str, Tensor], *, size: tuple[int, int] | None = None, batch: int | None = None
+    ) -> RollingCache: ...
+
+    def start(
+        self,
+        condition: Tensor | Mapping[str, Tensor],
+        *,
+        capacity: int | None = None,
+        size: tuple[int, int] | None = None,
+        batch: int | None = None,
+    ) -> GPTCache | RollingCache:
         """Reads a condition and remembers it.
 
         Args:
-            condition: integers (B, C), or a grid (B, h, w).
-            capacity: positions to make room for, condition included; by default those of one window, which are
-                C + h·w - 1, since the last token is never read.
+            condition: tokens or a dictionary, as the form of the model has it.
+            capacity: for a prefix: positions to make room for, condition included; by default those of one window,
+                which are C + h·w - 1, since the last token is never read.
+            size: for an aligned model: (h, w) of the token grid; may be left out where a map says it.
+            batch: for an aligned model: the number of grids, where there is no condition to say it; 1 by default.
 
         Returns:
-            a cache of C positions, for :meth:`extend`.
+            a cache for :meth:`extend`: of C positions, or of the grid's first place.
+
+        Raises:
+            TypeError: for a condition of the other form, or of another type of numbers.
+            ValueError: for conditions that do not fit the model or each other, and where the size is lacking.
         """
-        condition = condition.flatten(1)
+        if self.config.conditioning == "aligned":
+            return aligned.start(self, self._dictionary(condition), size, batch)
+        condition = self._tensor(condition).flatten(1)
         batch, length = condition.shape
         capacity = capacity if capacity is not None else length + self.config.window_length - 1
         self._check_lengths(length, capacity - length + 1)
         weight = self.head.weight
         shape = (self.config.n_layer, batch, self.config.n_head, capacity, self.config.n_embd // self.config.n_head)
         keys, values = (torch.empty(shape, dtype=weight.dtype, device=weight.device) for _ in range(2))
-        cache = GPTCache(keys, values, 0, keys.new_empty(batch, self.config.n_embd))
-        self._read(cache, condition, n_unmasked=self.config.n_unmasked)
+        cache = GPTCache(keys, values, 0, keys.new_empty(batch, self.config.n_embd), length)
+        n_unmasked = self.config.n_unmasked
+        mask = None if n_unmasked < 2 else visibility(length, length, n_unmasked, weight.device)
+        self._read([cache], [mask], self._embed_condition(condition))
         return cache
 
-    def extend(self, cache: GPTCache, tokens: Tensor) -> Tensor:
-        """Reads further image tokens and scores the next one.
+    def extend(self, cache: GPTCache | Sequence[GPTCache] | RollingCache, tokens: Tensor) -> Tensor:
+        """Reads further image tokens and scores what is next.
 
         Args:
-            cache: from :meth:`start`; it remembers the tokens afterwards.
-            tokens: integers (B, T) that follow what the cache holds; T may be 0.
+            cache: from :meth:`start`; it remembers the tokens afterwards. Of a prefix model also several, which may
+                hold different numbers of positions: their rows make the batch, one cache after the other.
+            tokens: of a prefix model, integers (B, T) that follow what the caches hold; T may be 0. Of an aligned
+                model, integers (B, N): the tokens to the left of the N places that are due (``cache.places``); any
+                number in the first column, which has none.
 
         Returns:
-            float (B, V), the logits of the token after the last one read.
+            of a prefix model, float (B, V), the logits of the token after the last one read. Of an aligned model,
+            float (B, N, V), the logits of the places that were due; then the next ones are.
 
         Raises:
-            ValueError: where the cache has no room for the tokens.
+            ValueError: where a cache has no room for the tokens.
         """
-        if cache.length + tokens.shape[1] > cache.capacity:
-            raise ValueError(
-                f"the cache holds {cache.length} of {cache.capacity} positions: no room for {tokens.shape[1]} tokens."
-            )
-        if tokens.shape[1]:
-            self._read(cache, tokens)
-        return self.head(self.norm_out(cache.last_hidden))
+        if isinstance(cache, RollingCache):
+            return aligned.extend(self, cache, tokens)
+        caches = [cache] if isinstance(cache, GPTCache) else cache
+        steps = tokens.shape[1]
+        for one in caches:
+            if one.length + steps > one.capacity:
+                raise ValueError(
+                    f"the cache holds {one.length} of {one.capacity} positions: no room for {steps} tokens."
+                )
+        if steps:
+            masks = [
+                None if steps == 1 else visibility(steps, one.length + steps, device=tokens.device) for one in caches
+            ]
+            self._read(caches, masks, self.token_embedding(tokens))
+        return self.head(self.norm_out(torch.cat([one.last_hidden for one in caches])))
+
+    def drop_condition(
+        self, condition: Tensor | Mapping[str, Tensor], drop: Tensor | Mapping[str, Tensor]
+    ) -> Tensor | dict[str, Tensor]:
+        """A batch's condition, with none in its place for some pictures: what training for guidance needs.
+
+        Args:
+            condition: tokens or a dictionary, as the form of the model has it.
+            drop: bool (B,), True where the condition is dropped. For an aligned model a dictionary gives each kind its
+                own; kinds left out stay.
+
+        Raises:
+            ValueError: for a prefix model without a null token.
+        """
+        if self.config.conditioning == "aligned":
+            condition = self._dictionary(condition)
+            drop = dict.fromkeys(condition, drop) if isinstance(drop, Tensor) else drop
+            return dropped(self.config.conditions, condition, drop)
+        condition = self._tensor(condition)
+        if isinstance(drop, Mapping):
+            raise TypeError("this model has one condition: drop is a bool tensor (B,).")
+        rows = drop.to(condition.device).view(-1, *[1] * (condition.ndim - 1))
+        return self.null_condition(condition).where(rows, condition)
 
     def null_condition(self, condition: Tensor) -> Tensor:
-        """What stands for "no condition" in place of ``condition``: the same shape, filled with the null token.
+        """What stands for "no condition" in place of a prefix: the same shape, filled with the null token.
+
+        In an aligned model a condition that is absent from the dictionary is no condition.
 
         Raises:
             ValueError: for a model that was trained without dropping its condition.
@@ -247,25 +225,47 @@ class CondGPT(Pretrained, nn.Module):
             {"params": [p for p in parameters if id(p) not in decayed], "weight_decay": 0.0},
         ]
 
-    def _embed(self, tokens: Tensor, *, past: int) -> Tensor:
-        # (B, T) -> (B, T, n_embd)
-        positions = self.position_embedding[:, past : past + tokens.shape[1]]
-        return self.embedding_dropout(self.token_embedding(tokens) + positions)
+    def _tensor(self, condition: Tensor | Mapping[str, Tensor]) -> Tensor:
+        if not isinstance(condition, Tensor):
+            raise TypeError(f"this GPT takes its condition as tokens (int64), got {type(condition).__name__}.")
+        return condition
 
-    def _read(self, cache: GPTCache, tokens: Tensor, *, n_unmasked: int = 0) -> None:
-        x = self._embed(tokens, past=cache.length)
+    def _dictionary(self, condition: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        if not isinstance(condition, Mapping):
+            raise TypeError(
+                f"this GPT takes its conditions as a dictionary, from {[one.name for one in self.config.conditions]} to "
+                f"maps or ids; got {type(condition).__name__}."
+            )
+        return condition
+
+    def _embed_condition(self, condition: Tensor) -> Tensor:
+        # (B, C) -> (B, C, n_embd)
+        shared = self.config.condition_vocab_size is None
+        return (self.token_embedding if shared else self.condition_embedding)(condition)
+
+    def _place(self, x: Tensor, positions: Tensor, *, condition: int) -> tuple[Tensor, Rotation | None]:
+        """Says where embeddings (B, T, n_embd) stand, at positions (B or 1, T): added to them, or as a rotation."""
+        if self.config.position == "learned":
+            return self.embedding_dropout(x + self.position_embedding[0, positions]), None
+        width, head_width = self.config.window[1], self.config.head_width
+        found = window_rotation(
+            positions[:, None], condition=condition, width=width, head_width=head_width, dtype=x.dtype
+        )  # (B or 1, 1, T, head_width / 2), the same for all heads
+        return self.embedding_dropout(x), found
+
+    def _read(self, caches: Sequence[GPTCache], masks: Sequence[Tensor | None], x: Tensor) -> None:
+        """Reads what follows in caches, embedded, (B, T, n_embd), and remembers it."""
+        rows, steps = [cache.rows for cache in caches], x.shape[1]
+        past = torch.tensor([cache.length for cache in caches for _ in range(cache.rows)], device=x.device)
+        positions = past[:, None] + torch.arange(steps, device=x.device)
+        x, rotation = self._place(x, positions, condition=caches[0].condition_length)
         last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):
             # nobody looks at the last block's output but at the last position
-            x = block(
-                x,
-                n_unmasked=n_unmasked,
-                remembered=(cache.keys[index], cache.values[index]),
-                past=cache.length,
-                last_only=index == last,
-            )
-        cache.length += tokens.shape[1]
-        cache.last_hidden = rearrange(x, "b 1 d -> b d")
+            x = block(x, rotation=rotation, memory=CacheMemory(caches, index, masks), last_only=index == last)
+        for cache, hidden in zip(caches, rearrange(x, "b 1 d -> b d").split(rows), strict=True):
+            cache.length += steps
+            cache.last_hidden = hidden
 
     def _corrupt(self, tokens: Tensor) -> Tensor:
         keep = torch.rand(tokens.shape, device=tokens.device) < self.config.pkeep
@@ -273,6 +273,7 @@ class CondGPT(Pretrained, nn.Module):
 
     def _check_lengths(self, condition: int, image: int) -> None:
         block_size, n_unmasked = self.config.block_size, self.config.n_unmasked
+        assert block_size is not None
         if condition < 1:
             raise ValueError("the condition needs at least one token: a start token stands for no condition.")
         if condition + image - 1 > block_size:
@@ -285,3 +286,10 @@ class CondGPT(Pretrained, nn.Module):
                 f"the first {n_unmasked} positions see each other (n_unmasked), but the condition has only {condition}: "
                 "image tokens would see what they have to predict."
             )
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -6,28 +6,28 @@ the crop of the grid, of the size that the model was trained on, from which a pl
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Place", "draws", "raster", "wavefront", "window_origin", "without"]
+__all__ = ["Place", "neighbourhoods", "raster", "together", "wavefront", "window_origin", "without"]
 
 
-@dataclass(frozen=True)
-class Place:
-    """A position of the grid, and where the window that draws it starts."""
+class Place(NamedTuple):
+    """A position of a grid, where the window that draws it starts, and which grid of several it is."""
 
     row: int
     col: int
     top: int
     left: int
+    grid: int = 0
 
     @property
-    def window(self) -> tuple[int, int]:
-        """The window's origin; places of one window share what the model has read in it."""
-        return self.top, self.left
+    def window(self) -> tuple[int, int, int]:
+        """The grid and the window's origin; places of one window share what the model has read in it."""
+        return self.grid, self.top, self.left
 
     def prefix(self, window_width: int) -> int:
         """How many tokens of the window, in raster order, come before this place."""
@@ -73,11 +73,19 @@ def wavefront(
     tokens are the same: each sees just what it would have seen in raster order.
     """
     place_at = _places(size, window, stride, centre)
-    (height, width), lag = size, window[1]
-    for step in range(lag * (height - 1) + width):
-        first = max(0, -(-(step - width + 1) // lag))
-        last = min(height - 1, step // lag)
-        yield [place_at(row, step - lag * row) for row in range(first, last + 1)]
+    for line in _lines(size, window[1]):
+        yield [place_at(row, col) for row, col in line]
+
+
+def neighbourhoods(size: tuple[int, int], columns_beside: int) -> Iterator[list[Place]]:
+    """All places whose step is the same, columns_beside · row + col, at once: for models with local attention.
+
+    What a place sees of the row above ends with the position columns_beside to its right, which is of the same step and
+    reads a token of the step before. Places have no window: their origin is (0, 0).
+    """
+    for line in _lines(size, columns_beside):
+        if line:  # a narrow row may be complete before the next one begins
+            yield [Place(row, col, 0, 0) for row, col in line]
 
 
 def without(schedule: Iterable[list[Place]], keep: np.ndarray) -> Iterator[list[Place]]:
@@ -88,9 +96,19 @@ def without(schedule: Iterable[list[Place]], keep: np.ndarray) -> Iterator[list[
             yield drawn
 
 
-def draws(schedule: Iterable[list[Place]]) -> Counter[tuple[int, int]]:
-    """How many places each window draws."""
-    return Counter(place.window for places in schedule for place in places)
+def together(schedules: Sequence[Iterable[list[Place]]]) -> Iterator[list[Place]]:
+    """The schedules of several grids, step by step at once: step t of each, as long as it has one."""
+    for steps in zip_longest(*schedules, fillvalue=[]):
+        yield [place._replace(grid=grid) for grid, places in enumerate(steps) for place in places]
+
+
+def _lines(size: tuple[int, int], lag: int) -> Iterator[list[tuple[int, int]]]:
+    """Rows and columns with equal lag · row + col, for all that occur, in ascending order."""
+    height, width = size
+    for step in range(lag * (height - 1) + width):
+        first = max(0, -(-(step - width + 1) // lag))
+        last = min(height - 1, step // lag)
+        yield [(row, step - lag * row) for row in range(first, last + 1)]
 
 
 def _places(
