@@ -181,3 +181,11 @@ def test_it_is_saved_and_loaded(tmp_path):
     condition = LayoutCondition(LABELS, points="centre", attributes=("group_of",), max_objects=7, encode_crop=False)
     condition.save_pretrained(tmp_path / "layout")
     assert LayoutCondition.from_pretrained(tmp_path / "layout").config == condition.config
+
+
+def test_names_that_differ_in_their_case_alone_are_told_apart_by_it():
+    condition = LayoutCondition(("Dog", "dog", "cat"))
+    box = (0, 0, 1, 1)
+    assert [condition.parse([(name, box)])[0, 0, 0].item() for name in ("Dog", "dog", "CAT")] == [0, 1, 2]
+    with pytest.raises(ValueError, match="several classes are called 'DOG': pass one of the ids 0, 1"):
+        condition.parse([("DOG", box)])

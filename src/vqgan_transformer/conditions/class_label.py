@@ -145,9 +145,12 @@ def _by_name(item: str, labels: Sequence[str] | None, count: int, name: str) -> 
         raise ValueError(
             f"{name} is the name {item!r}, but this checkpoint has no names: pass an id from 0 to {count - 1}."
         )
-    spellings = [[part.strip().casefold() for part in (label, *label.split(","))] for label in labels]
-    wanted = item.strip().casefold()
-    found = [label for label, names in enumerate(spellings) if wanted in names]
+    spellings = [[part.strip() for part in (label, *label.split(","))] for label in labels]
+    wanted = item.strip()
+    # where only the case tells two names apart, it does
+    found = [label for label, names in enumerate(spellings) if wanted in names] or [
+        label for label, names in enumerate(spellings) if wanted.casefold() in map(str.casefold, names)
+    ]
     if not found:
         known = {part.strip() for label in labels for part in label.split(",")}
         raise ValueError(f"this checkpoint has no class {item!r}.{nearest_name(item, sorted(known), most=3)}")
