@@ -92,6 +92,8 @@ class _Reader:
         """What is not a COCO json: one picture, or a list or a leading axis for several."""
         if isinstance(value, np.ndarray | Tensor) or _is_nested_numbers(value):
             array = _numbers(value)
+            if array.ndim == 4 and not len(array):
+                raise ValueError(f"keypoints has the shape {array.shape}: a batch of no pictures.")
             return [self.array(one) for one in array] if array.ndim == 4 else [self.array(array)]
         if not isinstance(value, list | tuple) or _are_people(value):
             return [self.picture(value)]
@@ -277,7 +279,9 @@ def _wanted_pictures(dataset: Mapping[str, Any], image_id: Any) -> list[Any]:
     ids = [one.get("id") for one in images] or list(annotated)
     listed = ", ".join(map(repr, ids[:8])) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
     if image_id is None:
-        if len(ids) != 1:
+        if not ids:
+            raise ValueError("keypoints is a COCO json without a picture.")
+        if len(ids) > 1:
             raise ValueError(
                 f"keypoints is a COCO json of {len(ids)} pictures: pass image_id=, one of {listed}, or a list of them."
             )
