@@ -14,7 +14,7 @@ from torch import Tensor
 from ..images import check_one_size
 from ..picture_size import requested_size, same_aspect
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import Condition, encode_in_parts
+from .condition import AlignedForm, Condition, encode_in_parts
 from .poses import Pose, read_poses
 from .skeleton import render_skeletons
 
@@ -76,7 +76,7 @@ class KeypointsCondition(Condition):
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
     @property
-    def aligned_input(self) -> tuple[str, int] | None:
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
         """A drawn skeleton."""
         return "values", 3
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import Condition, encode_in_parts
+from .condition import AlignedForm, Condition, encode_in_parts
 from .label_maps import read_label_maps
 from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, count_labels, translate
 from .label_spaces import label_space as known_space
@@ -159,7 +159,7 @@ class SegmentationCondition(Condition):
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
     @property
-    def aligned_input(self) -> tuple[str, int] | None:
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
         """A label for each pixel; labels that share a channel are one."""
         channels = self.config.channels
         return "labels", len(self.config.labels) if channels is None else max(channels) + 1

@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from ..conditions import Condition
 from ..gpt.config import CondGPTConfig
 from ..hub.config_json import to_json
 from ..vqgan.model import VQGAN

@@ -443,7 +443,7 @@ def _new_vqgan(
             torch.manual_seed(training.seed)
             channels = {} if kind in ("image", "keypoints") else {"in_channels": 1, "out_channels": 1}
             if kind == "segmentation" and reader is not None:
-                count = reader.config.channels and max(reader.config.channels) + 1 or len(reader.config.labels)
+                count = (reader.config.channels and max(reader.config.channels) + 1) or len(reader.config.labels)
                 channels = {"in_channels": count, "out_channels": count}
             vqgan = VQGAN(config if config is not None else VQGANConfig.modern(**channels))
     factor = vqgan.downsample_factor
