@@ -24,7 +24,6 @@ from torch import Tensor
 from vqgan_transformer import CondGPT, CondGPTConfig, SlidingWindowSampler
 from vqgan_transformer.sampler.draw import filter_logits, place_noise
 
-
 now: Callable[[], float] = time.perf_counter
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from training_data import SHORT, picture, tiny_vqgan, write_pictures, write_scenes
 
+from training_data import SHORT, picture, tiny_vqgan, write_pictures, write_scenes
 from vqgan_transformer import (
     VQGAN,
     ClassCondition,
@@ -51,7 +51,9 @@ def tokenizer(channels: int = 3, seed: int = 0) -> VQGAN:
 
 def cond_gpt(**changes) -> CondGPT:
     torch.manual_seed(0)
-    return CondGPT(CondGPTConfig(**{"vocab_size": 17, "block_size": 16, "window": (4, 4), "null_token": 16, **SMALL, **changes}))
+    return CondGPT(
+        CondGPTConfig(**{"vocab_size": 17, "block_size": 16, "window": (4, 4), "null_token": 16, **SMALL, **changes})
+    )
 
 
 # ---------------------------------------------------------------- the algorithm
@@ -61,7 +63,9 @@ def test_steps_are_those_of_a_straightforward_implementation(tmp_path):
     training = short_training(weight_decay=0.1, condition_dropout=0.5)
     gpt, twin = cond_gpt().double(), cond_gpt().double()
     optimizer = torch.optim.AdamW(twin.parameter_groups(0.1), lr=1e-3, betas=(0.9, 0.95))
-    trainer = GPTTrainer(gpt, tokenizer(), [ClassCondition(number_of_classes=3)], training, make_accelerator(training, tmp_path), [])
+    trainer = GPTTrainer(
+        gpt, tokenizer(), [ClassCondition(number_of_classes=3)], training, make_accelerator(training, tmp_path), []
+    )
     for step in range(4):
         tokens, read, classes = torch.randint(16, (2, 4, 4)), torch.randint(16, (2, 4, 4)), torch.randint(3, (2, 1))
         keep, dropped = torch.rand(2, 4, 4) < 0.7, torch.tensor([[False], [step % 2 == 0]])
@@ -114,7 +118,9 @@ def test_dropout_belongs_to_samples_not_to_batches():
 
 
 def test_conditions_are_dropped_in_both_forms():
-    prefix = drop_conditions(cond_gpt().config, {"class_label": torch.tensor([[1], [2]])}, torch.tensor([[True], [False]]))
+    prefix = drop_conditions(
+        cond_gpt().config, {"class_label": torch.tensor([[1], [2]])}, torch.tensor([[True], [False]])
+    )
     assert prefix["class_label"].tolist() == [[16], [2]]
     conditions = (SegmentationCondition(labels=("a", "b")), DepthCondition(), Unconditional())
     training = short_training()
@@ -144,7 +150,9 @@ def test_aligned_gpts_learn_from_maps(tmp_path):
         trainer.step({name: torch.stack([one[name] for one in batch]) for name in batch[0]}, step)
     assert trainer.validate()["nats"] < before
     tokens, found = trainer.tokens({name: value[None] for name, value in cache[0, 0].items()})
-    assert torch.allclose(trainer.gpt()(tokens, read_by(config, found)), trainer.average.module(tokens, found), atol=1e-5)
+    assert torch.allclose(
+        trainer.gpt()(tokens, read_by(config, found)), trainer.average.module(tokens, found), atol=1e-5
+    )
 
 
 # ---------------------------------------------------------------- reading orders
@@ -209,7 +217,9 @@ def cached(tmp_path, vqgan, training=None, condition=None, folder="tokens"):
     samples = Samples(open_data(tmp_path / "p", ("image",)), training, (condition,), variants=2)
     config = fitting_config(vqgan, condition, training, **SMALL)
     accelerator = make_accelerator(training, tmp_path)
-    cache = token_cache.open_or_encode(tmp_path / folder, samples, vqgan, config, accelerator, variants=2, progress=False)
+    cache = token_cache.open_or_encode(
+        tmp_path / folder, samples, vqgan, config, accelerator, variants=2, progress=False
+    )
     return cache, samples
 
 
@@ -289,7 +299,9 @@ def test_a_pipeline_is_fine_tuned_and_stays_as_it_was(tmp_path):
     training = short_training(learning_rate=0.0)
     same = train_cond_gpt(pictures, tmp_path / "still", init=init, training=training, progress=False)
     assert all(torch.equal(a, b) for a, b in zip(same.gpt.parameters(), before, strict=True))
-    tuned = train_cond_gpt(pictures, tmp_path / "tuned", init=init, training=training.but(learning_rate=1e-3), progress=False)
+    tuned = train_cond_gpt(
+        pictures, tmp_path / "tuned", init=init, training=training.but(learning_rate=1e-3), progress=False
+    )
     assert not torch.equal(tuned.gpt.head.weight, before[-1])
     assert all(torch.equal(a, b) for a, b in zip(gpt.parameters(), before, strict=True))
 
@@ -320,5 +332,7 @@ def test_what_does_not_fit_is_refused_before_training(tmp_path):
         train_cond_gpt(pictures, tmp_path / "r", vqgan=vqgan, config=config, training=training)
     with pytest.raises(ValueError, match="null_token"):
         config = fitting_config(vqgan, Unconditional(), training, **SMALL)
-        train_cond_gpt(pictures, tmp_path / "r", vqgan=vqgan, config=config, training=training.but(condition_dropout=0.1))
+        train_cond_gpt(
+            pictures, tmp_path / "r", vqgan=vqgan, config=config, training=training.but(condition_dropout=0.1)
+        )
     assert not (tmp_path / "r").exists()

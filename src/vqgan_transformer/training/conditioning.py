@@ -33,7 +33,9 @@ def condition_inputs(conditions: Sequence[Condition]) -> tuple[ConditionInput, .
         elif condition.name == "class_label":
             found.append(ConditionInput(condition.name, "class", condition.vocab_size))
         elif condition.name in ("depth", "coordinates", "keypoints", "condition_image"):
-            channels = {"keypoints": 3, "condition_image": getattr(condition.config, "channels", 3)}.get(condition.name, 1)
+            channels = {"keypoints": 3, "condition_image": getattr(condition.config, "channels", 3)}.get(
+                condition.name, 1
+            )
             found.append(ConditionInput(condition.name, "values", channels))
         else:
             raise ValueError(f"{condition.name} has no aligned form: use a GPT with conditioning='prefix'.")

@@ -116,7 +116,13 @@ def train_cond_gpt(
     cached: Dataset = samples
     if recipe.token_variants:
         cached = open_or_encode(
-            run.path / "tokens", samples, vqgan, gpt.config, accelerator, variants=recipe.token_variants, progress=progress
+            run.path / "tokens",
+            samples,
+            vqgan,
+            gpt.config,
+            accelerator,
+            variants=recipe.token_variants,
+            progress=progress,
         )
     validated = None
     if held_out_samples is not None:
@@ -254,12 +260,16 @@ class GPTTrainer:
         self.plain = model
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         if accelerator.distributed_type.value == "FSDP" and (training.ema_decay or model is not gpt):
-            raise ValueError("sharded training (FSDP) keeps no average of weights and no structured tables: switch both off.")
+            raise ValueError(
+                "sharded training (FSDP) keeps no average of weights and no structured tables: switch both off."
+            )
 
     def step(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """One update: predict each token from the condition and the tokens before it (equation 8)."""
         training, accelerator = self.training, self.accelerator
-        rate = learning_rate(training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes)
+        rate = learning_rate(
+            training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes
+        )
         set_learning_rate(self.optimizer, rate)
         tokens, conditions = self.tokens(batch)
         conditions = drop_conditions(self.config, conditions, batch["dropped"].to(tokens.device))
@@ -325,7 +335,7 @@ class GPTTrainer:
 
     def gpt(self) -> CondGPT:
         """The average model as an ordinary CondGPT."""
-        model = self.average.module if self.average.decay is not None else self.plain
+        model: Any = self.average.module if self.average.decay is not None else self.plain
         if isinstance(model, StructuredTables):
             return model.fold()
         gpt = CondGPT(self.config).to(model.head.weight.dtype)
@@ -336,7 +346,7 @@ class GPTTrainer:
     def picture(self) -> Image.Image | None:
         """Conditions beside what is drawn from them."""
         shown = self.held_out if self.held_out is not None else self.samples
-        batch = stack([shown[CENTRE, index] for index in range(min(4, len(shown)))])  # type: ignore[arg-type, index]
+        batch = stack([shown[CENTRE, index] for index in range(min(4, len(shown)))])  # type: ignore[arg-type]
         tokens, conditions = self.tokens(batch)
         gpt, count, condition = self.gpt(), self.vqgan.codebook_size, read_by(self.config, conditions)
         if self.config.token_order == "row_major":
@@ -407,7 +417,9 @@ def _parts(
     conditions = (given,) if isinstance(given, Condition) else tuple(given)
     if len(conditions) != 1 and (config is None or config.conditioning == "prefix"):
         names = ", ".join(part.name for part in conditions)
-        raise ValueError(f"the paper's form follows one condition, got {names}: pass one, or config= of an aligned GPT.")
+        raise ValueError(
+            f"the paper's form follows one condition, got {names}: pass one, or config= of an aligned GPT."
+        )
     factor, crop = vqgan.downsample_factor, training.crop
     if crop[0] % factor or crop[1] % factor:
         raise ValueError(f"crop_size={training.crop_size} must be a multiple of the VQGAN's factor {factor}.")
