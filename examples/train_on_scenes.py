@@ -39,7 +39,7 @@ def write_scenes(folder: Path, count: int) -> None:
             continue
         scene = make_scene(seed, size=(256, 384), time_of_day="day")
         labels = np.searchsorted([LABELS[name] for name in NAMES], np.asarray(scene.segmentation))
-        scene.image.save(folder / "images" / f"{seed:05d}.png")
+        Image.fromarray(scene.image).save(folder / "images" / f"{seed:05d}.png")
         Image.fromarray(labels.astype(np.uint8)).save(target)
 
 

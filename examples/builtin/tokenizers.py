@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vqgan_transformer.training.codebook import CodebookTrainer
 from vqgan_transformer.training.discriminator import PatchDiscriminator
