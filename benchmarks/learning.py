@@ -66,6 +66,7 @@ class RandomLPIPS(torch.nn.Module):
             self.stages.append(torch.nn.Sequential(*layers))
 
     def forward(self, images: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
+        """`(B, 3, H, W)` twice -> `(B, 1, 1, 1)`."""
         distance = images.new_zeros(len(images), 1, 1, 1)
         for stage in self.stages:
             images, reconstruction = stage(images), stage(reconstruction)
@@ -96,7 +97,9 @@ def report(photos: Path, runs: Path, only_ends: bool = True) -> None:
                 from safetensors.torch import load_file
 
                 weights = load_file(checkpoint / "model.safetensors")
-                model.load_state_dict({n.removeprefix("vqgan."): w for n, w in weights.items() if n.startswith("vqgan.")})
+                model.load_state_dict(
+                    {n.removeprefix("vqgan."): w for n, w in weights.items() if n.startswith("vqgan.")}
+                )
             psnr, lpips, used = 0.0, 0.0, torch.zeros(model.codebook_size, dtype=torch.bool)
             for image in images.split(1):
                 tokens = model.encode(image)

@@ -15,7 +15,14 @@ from pathlib import Path
 
 import torch
 
-from vqgan_transformer import GPTTraining, SegmentationCondition, VQGANConfig, VQGANTraining, train_cond_gpt, train_vqgan
+from vqgan_transformer import (
+    GPTTraining,
+    SegmentationCondition,
+    VQGANConfig,
+    VQGANTraining,
+    train_cond_gpt,
+    train_vqgan,
+)
 from vqgan_transformer.training.gpt_training import fitting_config
 
 LABELS = (

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import Dataset
-from training_data import picture, short_training, tiny_vqgan, write_pictures, write_scenes
 
+from training_data import picture, short_training, tiny_vqgan, write_pictures, write_scenes
 from vqgan_transformer import (
     ClassCondition,
     CoordinatesCondition,
@@ -74,7 +74,9 @@ def test_partners_that_are_missing_are_all_named(tmp_path):
 def test_imagefolder_tables(form, tmp_path):
     write_pictures(tmp_path, 2)
     if form == "jsonl":
-        rows = [json.dumps({"file_name": f"{n}.png", "segmentation_file_name": f"{n}.png", "label": n}) for n in range(2)]
+        rows = [
+            json.dumps({"file_name": f"{n}.png", "segmentation_file_name": f"{n}.png", "label": n}) for n in range(2)
+        ]
         (tmp_path / "metadata.jsonl").write_text("\n".join(rows))
     else:
         (tmp_path / "metadata.csv").write_text("file_name,segmentation_file_name,label\n0.png,0.png,0\n1.png,1.png,1\n")
@@ -94,7 +96,7 @@ def test_a_list_file(tmp_path):
     (tmp_path / "list.txt").write_text("p/1.png\n\np/0.png\n")
     assert open_data(tmp_path / "list.txt", ("image",)).names == ("p/1.png", "p/0.png")
     (tmp_path / "list.txt").write_text("p/7.png\n")
-    with pytest.raises(DataError, match="p/7.png: there is no such file"):
+    with pytest.raises(DataError, match=r"p/7\.png: there is no such file"):
         open_data(tmp_path / "list.txt", ("image",))
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-import two_processes
 from safetensors.torch import load_file
-from training_data import picture, short_training, tiny_vqgan, write_pictures, write_scenes
 
+import two_processes
+from training_data import picture, short_training, tiny_vqgan, write_pictures, write_scenes
 from vqgan_transformer import VQGAN, SegmentationCondition, VQGANConfig, VQGANTraining, train_vqgan
 from vqgan_transformer.training.discriminator import PatchDiscriminator
 from vqgan_transformer.training.loop import Diverged, make_accelerator
@@ -152,7 +152,9 @@ class StopsAt(list):
 
 
 @pytest.mark.parametrize(
-    ("number", "expected"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)], ids=["SIGTERM", "SIGINT"]
+    ("number", "expected"),
+    [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)],
+    ids=["SIGTERM", "SIGINT"],
 )
 def test_signals_save_and_stop_and_resuming_changes_nothing(number, expected, tmp_path):
     training = short_training(check_data=False, validation_share=0.0, checkpoint_every=100, whiten=False)
@@ -213,13 +215,17 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path, monke
     original = loop.save_state
     monkeypatch.setattr(loop, "save_state", save_until_full)
     with pytest.raises(OSError, match=r"No space left.*last good checkpoint is .*step_00000002"):
-        train_vqgan(write_pictures(tmp_path / "p"), tmp_path / "run", config=tiny_vqgan(), training=training, progress=False)
+        train_vqgan(
+            write_pictures(tmp_path / "p"), tmp_path / "run", config=tiny_vqgan(), training=training, progress=False
+        )
     assert [path.name for path in (tmp_path / "run/checkpoints").glob("step_*")] == ["step_00000002"]
 
 
 def test_a_run_folder_holds_what_a_user_looks_for(tmp_path):
     training = short_training(checkpoints_total_limit=1)
-    vqgan = train_vqgan(write_pictures(tmp_path / "p"), tmp_path / "run", config=tiny_vqgan(), training=training, progress=False)
+    vqgan = train_vqgan(
+        write_pictures(tmp_path / "p"), tmp_path / "run", config=tiny_vqgan(), training=training, progress=False
+    )
     run = tmp_path / "run"
     assert {path.name for path in run.iterdir()} >= {
         "training.json", "metrics.jsonl", "pictures", "curves.png", "checkpoints", "best", "model.safetensors",
@@ -233,7 +239,12 @@ def test_a_run_folder_holds_what_a_user_looks_for(tmp_path):
         train_vqgan(tmp_path / "p", run, config=tiny_vqgan(), training=training, progress=False)
     with pytest.raises(ValueError, match=r"learning_rate \(was"):
         train_vqgan(
-            tmp_path / "p", run, config=tiny_vqgan(), training=training.but(learning_rate=1.0), resume=True, progress=False
+            tmp_path / "p",
+            run,
+            config=tiny_vqgan(),
+            training=training.but(learning_rate=1.0),
+            resume=True,
+            progress=False,
         )
 
 
@@ -252,7 +263,9 @@ def test_a_run_folder_holds_what_a_user_looks_for(tmp_path):
 )
 def test_every_option_trains(changes, tmp_path):
     training = short_training(**{"max_steps": 3, "log_every": 1, **changes})
-    vqgan = train_vqgan(write_pictures(tmp_path / "p"), tmp_path / "r", config=tiny_vqgan(), training=training, progress=False)
+    vqgan = train_vqgan(
+        write_pictures(tmp_path / "p"), tmp_path / "r", config=tiny_vqgan(), training=training, progress=False
+    )
     assert all(torch.isfinite(p).all() for p in vqgan.parameters())
     assert not any("forward" in module.__dict__ for module in vqgan.modules())
 
@@ -300,7 +313,9 @@ def test_condition_maps_get_tokenizers_too(kind, tmp_path):
 
 
 def test_learning_rates_are_functions_of_the_step():
-    training = VQGANTraining(learning_rate=2.0, schedule="cosine", warmup_steps=4, max_steps=14, final_rate=0.1, crop_size=16)
+    training = VQGANTraining(
+        learning_rate=2.0, schedule="cosine", warmup_steps=4, max_steps=14, final_rate=0.1, crop_size=16
+    )
     rates = [learning_rate(training, step, 8) for step in range(15)]
     assert rates[:4] == [0.5, 1.0, 1.5, 2.0] and rates[4] == 2.0
     assert rates[9] == pytest.approx(2 * (0.1 + 0.9 * 0.5)) and rates[14] == pytest.approx(0.2)

@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 import torch
-from training_data import picture, short_training, tiny_vqgan
 
+from training_data import picture, short_training, tiny_vqgan
 from vqgan_transformer import (
     VQGAN,
     ClassCondition,

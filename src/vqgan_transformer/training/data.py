@@ -168,7 +168,9 @@ def _from_path(path: Path, kinds: tuple[str, ...]) -> tuple[list[dict[str, Any]]
     for name in ("metadata.jsonl", "metadata.csv"):
         if (path / name).is_file():
             return _table(path / name, kinds)
-    if (path / "images").is_dir() or any((path / MAP_FOLDERS.get(kind, "")).is_dir() for kind in kinds if kind in MAP_FOLDERS):
+    if (path / "images").is_dir() or any(
+        (path / MAP_FOLDERS.get(kind, "")).is_dir() for kind in kinds if kind in MAP_FOLDERS
+    ):
         return _pairs(path, kinds)
     if "keypoints" in kinds and (path / "keypoints.json").is_file():
         return _pairs(path, kinds)
@@ -221,9 +223,7 @@ def _pairs(folder: Path, kinds: tuple[str, ...]) -> tuple[list[dict[str, Any]], 
         suffixes = PICTURES if kind == "image" else PICTURES + ARRAYS
         by_kind[kind] = {f.relative_to(place).with_suffix("").as_posix(): f for f in _files(place, suffixes)}
     names = sorted(set().union(*by_kind.values()))
-    problems = [
-        f"{name}: has no {kind}" for name in names for kind, found in by_kind.items() if name not in found
-    ]
+    problems = [f"{name}: has no {kind}" for name in names for kind, found in by_kind.items() if name not in found]
     if problems:
         raise DataError(f"{folder}: {len(problems)} samples lack their partner:", problems)
     samples = [{kind: found[name] for kind, found in by_kind.items()} for name in names]
@@ -269,7 +269,11 @@ def _list_file(path: Path, kinds: tuple[str, ...]) -> tuple[list[dict[str, Any]]
 def _table(path: Path, kinds: tuple[str, ...]) -> tuple[list[dict[str, Any]], list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
         try:
-            rows = list(csv.DictReader(file)) if path.suffix == ".csv" else [json.loads(line) for line in file if line.strip()]
+            rows = (
+                list(csv.DictReader(file))
+                if path.suffix == ".csv"
+                else [json.loads(line) for line in file if line.strip()]
+            )
         except ValueError as error:
             raise DataError(f"{path} is no table:", [str(error)]) from error
     samples, names, problems = [], [], []

@@ -349,7 +349,7 @@ class GPTTrainer:
 
     def gpt(self) -> CondGPT:
         """The average model as an ordinary CondGPT."""
-        model = self.average.module if self.average.decay is not None else self.plain
+        model: Any = self.average.module if self.average.decay is not None else self.plain
         if isinstance(model, StructuredTables):
             return model.fold()
         gpt = CondGPT(self.config).to(model.head.weight.dtype)
@@ -360,7 +360,7 @@ class GPTTrainer:
     def picture(self) -> Image.Image | None:
         """Conditions beside what is drawn from them."""
         shown = self.held_out if self.held_out is not None else self.samples
-        batch = stack([shown[CENTRE, index] for index in range(min(4, len(shown)))])  # type: ignore[arg-type, index]
+        batch = stack([shown[CENTRE, index] for index in range(min(4, len(shown)))])  # type: ignore[arg-type]
         tokens, conditions = self.tokens(batch)
         gpt, count, condition = self.gpt(), self.vqgan.codebook_size, read_by(self.config, conditions)
         if self.config.token_order == "row_major":

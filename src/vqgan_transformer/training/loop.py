@@ -116,7 +116,10 @@ def run_training(
         accelerator.load_state(str(path))
         stored, state = load_state(path)
         trainer.restore(state)
-        best, record = stored["best"] if stored["best"] is not None else math.inf, Average(stored["sums"], stored["count"])
+        best, record = (
+            stored["best"] if stored["best"] is not None else math.inf,
+            Average(stored["sums"], stored["count"]),
+        )
         before += stored["cpu_seconds"]
         if accelerator.is_main_process:
             folder.forget_after(step)
@@ -133,7 +136,11 @@ def run_training(
     if training.trackers:
         accelerator.init_trackers(name)
     bar = tqdm(
-        total=training.max_steps, initial=step, unit="step", desc=name, disable=not (progress and accelerator.is_main_process)
+        total=training.max_steps,
+        initial=step,
+        unit="step",
+        desc=name,
+        disable=not (progress and accelerator.is_main_process),
     )
 
     def spent() -> float:
@@ -174,15 +181,27 @@ def run_training(
             if step % training.log_every == 0 or step == training.max_steps:
                 values = record.take(accelerator)
                 if not all(math.isfinite(value) for value in values.values()):
-                    _diverged(folder, f"at step {step} " + ", ".join(n for n, v in values.items() if not math.isfinite(v)))
+                    _diverged(
+                        folder, f"at step {step} " + ", ".join(n for n, v in values.items() if not math.isfinite(v))
+                    )
                 bar.set_postfix({key: f"{value:.4g}" for key, value in list(values.items())[:5]})
                 if accelerator.is_main_process:
                     folder.log({"step": step, "cpu_seconds": spent(), **values})
                 accelerator.log(values, step=step)
-            if validated and trainer.ready(step) and (step % training.validate_every == 0 or step == training.max_steps):
+            if (
+                validated
+                and trainer.ready(step)
+                and (step % training.validate_every == 0 or step == training.max_steps)
+            ):
                 metrics = trainer.validate()
                 if accelerator.is_main_process:
-                    folder.log({"step": step, "cpu_seconds": spent(), **{f"validation_{key}": value for key, value in metrics.items()}})
+                    folder.log(
+                        {
+                            "step": step,
+                            "cpu_seconds": spent(),
+                            **{f"validation_{key}": value for key, value in metrics.items()},
+                        }
+                    )
                 accelerator.log({f"validation_{key}": value for key, value in metrics.items()}, step=step)
                 if metrics["score"] < best:
                     best = metrics["score"]

@@ -23,7 +23,9 @@ def condition_of_kind(kind: str, given: Condition | None, config: VQGANConfig | 
     """
     if kind == "image":
         if given is not None:
-            raise ValueError(f"condition={given.name!r} is for its own maps: pass kind={given.name!r}, or leave it out.")
+            raise ValueError(
+                f"condition={given.name!r} is for its own maps: pass kind={given.name!r}, or leave it out."
+            )
         return None
     if given is not None:
         if given.name != kind:
@@ -34,7 +36,9 @@ def condition_of_kind(kind: str, given: Condition | None, config: VQGANConfig | 
     if kind == "keypoints":
         return import_module("..conditions", __package__).KeypointsCondition()
     if config is None:
-        raise ValueError("segmentation needs condition=SegmentationCondition(labels=…), or a config with a channel a label.")
+        raise ValueError(
+            "segmentation needs condition=SegmentationCondition(labels=…), or a config with a channel a label."
+        )
     return SegmentationCondition(labels=[f"label {number}" for number in range(config.in_channels)])
 
 

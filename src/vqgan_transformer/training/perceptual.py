@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,7 @@ def perceptual_loss(name: str | None, channels: int = 3) -> nn.Module | None:
     return LPIPS(_from_file(path))
 
 
-def _package():  # type: ignore[no-untyped-def]
+def _package() -> Any:
     try:
         import lpips
     except Exception as error:  # a torchvision that does not fit torch raises RuntimeError when it is imported
@@ -104,7 +105,11 @@ def _from_file(path: Path) -> nn.Module:
         complete = all(value is not None for value in renamed.values())
     else:
         heads = {len(value.flatten()) for key, value in stored.items() if key.startswith("lin4")}
-        network = lpips.LPIPS(net="vgg" if heads == {512} and "lin6.model.1.weight" not in stored else "alex", pnet_rand=True, verbose=False)
+        network = lpips.LPIPS(
+            net="vgg" if heads == {512} and "lin6.model.1.weight" not in stored else "alex",
+            pnet_rand=True,
+            verbose=False,
+        )
         weights, complete = stored, stored.keys() >= {k for k in network.state_dict() if not k.startswith("lins.")}
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     if not complete or any(shapes.get(key) != tuple(value.shape) for key, value in weights.items() if key in shapes):

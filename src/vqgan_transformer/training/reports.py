@@ -72,7 +72,11 @@ def draw_curves(metrics: Sequence[dict[str, Any]], size: tuple[int, int] = (420,
         metrics: records with "step" and numbers; what is validated begins with "validation_".
         size: (width, height) of a panel.
     """
-    names = list(dict.fromkeys(k.removeprefix("validation_") for record in metrics for k in record if k not in ("step", "cpu_seconds")))
+    names = list(
+        dict.fromkeys(
+            k.removeprefix("validation_") for record in metrics for k in record if k not in ("step", "cpu_seconds")
+        )
+    )
     across = max(1, min(3, len(names)))
     down = max(1, math.ceil(len(names) / across))
     canvas = Image.new("RGB", (across * size[0], down * size[1]), PAPER)

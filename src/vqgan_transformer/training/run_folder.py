@@ -46,7 +46,9 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(f"{self.path} is a file; give the path of a folder for the run.")
         if not resume and ((self.path / "checkpoints").exists() or (self.path / SETTINGS).exists()):
-            raise FileExistsError(f"{self.path} holds a run already: pass resume=True to go on with it, or another folder.")
+            raise FileExistsError(
+                f"{self.path} holds a run already: pass resume=True to go on with it, or another folder."
+            )
 
     def begin(self, training: Training, facts: dict[str, Any]) -> None:
         """Writes the settings, or compares them with those of the run that is resumed.
@@ -132,7 +134,9 @@ def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         return read_json(folder / PROGRESS), torch.load(folder / STATE, map_location="cpu", weights_only=True)
     except Exception as error:
         others = nearest_name(folder.name, [path.name for path in folder.parent.glob("step_*") if path != folder])
-        raise CheckpointError(f"the checkpoint {folder} is damaged ({error}). Delete it to resume from an older one.{others}") from error
+        raise CheckpointError(
+            f"the checkpoint {folder} is damaged ({error}). Delete it to resume from an older one.{others}"
+        ) from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -100,8 +100,10 @@ class Training:
     trackers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        positive = ("max_steps", "batch_size", "gradient_accumulation", "validation_samples", "log_every")
-        positive += ("validate_every", "picture_every", "checkpoint_every")
+        positive = (
+            "max_steps", "batch_size", "gradient_accumulation", "validation_samples", "log_every", "validate_every",
+            "picture_every", "checkpoint_every",
+        )  # fmt: skip
         for name in positive:
             if getattr(self, name) < 1:
                 raise ValueError(f"{type(self).__name__}.{name} must be at least 1, got {getattr(self, name)}.")
@@ -289,7 +291,9 @@ class VQGANTraining(Training):
         labels, pictures = kind == "segmentation", kind in ("image", "keypoints")
         pixel_loss = self.pixel_loss or ("bce" if labels else "l1")
         perceptual = ("vgg" if pictures else None) if self.perceptual == "default" else self.perceptual
-        weight = self.disc_weight if self.disc_weight is not None else {"segmentation": 0.0, "depth": 0.75}.get(kind, 0.8)
+        weight = (
+            self.disc_weight if self.disc_weight is not None else {"segmentation": 0.0, "depth": 0.75}.get(kind, 0.8)
+        )
         if labels != (pixel_loss in ("bce", "cross_entropy")):
             raise ValueError(f"pixel_loss={pixel_loss!r} is not for {kind}: label maps take 'bce' or 'cross_entropy'.")
         if labels:

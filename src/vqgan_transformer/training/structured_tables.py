@@ -74,14 +74,18 @@ class StructuredTables(nn.Module):
             "head.weight": gpt.head.weight + self.head_map(self.head_codes),
         }
         if self.condition_map is not None:
-            found["condition_embedding.weight"] = gpt.condition_embedding.weight + self.condition_map(self.condition_codes)
+            found["condition_embedding.weight"] = gpt.condition_embedding.weight + self.condition_map(
+                self.condition_codes
+            )
         if self.places:
             places = self._places()
             # position C + j reads token j and predicts token j + 1; the last condition token predicts the first
             positions = torch.cat((places + self.kinds[0], places[1:] + self.kinds[1], self.kinds[1:]))
             length = min(len(positions), gpt.config.block_size)
             free = gpt.position_embedding
-            found["position_embedding"] = torch.cat((free[:, :length] + positions[None, :length], free[:, length:]), dim=1)
+            found["position_embedding"] = torch.cat(
+                (free[:, :length] + positions[None, :length], free[:, length:]), dim=1
+            )
         return found
 
     def forward(self, tokens: Tensor, condition: Tensor) -> Tensor:
@@ -103,14 +107,14 @@ class StructuredTables(nn.Module):
         places, config = self._places(), self.gpt.config
         axes = torch.linalg.svd(places - places.mean(dim=0), full_matrices=False).Vh[:30]  # what tells places apart
         count, size = len(axes), config.n_embd // config.n_head
-        attention = self.gpt.blocks[0].attention
+        weight = self.gpt.get_parameter("blocks.0.attention.qkv.weight")
         for head in range(config.n_head):
             noise = torch.randn(max(count, size), min(count, size), dtype=axes.dtype)
             turn = torch.linalg.qr(noise).Q
             mix = turn.T if turn.shape[0] == count else turn  # (size, count), rows or columns orthonormal
             aligned = mix @ axes * math.sqrt(strength * math.sqrt(size) / (0.3 * config.n_embd))
             for part in range(2):  # query and key alike
-                attention.qkv.weight[part * config.n_embd + head * size : part * config.n_embd + (head + 1) * size] = aligned
+                weight[part * config.n_embd + head * size : part * config.n_embd + (head + 1) * size] = aligned
 
 
 def _rows(codes: Tensor, count: int, dtype: torch.dtype) -> Tensor:

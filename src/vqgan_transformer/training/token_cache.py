@@ -70,7 +70,9 @@ def cache_key(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, variants: i
                 "vqgan": _digest(vqgan),
                 "conditions": [[part.name, to_json(part.config), _digest(part)] for part in samples.conditions],
                 "form": [config.conditioning, [part.name for part in config.conditions]],
-                "crops": {name: getattr(training, name) for name in ("seed", "crop", "short_sides", "scale_down", "flip")},
+                "crops": {
+                    name: getattr(training, name) for name in ("seed", "crop", "short_sides", "scale_down", "flip")
+                },
                 "variants": variants,
             }
         )
@@ -157,9 +159,7 @@ def held_out_cache(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, count:
 
 
 @torch.no_grad()
-def _tokens(
-    batch: dict[str, Tensor], samples: Samples, vqgan: VQGAN, config: CondGPTConfig
-) -> dict[str, np.ndarray]:
+def _tokens(batch: dict[str, Tensor], samples: Samples, vqgan: VQGAN, config: CondGPTConfig) -> dict[str, np.ndarray]:
     weight = vqgan.from_codes.weight
     parsed = {name: values.to(weight.device) for name, values in batch.items()}
     encoded = encode_conditions(config, samples.conditions, parsed)

@@ -157,10 +157,9 @@ class VQGANTrainer:
             torch.manual_seed(training.seed)
             critic = Critic(vqgan.config.out_channels, training).to(device, dtype)
         if training.channels_last:
-            self.vqgan.to(memory_format=torch.channels_last)
-            critic.to(memory_format=torch.channels_last)
-            if self.perceptual is not None:
-                self.perceptual.to(memory_format=torch.channels_last)
+            for module in (vqgan, critic, self.perceptual):
+                if module is not None:
+                    _channels_last(module)
         optimizer = make_optimizer(
             vqgan, training.optimizer, betas=training.betas, weight_decay=training.weight_decay, outer=OUTER_LAYERS
         )
@@ -186,7 +185,9 @@ class VQGANTrainer:
         """
         training, accelerator = self.training, self.accelerator
         images = self.inputs(batch)
-        rate = learning_rate(training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes)
+        rate = learning_rate(
+            training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes
+        )
         set_learning_rate(self.optimizer, rate)
         seed = int(random_numbers(training.seed, 2, step).integers(2**63))
         with accelerator.accumulate(self.reconstructor):
@@ -235,7 +236,11 @@ class VQGANTrainer:
     def inputs(self, batch: dict[str, Tensor]) -> Tensor:
         """What the VQGAN reads of a batch: (B, in_channels, H, W)."""
         weight = self.vqgan.from_codes.weight
-        images = batch["image"] if self.reader is None else from_maps(batch[self.reader.name], self.reader, self.vqgan.config)
+        images = (
+            batch["image"]
+            if self.reader is None
+            else from_maps(batch[self.reader.name], self.reader, self.vqgan.config)
+        )
         images = images.to(weight.device, weight.dtype)
         return images.contiguous(memory_format=torch.channels_last) if self.training.channels_last else images
 
@@ -247,7 +252,9 @@ class VQGANTrainer:
         if kind == "cross_entropy":
             return F.cross_entropy(reconstruction, images.argmax(1))
         assert kind is not None
-        return reconstruction_loss(images, reconstruction, self.perceptual, self.training.perceptual_weight, pixels=kind)
+        return reconstruction_loss(
+            images, reconstruction, self.perceptual, self.training.perceptual_weight, pixels=kind
+        )
 
     def _heard(self, step: int) -> float:
         """The weight with which the generator hears the discriminator."""
@@ -303,7 +310,8 @@ class VQGANTrainer:
     def validate(self) -> dict[str, float]:
         """The average model on the middle of the held-out samples: PSNR or accuracy, codes used, the distance."""
         assert self.held_out is not None
-        model, sums = self.average.module.eval(), {}
+        model = self.average.module.eval()
+        sums: dict[str, float] = {}
         used = torch.zeros(model.codebook_size, dtype=torch.long, device=self.used.device)
         count = min(len(self.held_out), self.training.validation_samples)
         for index in range(count):  # one by one: held-out PSNR is a mean over pictures
@@ -366,7 +374,9 @@ class Reconstructor(nn.Module):
         self.codebook = None
         if (wanted or training.revive_below) and "codebook" not in training.freeze:
             if not isinstance(quantizer, NearestQuantizer):
-                raise ValueError("codebook_learning='ema', codebook_start and revive_below are for nearest codes, not Gumbel's.")
+                raise ValueError(
+                    "codebook_learning='ema', codebook_start and revive_below are for nearest codes, not Gumbel's."
+                )
             self.codebook = CodebookTrainer(
                 quantizer,
                 learning=training.codebook_learning,
@@ -407,6 +417,11 @@ class Critic(nn.Module):
         self.mean_real.lerp_(mean(real.detach().mean()).to(self.mean_real.dtype), 0.01)
         self.mean_fake.lerp_(mean(fake.detach().mean()).to(self.mean_fake.dtype), 0.01)
         return loss
+
+
+def _channels_last(module: nn.Module) -> None:
+    options: dict[str, Any] = {"memory_format": torch.channels_last}
+    module.to(**options)
 
 
 def _freeze(vqgan: VQGAN, training: VQGANTraining) -> None:
@@ -457,7 +472,9 @@ def _new_vqgan(
         )
     if init is None and training.whiten:
         count = range(min(32, len(samples)))
-        first = [samples[0, int(index)] for index in random_numbers(training.seed, 3).permutation(len(samples))[: len(count)]]
+        first = [
+            samples[0, int(index)] for index in random_numbers(training.seed, 3).permutation(len(samples))[: len(count)]
+        ]
         batch = stack(first)
         images = batch["image"] if reader is None else from_maps(batch[reader.name], reader, vqgan.config)
         whiten(vqgan, images.to(vqgan.from_codes.weight), torch.Generator().manual_seed(training.seed))
