@@ -63,7 +63,9 @@ def test_places_beyond_the_crop_are_as_likely_as_those_inside(trained):
         for left in range(0, LARGE - half, half):
             rows, cols = slice(top, top + CROP), slice(left, left + CROP)
             pixels = (slice(top * FACTOR, (top + CROP) * FACTOR), slice(left * FACTOR, (left + CROP) * FACTOR))
-            crop = sampler.token_log_likelihood(trained, {"segmentation": labels[:, *pixels]}, tokens[:, rows, cols])
+            crop = sampler.token_log_likelihood(
+                trained, {"segmentation": labels[(slice(None), *pixels)]}, tokens[:, rows, cols]
+            )
             inside[:, top + half : top + CROP, left + half : left + CROP] = -crop[:, half:, half:]
     beyond = (slice(None), slice(CROP, None), slice(CROP, None))  # rows and columns that no crop has
     assert large[beyond].mean() < 1.1 < math.log(CODES) - 0.6  # it has learned something
