@@ -66,6 +66,7 @@ class RandomLPIPS(torch.nn.Module):
             self.stages.append(torch.nn.Sequential(*layers))
 
     def forward(self, images: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
+        """`(B, 3, H, W)` twice -> `(B, 1, 1, 1)`."""
         distance = images.new_zeros(len(images), 1, 1, 1)
         for stage in self.stages:
             images, reconstruction = stage(images), stage(reconstruction)

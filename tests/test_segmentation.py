@@ -338,3 +338,13 @@ def test_contradictions_in_a_config(arguments, message):
         arguments = arguments | {"vqgan": label_vqgan(arguments["vqgan"])}
     with pytest.raises(ValueError, match=message):
         SegmentationCondition(**arguments)
+
+
+def test_names_of_labels_can_come_from_a_json_file(tmp_path):
+    (tmp_path / "labels.json").write_text('["sky", "sea"]')
+    assert SegmentationCondition(labels=tmp_path / "labels.json").config.labels == ("sky", "sea")
+    (tmp_path / "labels.json").write_text('{"sky": 0}')
+    with pytest.raises(ValueError, match="JSON list of names"):
+        SegmentationCondition(labels=str(tmp_path / "labels.json"))
+    with pytest.raises(FileNotFoundError, match="is no file"):
+        SegmentationCondition(labels="sky")

@@ -10,15 +10,14 @@ from unittest import mock
 import numpy as np
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from vqgan_transformer.gpt import CondGPT, CondGPTConfig
+from vqgan_transformer.training.optimizers import make_optimizer, set_learning_rate
+from vqgan_transformer.training.structured_tables import StructuredTables
 
 from .data import COUNTS, SHARES, SceneFile, as_images, one_hot
 from .loop import learning_rate, load_weights, train
-from .muon import MuonWithAdamW
 from .tokenizers import load_tokenizer
 
 WINDOW = 16
@@ -75,80 +74,6 @@ class Windows:
         return pictures, labels
 
 
-class GeneratorTrainer(nn.Module):
-    """A CondGPT whose tables are sums while it learns; `fold` adds them up into an ordinary one.
-
-    * Embedding = free table + linear map of the codes' vectors, head = likewise: what two similar codes have in common
-      is learned once. A row of the table stands for a picture code and for a label code, so it sees both vectors.
-    * Position = row + column + kind of token + free table, rows and columns starting as waves. A place of the label
-      map and the position that predicts the same place of the picture start with the same vector, and the first
-      block's heads start by looking for it: what the paper's form must find out first.
-    """
-
-    picture_codes: Tensor
-    codes: Tensor
-
-    def __init__(self, gpt: CondGPT, picture_codes: Tensor, label_codes: Tensor) -> None:
-        super().__init__()
-        width = gpt.config.n_embd
-        self.gpt = gpt
-        self.register_buffer("picture_codes", picture_codes, persistent=False)
-        self.register_buffer("codes", torch.cat((picture_codes, label_codes), dim=1), persistent=False)
-        self.embedding_map = nn.Linear(self.codes.shape[1], width, bias=False)
-        self.head_map = nn.Linear(picture_codes.shape[1], width, bias=False)
-        nn.init.normal_(self.embedding_map.weight, std=0.1)
-        nn.init.normal_(self.head_map.weight, std=0.1)
-        self.rows, self.columns = nn.Parameter(_waves(width, 0)), nn.Parameter(_waves(width, 1))
-        self.kinds = nn.Parameter(0.05 * torch.randn(2, width))
-        self._look_for_the_same_place()
-
-    def tables(self) -> dict[str, Tensor]:
-        """The ordinary tables of the GPT."""
-        gpt = self.gpt
-        places = rearrange(self.rows[:, None] + self.columns, "r c d -> (r c) d")
-        # Position 256 + j reads token j and predicts token j + 1; the last label token predicts the first.
-        positions = torch.cat((places + self.kinds[0], places[1:] + self.kinds[1], self.kinds[1:]))
-        return {
-            "token_embedding.weight": gpt.token_embedding.weight + self.embedding_map(self.codes),
-            "head.weight": gpt.head.weight + self.head_map(self.picture_codes),
-            "position_embedding": gpt.position_embedding + positions[None, : gpt.config.block_size],
-        }
-
-    def forward(self, tokens: Tensor, condition: Tensor) -> Tensor:
-        """As CondGPT's."""
-        return functional_call(self.gpt, self.tables(), (tokens, condition))
-
-    @torch.no_grad()
-    def fold(self) -> CondGPT:
-        """The same function as an ordinary CondGPT."""
-        gpt = CondGPT(self.gpt.config)
-        gpt.load_state_dict(self.gpt.state_dict() | self.tables())
-        return gpt.eval()
-
-    @torch.no_grad()
-    def _look_for_the_same_place(self, strength: float = 4.0) -> None:
-        places = rearrange(self.rows[:, None] + self.columns, "r c d -> (r c) d")
-        axes = torch.linalg.svd(places - places.mean(dim=0), full_matrices=False).Vh[
-            :30
-        ]  # (30, D): what tells places apart
-        first, width = self.gpt.blocks[0].attention, self.gpt.config.n_embd
-        size = width // self.gpt.config.n_head
-        for head in range(self.gpt.config.n_head):
-            mix = torch.linalg.qr(torch.randn(30, size)).Q.T if size <= 30 else torch.linalg.qr(torch.randn(size, 30)).Q
-            aligned = mix @ axes * math.sqrt(strength * math.sqrt(size) / (0.3 * width))
-            for part in range(2):  # query and key alike
-                first.qkv.weight[part * width + head * size : part * width + (head + 1) * size] = aligned
-
-
-def _waves(width: int, axis: int) -> Tensor:
-    # (16, width): the 16 rows (or columns) as sines and cosines, alike when near and nearly orthogonal when far.
-    frequencies = torch.logspace(math.log10(0.15), math.log10(math.pi), width // 4)
-    phases = torch.arange(WINDOW)[:, None] * frequencies
-    waves = torch.cat((phases.sin(), phases.cos()), dim=1)
-    halves = [waves, torch.zeros_like(waves)]
-    return 0.15 * torch.cat(halves if axis == 0 else halves[::-1], dim=1)
-
-
 def attention_in_bands(query: Tensor, key: Tensor, value: Tensor, *, is_causal: bool, **_: object) -> Tensor:
     """Causal attention as plain products of `(B, h, T, d)`.
 
@@ -172,7 +97,7 @@ def train_generator(folder: Path, minutes: float, seed: int, batch: int = 8) -> 
     windows = Windows(folder, seed)
     trainer = load_trainer(folder, fresh=True)
     outer = ("token_embedding", "position_embedding", "head", "map", "rows", "columns", "kinds")
-    optimizer = MuonWithAdamW(trainer, outer, betas=(0.9, 0.95), weight_decay=0.01)
+    optimizer = make_optimizer(trainer, "muon", outer=outer, betas=(0.9, 0.95), weight_decay=0.01)
 
     def step(progress: float) -> dict[str, float]:
         tokens, condition = windows.draw(batch)
@@ -182,16 +107,18 @@ def train_generator(folder: Path, minutes: float, seed: int, batch: int = 8) -> 
         loss = F.cross_entropy(logits.float().flatten(0, -2), tokens.flatten())
         loss.backward()
         norm = nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
-        optimizer.step(learning_rate(progress, 1.5e-3))
+        set_learning_rate(optimizer, learning_rate(progress, 1.5e-3))
+        optimizer.step()
+        optimizer.zero_grad()
         return {"nats": float(loss.detach()), "gradient": float(norm)}
 
     train("generator", folder, minutes, {"trainer": trainer, "optimizer": optimizer}, step)
 
 
-def load_trainer(folder: Path, fresh: bool = False) -> GeneratorTrainer:
+def load_trainer(folder: Path, fresh: bool = False) -> StructuredTables:
     """The generator in training form, with the codes of the two tokenizers; unless `fresh`, with its weights."""
     codes = [load_tokenizer(folder, name).quantizer.codes.detach().clone() for name in ("pictures", "labels")]
-    trainer = GeneratorTrainer(CondGPT(GENERATOR), *codes)
+    trainer = StructuredTables(CondGPT(GENERATOR), *codes, same_grid=True)
     if not fresh:
         trainer.load_state_dict(load_weights(folder / "generator.pt", "trainer"))
     return trainer

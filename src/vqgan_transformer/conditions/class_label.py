@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import nearest_name
 from ..images import as_items
-from .condition import Condition
+from .condition import AlignedForm, Condition
 
 __all__ = ["ClassCondition", "ClassConfig", "class_id"]
 
@@ -74,7 +74,7 @@ class ClassCondition(Condition):
         return self.config.number_of_classes
 
     @property
-    def aligned_input(self) -> tuple[str, int] | None:
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
         """An id."""
         return "class", self.vocab_size
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import Condition, encode_in_parts
+from .condition import AlignedForm, Condition, encode_in_parts
 from .depth_maps import read_depth_maps
 from .gaps import fill_gaps
 
@@ -76,7 +76,7 @@ class DepthCondition(Condition):
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
     @property
-    def aligned_input(self) -> tuple[str, int] | None:
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
         """One number for each pixel."""
         return "values", 1
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..images import check_one_size, from_pixels, to_numpy
 from ..picture_size import requested_size, same_aspect
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import Condition, encode_in_parts
+from .condition import AlignedForm, Condition, encode_in_parts
 from .joints import JOINT_ORDERS, to_coco
 from .openpose_picture import read_openpose_picture
 from .poses import Pose, read_poses
@@ -78,7 +78,7 @@ class KeypointsCondition(Condition):
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
     @property
-    def aligned_input(self) -> tuple[str, int] | None:
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
         """A drawn skeleton."""
         return "values", 3
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import colorsys
+import json
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import Condition, encode_in_parts
+from .condition import AlignedForm, Condition, encode_in_parts
 from .label_maps import read_label_maps
 from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, count_labels, translate
 from .label_spaces import label_space as known_space
@@ -84,7 +86,8 @@ class SegmentationCondition(Condition):
     """Label maps as a condition.
 
     Args:
-        labels: the names of the labels, in the order of their ids; those of `label_space` by default.
+        labels: the names of the labels, in the order of their ids, or the path of a JSON file with a list of them; those
+            of `label_space` by default.
         palette: see :class:`SegmentationConfig`, also for the other arguments.
         label_space: the known space that the labels are.
         channels: the VQGAN's input channel of each label.
@@ -107,7 +110,7 @@ class SegmentationCondition(Condition):
 
     def __init__(
         self,
-        labels: Sequence[str] | None = None,
+        labels: Sequence[str] | str | Path | None = None,
         *,
         palette: Sequence[Sequence[int]] | None = None,
         label_space: str | None = None,
@@ -120,7 +123,7 @@ class SegmentationCondition(Condition):
         if labels is None and label_space is None:
             raise ValueError("SegmentationCondition needs the names of its labels: pass labels= or label_space=.")
         self.config = SegmentationConfig(
-            labels=tuple(labels) if labels is not None else known_space(label_space or "").names,
+            labels=_names(labels) if labels is not None else known_space(label_space or "").names,
             palette=None if palette is None else tuple((r, g, b) for r, g, b in palette),
             label_space=label_space,
             channels=None if channels is None else tuple(channels),
@@ -159,7 +162,7 @@ class SegmentationCondition(Condition):
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
     @property
-    def aligned_input(self) -> tuple[str, int] | None:
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
         """A label for each pixel; labels that share a channel are one."""
         channels = self.config.channels
         return "labels", len(self.config.labels) if channels is None else max(channels) + 1
@@ -301,6 +304,24 @@ class SegmentationCondition(Condition):
 def _hue(hue: float) -> Colour:
     red, green, blue = (round(255 * value) for value in colorsys.hsv_to_rgb(hue, 0.65, 0.9))
     return red, green, blue
+
+
+def _names(labels: Sequence[str] | str | Path) -> tuple[str, ...]:
+    """The names of labels, given or read from a JSON list."""
+    if not isinstance(labels, str | Path):
+        return tuple(labels)
+    path = Path(labels)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"labels={str(labels)!r} is no file: give names in a list, or the path of a JSON list of them."
+        )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}.") from error
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise ValueError(f'{path} should hold a JSON list of names, such as ["sky", "sea"].')
+    return tuple(found)
 
 
 def _say(what: str, items: list[str], most: int = 12) -> None:

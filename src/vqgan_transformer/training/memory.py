@@ -14,7 +14,7 @@ __all__ = ["checkpoint_gradients", "keep_activations"]
 def checkpoint_gradients(modules: Iterable[nn.Module]) -> None:
     """Makes modules keep their inputs only; :func:`keep_activations` undoes it."""
     for module in modules:
-        module.forward = partial(checkpoint, type(module).forward.__get__(module), use_reentrant=False)  # type: ignore[method-assign]
+        module.__dict__["forward"] = partial(checkpoint, type(module).forward.__get__(module), use_reentrant=False)
 
 
 def keep_activations(modules: Iterable[nn.Module]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,7 @@ def perceptual_loss(name: str | None, channels: int = 3) -> nn.Module | None:
     return LPIPS(_from_file(path))
 
 
-def _package():  # type: ignore[no-untyped-def]
+def _package() -> Any:
     try:
         import lpips
     except Exception as error:  # a torchvision that does not fit torch raises RuntimeError when it is imported

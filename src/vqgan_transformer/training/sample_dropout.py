@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -19,14 +21,14 @@ class SampleDropout:
         self.keys: Tensor | None = None
         self.layers = [module for module in model.modules() if isinstance(module, nn.Dropout) and module.p > 0]
         for number, layer in enumerate(self.layers):
-            layer.forward = self._masked(layer, number)  # type: ignore[method-assign]
+            layer.__dict__["forward"] = self._masked(layer, number)
 
     def release(self) -> None:
         """Makes the layers ordinary again."""
         for layer in self.layers:
             layer.__dict__.pop("forward", None)
 
-    def _masked(self, layer: nn.Dropout, number: int):  # type: ignore[no-untyped-def]
+    def _masked(self, layer: nn.Dropout, number: int) -> Callable[[Tensor], Tensor]:
         def forward(input: Tensor) -> Tensor:
             if not layer.training or self.keys is None:
                 return input

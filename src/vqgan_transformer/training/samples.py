@@ -119,7 +119,8 @@ def _condition(
     if condition.name == "keypoints":
         people = crop.of_keypoints(np.asarray(sample["keypoints"], dtype=np.float64))
         there = (people[..., 2] > 0) & (people[..., :2] >= 0).all(-1) & (people[..., :2] < crop.size[::-1]).all(-1)
-        return condition.parse(people[there.any(axis=1)], size=crop.size)[0]
+        options: dict[str, Any] = {"size": crop.size}
+        return condition.parse(people[there.any(axis=1)], **options)[0]
     if condition.name == "condition_image":
         return condition.parse(crop.of_picture(_picture(sample["condition_image"])))[0]
     if parsed is None:  # coordinates of the whole picture, or nothing at all
@@ -213,7 +214,7 @@ class Batches:
 def loader(samples: Dataset, batches: Sequence[Any] | Batches, workers: int) -> DataLoader:
     """Batches of samples as stacked tensors, read ahead by worker processes if there are any."""
     options: dict[str, Any] = {"multiprocessing_context": "spawn", "persistent_workers": True} if workers else {}
-    return DataLoader(samples, batch_sampler=batches, num_workers=workers, collate_fn=stack, **options)  # type: ignore[arg-type]
+    return DataLoader(samples, batch_sampler=batches, num_workers=workers, collate_fn=stack, **options)
 
 
 def stack(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:

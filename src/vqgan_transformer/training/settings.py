@@ -100,8 +100,10 @@ class Training:
     trackers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        positive = ("max_steps", "batch_size", "gradient_accumulation", "validation_samples", "log_every")
-        positive += ("validate_every", "picture_every", "checkpoint_every")
+        positive = (
+            "max_steps", "batch_size", "gradient_accumulation", "validation_samples", "log_every", "validate_every",
+            "picture_every", "checkpoint_every",
+        )  # fmt: skip
         for name in positive:
             if getattr(self, name) < 1:
                 raise ValueError(f"{type(self).__name__}.{name} must be at least 1, got {getattr(self, name)}.")
@@ -305,8 +307,10 @@ class GPTTraining(Training):
 
     Args:
         pkeep: probability with which a token that the model reads stays; the others become random ones. Targets stay.
-        condition_dropout: probability with which a sample's condition is dropped, for guidance. The GPT needs a
-            ``null_token`` then.
+        condition_dropout: probability with which a sample's condition is dropped, for guidance; all kinds at once where
+            there are several. A prefix GPT needs a ``null_token`` then.
+        kind_dropout: where there are several kinds, the probability with which each is dropped by itself, beside that:
+            what lets a user give some kinds and not others.
         token_variants: so many crops and flips of each picture are encoded before training, once; 0 encodes every
             batch anew.
         structured_tables: a new GPT learns embedding, head and positions as sums in which similar codes and neighbouring
@@ -318,6 +322,7 @@ class GPTTraining(Training):
     weight_decay: float = 0.01
     pkeep: float = 1.0
     condition_dropout: float = 0.0
+    kind_dropout: float = 0.3
     token_variants: int = 4
     structured_tables: bool = False
     sample_top_k: int = 100
@@ -326,8 +331,9 @@ class GPTTraining(Training):
         super().__post_init__()
         if not 0 < self.pkeep <= 1:
             raise ValueError(f"pkeep must lie in (0, 1], got {self.pkeep}.")
-        if not 0 <= self.condition_dropout < 1:
-            raise ValueError(f"condition_dropout must lie in [0, 1), got {self.condition_dropout}.")
+        for name in ("condition_dropout", "kind_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
         if self.token_variants < 0:
             raise ValueError(f"token_variants must not be negative, got {self.token_variants}.")
 

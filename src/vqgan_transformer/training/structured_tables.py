@@ -107,16 +107,14 @@ class StructuredTables(nn.Module):
         places, config = self._places(), self.gpt.config
         axes = torch.linalg.svd(places - places.mean(dim=0), full_matrices=False).Vh[:30]  # what tells places apart
         count, size = len(axes), config.n_embd // config.n_head
-        attention = self.gpt.blocks[0].attention
+        weight = self.gpt.get_parameter("blocks.0.attention.qkv.weight")
         for head in range(config.n_head):
             noise = torch.randn(max(count, size), min(count, size), dtype=axes.dtype)
             turn = torch.linalg.qr(noise).Q
             mix = turn.T if turn.shape[0] == count else turn  # (size, count), rows or columns orthonormal
             aligned = mix @ axes * math.sqrt(strength * math.sqrt(size) / (0.3 * config.n_embd))
             for part in range(2):  # query and key alike
-                attention.qkv.weight[part * config.n_embd + head * size : part * config.n_embd + (head + 1) * size] = (
-                    aligned
-                )
+                weight[part * config.n_embd + head * size : part * config.n_embd + (head + 1) * size] = aligned
 
 
 def _rows(codes: Tensor, count: int, dtype: torch.dtype) -> Tensor:

@@ -157,10 +157,9 @@ class VQGANTrainer:
             torch.manual_seed(training.seed)
             critic = Critic(vqgan.config.out_channels, training).to(device, dtype)
         if training.channels_last:
-            self.vqgan.to(memory_format=torch.channels_last)
-            critic.to(memory_format=torch.channels_last)
-            if self.perceptual is not None:
-                self.perceptual.to(memory_format=torch.channels_last)
+            for module in (vqgan, critic, self.perceptual):
+                if module is not None:
+                    _channels_last(module)
         optimizer = make_optimizer(
             vqgan, training.optimizer, betas=training.betas, weight_decay=training.weight_decay, outer=OUTER_LAYERS
         )
@@ -311,7 +310,8 @@ class VQGANTrainer:
     def validate(self) -> dict[str, float]:
         """The average model on the middle of the held-out samples: PSNR or accuracy, codes used, the distance."""
         assert self.held_out is not None
-        model, sums = self.average.module.eval(), {}
+        model = self.average.module.eval()
+        sums: dict[str, float] = {}
         used = torch.zeros(model.codebook_size, dtype=torch.long, device=self.used.device)
         count = min(len(self.held_out), self.training.validation_samples)
         for index in range(count):  # one by one: held-out PSNR is a mean over pictures
@@ -417,6 +417,11 @@ class Critic(nn.Module):
         self.mean_real.lerp_(mean(real.detach().mean()).to(self.mean_real.dtype), 0.01)
         self.mean_fake.lerp_(mean(fake.detach().mean()).to(self.mean_fake.dtype), 0.01)
         return loss
+
+
+def _channels_last(module: nn.Module) -> None:
+    options: dict[str, Any] = {"memory_format": torch.channels_last}
+    module.to(**options)
 
 
 def _freeze(vqgan: VQGAN, training: VQGANTraining) -> None:

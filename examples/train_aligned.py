@@ -1,0 +1,161 @@
+"""Trains a pipeline of the aligned form on scenes: class, label map, depth and keypoints, each alone, together, or none.
+
+    python examples/train_aligned.py FOLDER                       # everything; stops and starts at will
+    python examples/train_aligned.py FOLDER --hours 2             # a stretch of two hours; run it again to go on
+    python examples/train_aligned.py FOLDER --steps 20 --scenes 8 # a minute, to see it run
+
+The steps, each of which goes on where it was:
+    scenes      draws pictures with what is known of them (a folder that `train_vqgan` reads)
+    vqgan       trains the tokenizer: f = 8, local operations only, so that strips decode as the whole
+    decoder     trains its decoder further, against a discriminator; tokens stay
+    gpt         trains the generator on crops of 128 pixels, 16×16 tokens
+    pipeline    puts everything together in half precision: FOLDER/pipeline
+"""
+
+from __future__ import annotations
+
+import _thread
+import argparse
+import json
+import signal
+import threading
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from builtin.data import GROUPS
+from builtin.pipeline import palette
+from PIL import Image
+
+from vqgan_transformer import (
+    VQGAN,
+    ClassCondition,
+    DepthCondition,
+    GPTTraining,
+    ImageSynthesisPipeline,
+    KeypointsCondition,
+    SegmentationCondition,
+    SlidingWindowSampler,
+    VQGANConfig,
+    VQGANTraining,
+    train_cond_gpt,
+    train_vqgan,
+)
+from vqgan_transformer.conditions import Condition, label_space
+from vqgan_transformer.scenes import LABEL_GROUPS, LABELS, SEASONS, TIMES_OF_DAY, make_scene
+from vqgan_transformer.training.gpt_training import fitting_config
+
+SIDES = {256: 1, 512: 2, 1024: 1}  # pixels of a scene's side, and how many of each go into four
+CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
+STEPS = {"vqgan": 12_000, "decoder": 3_000, "gpt": 30_000}
+CROP = 128
+
+TOKENIZER = VQGANConfig(
+    channels=32, channel_multipliers=(1, 2, 3), patch_size=2, num_res_blocks=1, decoder_res_blocks=2,
+    attention_levels=(), mid_attention=False, norm="channel", latent_channels=96, codebook_size=1024, code_dim=8,
+    normalize_codes=True,
+)  # fmt: skip
+GENERATOR = {"n_layer": 8, "n_head": 6, "n_embd": 192, "rows_above": 4, "columns_beside": 4, "condition_layers": (0, 4)}
+
+
+def conditions() -> tuple[Condition, ...]:
+    """The kinds that the model learns to follow."""
+    space = label_space("coco-stuff-182")
+    labels = SegmentationCondition(
+        label_space="coco-stuff-182",
+        # labels that no scene has are drawn as what stands closest to them
+        channels=[GROUPS.index(LABEL_GROUPS[name]) for name in space.names],
+        palette=palette(space.names),
+        trained_labels=[name for name in space.names if name in LABELS],
+    )
+    return labels, DepthCondition(), KeypointsCondition(), ClassCondition(labels=CLASSES)
+
+
+def write_scenes(folder: Path, count: int, processes: int) -> None:
+    """Pictures, label maps, depth (16 bits, near is large), keypoints and classes; what is there already is kept."""
+    for name in ("images", "segmentations", "depths", "records"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    order = [side for side, share in SIDES.items() for _ in range(share)]
+    jobs = [(folder, seed, order[seed % len(order)]) for seed in range(count)]
+    jobs = [job for job in jobs if not (folder / "records" / f"{job[1]:05d}.json").exists()]
+    if jobs:
+        with get_context("spawn").Pool(processes) as pool:
+            pool.starmap(write_scene, jobs, chunksize=4)
+    records = [(folder / "records" / f"{seed:05d}.json").read_text() for seed in range(count)]
+    (folder / "metadata.jsonl").write_text("\n".join(records) + "\n")
+
+
+def write_scene(folder: Path, seed: int, side: int) -> None:
+    """One scene; its record comes last, as the sign that it is complete."""
+    scene, name = make_scene(seed, (side, side)), f"{seed:05d}.png"
+    Image.fromarray(scene.image).save(folder / "images" / name)
+    Image.fromarray(scene.segmentation).save(folder / "segmentations" / name)
+    Image.fromarray((scene.depth * 65535).round().astype(np.uint16)).save(folder / "depths" / name)
+    record = {
+        "file_name": f"images/{name}",
+        "segmentation_file_name": f"segmentations/{name}",
+        "depth_file_name": f"depths/{name}",
+        "keypoints": np.round(scene.keypoints, 2).tolist(),
+        "class_label": f"{scene.season} {scene.time_of_day}",
+    }
+    (folder / "records" / f"{seed:05d}.json").write_text(json.dumps(record))
+
+
+def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
+    """The three trainings; each goes on where it was, and one that is complete is read."""
+    scenes = folder / "scenes"
+    # crops at the size in which scenes are drawn
+    shared = {"crop_size": CROP, "scale_down": False, "mixed_precision": "bf16", "checkpoint_every": 500}
+    perceptual = {"perceptual": "random", "disc_channels": 32, "disc_layers": 2, "batch_size": 8}
+    vqgan = train_vqgan(
+        scenes, folder / "vqgan", config=TOKENIZER, resume=True,
+        training=VQGANTraining.modern(max_steps=steps["vqgan"], **perceptual, **shared, disc_weight=0.0),
+    )  # fmt: skip
+    vqgan = train_vqgan(
+        scenes, folder / "decoder", init=vqgan, resume=True,
+        training=VQGANTraining.modern(
+            max_steps=steps["decoder"], **perceptual, **shared, freeze=("encoder", "codebook"), disc_weight=0.08,
+            disc_start=0, whiten=False, codebook_start=0,
+        ),
+    )  # fmt: skip
+    training = GPTTraining.modern(
+        max_steps=steps["gpt"], batch_size=16, condition_dropout=0.1, kind_dropout=0.4, token_variants=8, **shared
+    )
+    kinds = conditions()
+    config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
+    return train_cond_gpt(
+        scenes, folder / "gpt", vqgan=vqgan, condition=kinds, config=config, training=training, resume=True
+    )
+
+
+def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
+    """The pipeline as it is shipped."""
+    sampler = SlidingWindowSampler(temperature=0.95, top_k=100)
+    vqgan = VQGAN.from_pretrained(folder / "decoder")
+    shipped = ImageSynthesisPipeline(vqgan=vqgan, gpt=pipe.gpt, sampler=sampler, conditions=pipe.conditions)
+    return shipped.save_pretrained(folder / "pipeline", dtype=torch.float16)
+
+
+def main() -> None:
+    """Reads the arguments."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where scenes, states and the result are kept")
+    parser.add_argument("--scenes", type=int, default=3000, help="to train on")
+    parser.add_argument("--steps", type=int, help="of each training, to try it")
+    parser.add_argument("--hours", type=float, help="stop after that, at a step from which the next run goes on")
+    parser.add_argument("--threads", type=int, default=2, help="CPU cores to use")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.hours is not None:
+        # trainings end in good order when they are asked to
+        clock = threading.Timer(3600 * arguments.hours, _thread.interrupt_main, (signal.SIGTERM,))
+        clock.daemon = True
+        clock.start()
+    write_scenes(arguments.folder / "scenes", arguments.scenes, arguments.threads)
+    pipe = train(arguments.folder, STEPS if arguments.steps is None else dict.fromkeys(STEPS, arguments.steps))
+    print(assemble(arguments.folder, pipe))
+
+
+if __name__ == "__main__":
+    main()
