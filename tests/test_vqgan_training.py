@@ -270,6 +270,21 @@ def test_every_option_trains(changes, tmp_path):
     assert not any("forward" in module.__dict__ for module in vqgan.modules())
 
 
+def test_codes_of_gumbels_kind_are_drawn_ever_more_sharply(tmp_path):
+    config = tiny_vqgan(quantizer="gumbel", code_dim=8, normalize_codes=False)
+    torch.manual_seed(0)
+    training = short_training(codebook_learning="gradient", codebook_start=0, revive_below=0.0, max_steps=4).for_kind("image")
+    trainer = VQGANTrainer(VQGAN(config), training, make_accelerator(training, tmp_path))
+    temperatures = []
+    for step in range(4):
+        trainer.step({"image": torch.rand(2, 3, 16, 16) * 2 - 1}, step)
+        temperatures.append(trainer.vqgan.quantizer.temperature)
+    assert temperatures[0] == 1.0 and temperatures[2] == pytest.approx((1 + 0.0625) / 2)
+    assert temperatures == sorted(temperatures, reverse=True)
+    with pytest.raises(ValueError, match="nearest codes"):
+        VQGANTrainer(VQGAN(config), short_training().for_kind("image"), make_accelerator(training, tmp_path))
+
+
 def test_accumulated_parts_are_one_large_batch(tmp_path):
     """Adam on the mean of two parts of 2 samples is Adam on 4."""
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,12 @@ from torch import Tensor, nn
 from ..conditions import Condition
 from ..hub.config_json import to_json
 from ..vqgan.model import VQGAN, VQGANConfig, VQGANOutput
-from ..vqgan.quantizer import NearestQuantizer, perplexity
+from ..vqgan.quantizer import GumbelQuantizer, NearestQuantizer, perplexity
 from .codebook import CodebookTrainer
 from .data import open_data, split
 from .discriminator import PatchDiscriminator
 from .initialisation import whiten
-from .loop import make_accelerator, run_training
+from .loop import accelerator_for, run_training
 from .losses import (
     adversarial_loss,
     balance,
@@ -94,31 +95,35 @@ def train_vqgan(
         Diverged: when losses become infinite or NaN.
     """
     recipe = (training or VQGANTraining.modern()).for_kind(kind)
-    reader = condition_of_kind(kind, condition, init.config if init is not None else config)
-    # keypoints are drawn on a canvas of their picture's size
-    kinds = ("image",) if reader is None else ("image", "keypoints") if kind == "keypoints" else (reader.name,)
-    source = open_data(data, kinds)
-    source, held_out = (
-        split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
-    )
-    conditions = () if reader is None else (reader,)
-    samples = Samples(source, recipe, conditions, with_image=reader is None)
-    held_out_samples = None if held_out is None else Samples(held_out, recipe, conditions, with_image=reader is None)
-    run = RunFolder(folder, resume)
-    if recipe.check_data and run.last() is None:
-        check(samples)
-        if held_out_samples is not None:
-            check(held_out_samples)
-    vqgan = _new_vqgan(config, init, kind, reader, samples, recipe)
-    accelerator = accelerator if accelerator is not None else make_accelerator(recipe, run.path)
-    if accelerator.is_main_process:
-        run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)})
-    accelerator.wait_for_everyone()
-    distance = perceptual if perceptual is not None else perceptual_loss(recipe.perceptual, vqgan.config.out_channels)
-    trainer = VQGANTrainer(vqgan, recipe, accelerator, distance, reader, samples, held_out_samples)
-    run_training(
-        trainer, samples, run, recipe, accelerator, validated=held_out is not None, resume=resume, progress=progress, name="vqgan"
-    )  # fmt: skip
+    with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
+        run = RunFolder(folder, resume, accelerator.is_main_process)
+        reader = condition_of_kind(kind, condition, init.config if init is not None else config)
+        # keypoints are drawn on a canvas of their picture's size
+        kinds = ("image",) if reader is None else ("image", "keypoints") if kind == "keypoints" else (reader.name,)
+        source = open_data(data, kinds)
+        source, held_out = (
+            split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
+        )
+        conditions = () if reader is None else (reader,)
+        samples = Samples(source, recipe, conditions, with_image=reader is None)
+        held_out_samples = (
+            None if held_out is None else Samples(held_out, recipe, conditions, with_image=reader is None)
+        )
+        if recipe.check_data and run.last() is None:
+            check(samples)
+            if held_out_samples is not None:
+                check(held_out_samples)
+        vqgan = _new_vqgan(config, init, kind, reader, samples, recipe)
+        distance = (
+            perceptual if perceptual is not None else perceptual_loss(recipe.perceptual, vqgan.config.out_channels)
+        )
+        if accelerator.is_main_process:
+            run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)})
+        accelerator.wait_for_everyone()
+        trainer = VQGANTrainer(vqgan, recipe, accelerator, distance, reader, samples, held_out_samples)
+        run_training(
+            trainer, samples, run, recipe, accelerator, validated=held_out is not None, resume=resume, progress=progress, name="vqgan"
+        )  # fmt: skip
     return VQGAN.from_pretrained(run.path)
 
 
@@ -189,6 +194,7 @@ class VQGANTrainer:
             training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes
         )
         set_learning_rate(self.optimizer, rate)
+        self._anneal(step)
         seed = int(random_numbers(training.seed, 2, step).integers(2**63))
         with accelerator.accumulate(self.reconstructor):
             reconstruction, codebook_loss, tokens = self.reconstructor(images, step, seed)  # equations 1 to 3
@@ -215,6 +221,13 @@ class VQGANTrainer:
         if accelerator.sync_gradients:
             self.average.update(self.vqgan)
         return record | self._monitor(images, judged.detach(), tokens, step)
+
+    def _anneal(self, step: int) -> None:
+        """Codes of Gumbel's kind are drawn ever more sharply."""
+        if isinstance(self.vqgan.quantizer, GumbelQuantizer):
+            first, last = self.training.gumbel_temperatures
+            done = min(1.0, step / self.training.max_steps)
+            self.vqgan.quantizer.temperature = last + (first - last) * 0.5 * (1 + math.cos(math.pi * done))
 
     def _teach_discriminator(self, images: Tensor, fake: Tensor, step: int) -> dict[str, Tensor]:
         """Equation 5, the discriminator's side."""
