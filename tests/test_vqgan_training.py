@@ -273,7 +273,9 @@ def test_every_option_trains(changes, tmp_path):
 def test_codes_of_gumbels_kind_are_drawn_ever_more_sharply(tmp_path):
     config = tiny_vqgan(quantizer="gumbel", code_dim=8, normalize_codes=False)
     torch.manual_seed(0)
-    training = short_training(codebook_learning="gradient", codebook_start=0, revive_below=0.0, max_steps=4).for_kind("image")
+    training = short_training(codebook_learning="gradient", codebook_start=0, revive_below=0.0, max_steps=4).for_kind(
+        "image"
+    )
     trainer = VQGANTrainer(VQGAN(config), training, make_accelerator(training, tmp_path))
     temperatures = []
     for step in range(4):
