@@ -23,17 +23,18 @@ CONDITIONS = (
 def aligned_gpt(rows_above: int = 2, columns_beside: int = 2, **options) -> CondGPT:
     """A GPT of three narrow layers in float64, with weights far from their small start."""
     defaults: dict = {"n_layer": 3, "n_head": 2, "n_embd": 16, "window": (8, 8), "condition_layers": (0, 2)}
-    defaults["conditions"] = CONDITIONS
+    defaults |= {"conditions": CONDITIONS, "downsample_factor": FACTOR}
     config = CondGPTConfig(
         CODES, conditioning="aligned", position="rope2d", attention="local", rows_above=rows_above,
-        columns_beside=columns_beside, downsample_factor=FACTOR, condition_width=8,
+        columns_beside=columns_beside, condition_width=8,
         condition_depth=1, **(defaults | options),
     )  # fmt: skip
     torch.manual_seed(0)
     gpt = CondGPT(config).double().eval()
     with torch.no_grad():
-        for parameter in gpt.parameters():
-            parameter.copy_(torch.randn_like(parameter) * 0.4)
+        for name, parameter in gpt.named_parameters():
+            scale = 0.1 if name.endswith("bias") else 2.0 if "embedding" in name or "readers" in name else 0.5
+            parameter.copy_(torch.randn_like(parameter) * scale + ("norm" in name and "weight" in name))
     return gpt
 
 

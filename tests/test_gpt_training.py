@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -26,9 +27,10 @@ from vqgan_transformer import (
     train_cond_gpt,
 )
 from vqgan_transformer.training import token_cache
-from vqgan_transformer.training.conditioning import condition_inputs, drop_conditions, read_by
+from vqgan_transformer.training.conditioning import condition_inputs, drop_conditions, known_tokens, read_by
 from vqgan_transformer.training.data import open_data
 from vqgan_transformer.training.gpt_training import GPTTrainer, NoisySamples, fitting_config, unigram_nats
+from vqgan_transformer.training.known_areas import random_known_area
 from vqgan_transformer.training.loop import make_accelerator
 from vqgan_transformer.training.sample_dropout import SampleDropout
 from vqgan_transformer.training.samples import Samples
@@ -153,6 +155,36 @@ def test_aligned_gpts_learn_from_maps(tmp_path):
     assert torch.allclose(
         trainer.gpt()(tokens, read_by(config, found)), trainer.average.module(tokens, found), atol=1e-5
     )
+
+
+def test_kinds_of_an_aligned_gpt_are_dropped_together_and_each_by_itself():
+    conditions = (SegmentationCondition(labels=("a", "b")), DepthCondition())
+    training = short_training(condition_dropout=0.2, kind_dropout=0.4)
+    config = fitting_config(tokenizer(), conditions, training, conditioning="aligned", **SMALL)
+    noisy = NoisySamples(defaultdict(dict), training, config, 16)
+    dropped = torch.stack([noisy[0, index]["dropped"] for index in range(500)]).double()
+    assert dropped.mean(0).tolist() == pytest.approx([0.2 + 0.8 * 0.4] * 2, abs=0.07)
+    assert dropped.prod(1).mean().item() == pytest.approx(0.2 + 0.8 * 0.16, abs=0.06)
+
+
+def test_known_areas_are_none_all_but_a_hole_or_a_part():
+    shares = np.array([random_known_area(np.random.default_rng(seed), (8, 12)).mean() for seed in range(400)])
+    assert np.mean(shares == 0) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(shares > 0.5) > 0.15
+    assert np.mean((shares > 0) & (shares < 0.5)) > 0.1
+
+
+def test_aligned_gpts_learn_to_complete_and_only_what_is_not_known_counts(tmp_path):
+    conditions = (DepthCondition(),)
+    training = short_training()
+    config = fitting_config(tokenizer(), conditions, training, conditioning="aligned", **SMALL)
+    assert [part.name for part in config.conditions] == ["depth", "known"]
+    tokens = torch.arange(16).view(1, 4, 4)
+    known = torch.rand(1, 4, 4, generator=torch.Generator().manual_seed(0)) < 0.5
+    assert torch.equal(known_tokens(config, tokens, known)["known"], tokens.where(known, -1))
+    logits = torch.randn(1, 4, 4, 16)
+    nats = GPTTrainer._nats(logits, tokens, known)
+    assert torch.allclose(nats, F.cross_entropy(logits[~known], tokens[~known]))
 
 
 # ---------------------------------------------------------------- reading orders

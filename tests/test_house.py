@@ -29,8 +29,10 @@ ARROWS = {
     "request": {"picture_size", "sampler", "conditions"},
     "completion": {"picture_size", "vqgan", "images"},
     "painting": {"completion", "picture_size", "sampler", "vqgan", "gpt"},
+    "streaming": {"painting", "vqgan"},
     "saved_pipeline": {"sampler", "conditions", "vqgan", "gpt", "hub"},
-    "pipeline": PARTS | {"saved_pipeline", "request", "painting", "completion", "picture_size", "images", "hub"},
+    "pipeline": PARTS
+    | {"saved_pipeline", "request", "painting", "streaming", "completion", "picture_size", "images", "hub"},
     "scenes": set(),
     "evaluation": PARTS | {"pipeline", "completion", "picture_size", "images"},
     "training": PARTS | {"pipeline", "picture_size", "images", "hub", "scenes"},

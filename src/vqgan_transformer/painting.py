@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,11 +52,7 @@ class Painting:
         Returns:
             int64 (B, h, w).
         """
-        known: dict[str, Tensor] = {}
-        if self.completion is not None:
-            tokens, keep = self.completion.tokens(self.vqgan, self.canvas)
-            known = {"tokens": tokens, "keep": keep}
-            known = {name: one.repeat_interleave(self.candidates, dim=0) for name, one in known.items()}
+        known = self._known()
         drawn = self.sampler(
             self.gpt,
             self.condition,
@@ -67,6 +63,28 @@ class Painting:
             **known,
         )
         return drawn if self.candidates == 1 else self._best(drawn, known["keep"])
+
+    def draw_rows(self, callback: Callable[[int, int, Tensor], None] | None = None) -> Iterator[tuple[int, Tensor]]:
+        """As :meth:`draw`, for one candidate each; yields how many rows are complete, and the token grids so far."""
+        return self.sampler.rows(
+            self.gpt,
+            self.condition,
+            self.canvas.grid,
+            seed=self.seeds,
+            codebook_size=self.vqgan.codebook_size,
+            callback=callback,
+            **self._known(),
+        )
+
+    def _known(self) -> dict[str, Tensor]:
+        """The tokens that stay, and where, for each candidate of each picture."""
+        if self.completion is None:
+            return {}
+        tokens, keep = self.completion.tokens(self.vqgan, self.canvas)
+        return {
+            "tokens": tokens.repeat_interleave(self.candidates, dim=0),
+            "keep": keep.repeat_interleave(self.candidates, dim=0),
+        }
 
     def decode(self, tokens: Tensor, *, composite: bool = True) -> Tensor:
         """The pictures that token grids stand for, cut to the size asked for.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from .request import Request, fit, sort_arguments
 from .sampler.sampler import SlidingWindowSampler
 from .sampler.seeds import picture_seeds
 from .saved_pipeline import KINDS, SavedPipeline
+from .streaming import stream_pixels
 from .vqgan.model import VQGAN
 
 if TYPE_CHECKING:
@@ -81,10 +82,13 @@ class ImageSynthesisPipeline(SavedPipeline):
                 f"the VQGAN has {vqgan.codebook_size} codes, but the GPT's vocabulary only {gpt.config.vocab_size}."
             )
         names = [condition.name for condition in self.conditions]
-        if not names:
+        if not names and not self._several:
             raise ValueError("give at least one condition; Unconditional() stands for none.")
         if len(set(names)) < len(names):
             raise ValueError(f"each kind of condition may be given once, got {names}.")
+        if self._several:
+            self._check_aligned()
+            return
         for condition in self.conditions:
             if condition.vocab_size > gpt.config.condition_ids:
                 raise ValueError(
@@ -194,6 +198,45 @@ class ImageSynthesisPipeline(SavedPipeline):
             return ImageSynthesisOutput([], tokens, painting.seeds)
         pictures = painting.decode(tokens, composite=composite)
         return ImageSynthesisOutput(to_pixels(pictures, output_type), tokens, painting.seeds)
+
+    @torch.no_grad()
+    def stream(
+        self,
+        *,
+        size: tuple[int, int] | None = None,
+        resize: bool = False,
+        seed: int | None = None,
+        strip: int = 16,
+        output_type: str = "np",
+        **arguments: Any,
+    ) -> Iterator[Any]:
+        """Paints one picture and hands it out in strips, from the top, so that its pixels never stand in memory whole.
+
+        Args:
+            size: (height, width) of the picture in pixels; by default that of the condition's map.
+            resize: as for a call.
+            seed: of the picture.
+            strip: rows of tokens in a strip, f pixels each; the last may have fewer. A strip is decoded together with
+                the rows that its pixels depend on, so low strips cost more work, and high ones more memory.
+            output_type: "np", uint8 (rows, W, 3); "pil"; or "pt", float (3, rows, W) in [-1, 1].
+            **arguments: the condition, its options and settings of the sampler, as for a call.
+
+        Yields:
+            strips. Below each other they are the picture that a call with the same arguments paints: exactly where the
+            VQGAN has local operations only; with group normalisation or attention about so (docs/sampling.md).
+
+        Raises:
+            TypeError: as for a call.
+            ValueError: as for a call.
+        """
+        if output_type not in ("np", "pil", "pt"):
+            raise ValueError(f"output_type must be 'np', 'pil' or 'pt', got {output_type!r}.")
+        if isinstance(strip, bool) or not isinstance(strip, int) or strip < 1:
+            raise ValueError(f"strip is a number of rows of tokens from 1 on, got {strip!r}.")
+        painting = self._painting(arguments, size, resize, seed=seed)
+        if len(painting.seeds) > 1:
+            raise ValueError(f"one picture is streamed at a time, got {len(painting.seeds)} conditions.")
+        return (to_pixels(pixels, output_type)[0] for pixels in stream_pixels(painting, strip))
 
     @torch.no_grad()
     def log_likelihood(self, image: Any, *, resize: bool = False, seed: int = 0, **arguments: Any) -> Tensor:
@@ -313,10 +356,12 @@ class ImageSynthesisPipeline(SavedPipeline):
     def _condition_of(self, request: Request, canvas: Canvas, seeds: list[int]) -> Any:
         """What the GPT reads: tokens in the paper's form; for models that follow several kinds, a map or id of each."""
         if self._several:
-            extended = {
-                name: self.condition(name).extend_to(one, canvas.painted) for name, one in request.given.items()
+            return {
+                name: self.condition(name)
+                .for_aligned(self.condition(name).extend_to(one, canvas.painted))
+                .repeat_interleave(len(seeds) // len(one), dim=0)
+                for name, one in request.given.items()
             }
-            return {name: one.repeat_interleave(len(seeds) // len(one), dim=0) for name, one in extended.items()}
         ((name, parsed),) = request.given.items()
         return self.condition(name).for_canvas(parsed, canvas, seeds)
 
@@ -324,6 +369,21 @@ class ImageSynthesisPipeline(SavedPipeline):
     def _several(self) -> bool:
         """Whether the GPT can follow several conditions at once, or none: only the prefix form needs exactly one."""
         return getattr(self.gpt.config, "conditioning", "prefix") == "aligned"
+
+    def _check_aligned(self) -> None:
+        """Whether an aligned GPT reads just what the conditions give."""
+        if self.gpt.config.downsample_factor != self.vqgan.downsample_factor:
+            raise ValueError(
+                f"a token of the VQGAN stands for {self.vqgan.downsample_factor} pixels a side, but the GPT reads maps for "
+                f"tokens of {self.gpt.config.downsample_factor}."
+            )
+        reads = {one.name: (one.form, one.size) for one in self.gpt.config.conditions}
+        for condition in self.conditions:
+            if condition.aligned_input is None or reads.get(condition.name) != condition.aligned_input:
+                raise ValueError(
+                    f"{condition.name} gives {condition.aligned_input}, but of this name the GPT reads "
+                    f"{reads.get(condition.name)}."
+                )
 
     def _check_size(self, size: tuple[int, int]) -> None:
         parts = [part for model in self._models() for part in model.modules()]

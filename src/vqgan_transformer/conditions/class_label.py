@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import nearest_name
 from ..images import as_items
-from .condition import Condition
+from .condition import AlignedForm, Condition
 
 __all__ = ["ClassCondition", "ClassConfig", "class_id"]
 
@@ -72,6 +72,11 @@ class ClassCondition(Condition):
     def vocab_size(self) -> int:
         """The number of classes."""
         return self.config.number_of_classes
+
+    @property
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
+        """An id."""
+        return "class", self.vocab_size
 
     def parse(self, value: Any) -> Tensor:
         """Class ids of ids or names.

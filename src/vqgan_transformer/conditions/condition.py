@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from ..picture_size import Canvas
     from ..vqgan.model import VQGAN
 
-__all__ = ["Condition", "encode_in_parts"]
+__all__ = ["AlignedForm", "Condition", "encode_in_parts"]
+
+AlignedForm = Literal["labels", "values", "class"]
+"""The forms in which an aligned GPT reads what a user passes; ``ConditionInput`` describes them."""
 
 PIXELS_AT_ONCE = 2**20
 """Pixels of condition maps that are encoded together; more are encoded in parts, since one-hot maps are large."""
@@ -142,6 +145,18 @@ class Condition(Pretrained, nn.Module):
         """One row of what :meth:`parse` gave, in words."""
         del parsed
         return self.name.replace("_", " ")
+
+    @property
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
+        """Form and size of what an aligned GPT reads of this kind (``ConditionInput`` has the forms).
+
+        ``None`` for kinds that only stand in front of a picture's tokens.
+        """
+        return None
+
+    def for_aligned(self, parsed: Tensor) -> Tensor:
+        """What :meth:`parse` gave, as an aligned GPT reads it: maps of full resolution, ids as they are."""
+        return parsed
 
     def forward(self, parsed: Tensor) -> Tensor:
         """The same as :meth:`encode`."""

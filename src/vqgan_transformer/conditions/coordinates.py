@@ -12,7 +12,7 @@ from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
-from .condition import Condition
+from .condition import AlignedForm, Condition
 
 __all__ = ["CoordinatesCondition", "CoordinatesConfig"]
 
@@ -109,6 +109,11 @@ class CoordinatesCondition(Condition):
         height, width = size
         ranks = torch.arange(height * width, dtype=torch.float64) / (height * width)
         return rearrange(ranks.float(), "(h w) -> 1 1 h w", h=height)
+
+    @property
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
+        """One number for each pixel."""
+        return "values", 1
 
     def encode(self, parsed: Tensor) -> Tensor:
         """Tokens of coordinate maps: the mean of each cell times the number of tokens, rounded half to even.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import Condition, encode_in_parts
+from .condition import AlignedForm, Condition, encode_in_parts
 from .depth_maps import read_depth_maps
 from .gaps import fill_gaps
 
@@ -74,6 +74,11 @@ class DepthCondition(Condition):
     def downsample_factor(self) -> int:
         """Pixels of a map that a token stands for, along each side."""
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
+
+    @property
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
+        """One number for each pixel."""
+        return "values", 1
 
     def parse(
         self,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..images import as_items, from_pixels
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import Condition, encode_in_parts
+from .condition import AlignedForm, Condition, encode_in_parts
 
 __all__ = ["ImageCondition", "ImageConfig"]
 
@@ -76,6 +76,11 @@ class ImageCondition(Condition):
     def downsample_factor(self) -> int:
         """Pixels of a picture that a token stands for, along each side."""
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
+
+    @property
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
+        """A picture."""
+        return "values", self.config.channels
 
     def parse(self, value: Any) -> Tensor:
         """Pictures in the forms people have them.

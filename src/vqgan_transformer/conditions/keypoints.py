@@ -14,7 +14,7 @@ from torch import Tensor
 from ..images import check_one_size
 from ..picture_size import requested_size, same_aspect
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import Condition, encode_in_parts
+from .condition import AlignedForm, Condition, encode_in_parts
 from .poses import Pose, read_poses
 from .skeleton import render_skeletons
 
@@ -74,6 +74,11 @@ class KeypointsCondition(Condition):
     def downsample_factor(self) -> int:
         """Pixels of a picture that a token stands for, along each side."""
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
+
+    @property
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
+        """A drawn skeleton."""
+        return "values", 3
 
     def parse(
         self,

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import Condition, encode_in_parts
+from .condition import AlignedForm, Condition, encode_in_parts
 from .label_maps import read_label_maps
 from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, count_labels, translate
 from .label_spaces import label_space as known_space
@@ -161,6 +161,18 @@ class SegmentationCondition(Condition):
         """Pixels of a map that a token stands for, along each side."""
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
+    @property
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
+        """A label for each pixel; labels that share a channel are one."""
+        channels = self.config.channels
+        return "labels", len(self.config.labels) if channels is None else max(channels) + 1
+
+    def for_aligned(self, parsed: Tensor) -> Tensor:
+        """Label ids (B, H, W) -> the numbers that they are drawn with, (B, H, W)."""
+        if self.config.channels is None:
+            return parsed
+        return torch.tensor(self.config.channels, device=parsed.device)[parsed]
+
     def parse(
         self,
         value: Any,
@@ -260,8 +272,7 @@ class SegmentationCondition(Condition):
     def _one_hot(self, labels: Tensor) -> Tensor:
         """Label ids (B, H, W) -> the VQGAN's input (B, channels, H, W), 1 in the channel that a label is drawn with."""
         assert self.vqgan is not None
-        if self.config.channels is not None:
-            labels = torch.tensor(self.config.channels, device=labels.device)[labels]
+        labels = self.for_aligned(labels)
         weight = next(self.vqgan.parameters())
         one_hot = weight.new_zeros(len(labels), self.vqgan.config.in_channels, *labels.shape[1:])
         return one_hot.scatter_(1, labels[:, None], 1)

@@ -97,20 +97,22 @@ class CacheMemory:
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """As :class:`Memory` says."""
+        if len(self.caches) == 1:
+            return self._attend(self.caches[0], self.masks[0], query, key, value)
         rows = [cache.rows for cache in self.caches]
-        attended = []
-        for cache, mask, q, k, v in zip(
-            self.caches, self.masks, query.split(rows), key.split(rows), value.split(rows), strict=True
-        ):
-            total = cache.length + k.shape[2]
-            keys, values = cache.keys[self.layer, :, :, :total], cache.values[self.layer, :, :, :total]
-            keys[:, :, cache.length :] = k
-            values[:, :, cache.length :] = v
-            one = q.shape[2] == 1  # it sees all
-            visible = None if one or mask is None else mask[-q.shape[2] :]
-            causal = mask is None and not one
-            attended.append(F.scaled_dot_product_attention(q, keys, values, attn_mask=visible, is_causal=causal))
-        return attended[0] if len(attended) == 1 else torch.cat(attended)
+        parts = zip(self.caches, self.masks, query.split(rows), key.split(rows), value.split(rows), strict=True)
+        return torch.cat([self._attend(*part) for part in parts])
+
+    def _attend(self, cache: GPTCache, mask: Tensor | None, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        queries, start, stop = query.shape[2], cache.length, cache.length + key.shape[2]
+        keys, values = cache.keys[self.layer], cache.values[self.layer]
+        keys[:, :, start:stop], values[:, :, start:stop] = key, value
+        keys, values = keys[:, :, :stop], values[:, :, :stop]
+        if queries == 1:  # it sees all
+            return F.scaled_dot_product_attention(query, keys, values)
+        if mask is None:
+            return F.scaled_dot_product_attention(query, keys, values, is_causal=True)
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask[-queries:])
 
 
 def visibility(queries: int, keys: int, n_unmasked: int = 0, device: torch.device | None = None) -> Tensor:

@@ -172,6 +172,8 @@ class CondGPTConfig:
         ):
             if getattr(self, name) != unused:
                 raise ValueError(f"{name} is for conditions that stand in front; an aligned model has none.")
+        if self.token_order != "row_major":
+            raise ValueError(f"an aligned model draws row by row, not in the order {self.token_order!r}.")
         names = [one.name for one in self.conditions]
         if len(set(names)) < len(names):
             raise ValueError(f"each kind of condition may be given once, got {names}.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
@@ -147,22 +149,64 @@ class SlidingWindowSampler(Pretrained):
             for value in (size, tokens, keep)
         )
         grids = read_request(gpt, conditions, sizes, seed=seed, tokens=given, keep=kept, codes=codes)
-        for grid in grids:
-            if isinstance(grid.condition, AlignedCondition) and grid.keep is not None:
-                grid.condition.know(gpt, grid.tokens, grid.keep)
+        schedule = list(together([self._schedule(gpt, grid) for grid in grids]))
         results = [grid.result for grid in grids]
-        for drawn, total in self._paint(gpt, grids, codes):
+        drawn, total = 0, sum(map(len, schedule))
+        for places in self._paint(gpt, grids, schedule, codes):
+            drawn += len(places)
             if callback is not None:
                 callback(drawn, total, results if several else results[0])
         results = [result.clone() for result in results]
         return results if several else results[0]
 
-    def _paint(self, gpt: CondGPT, grids: Sequence[TokenGrid], codes: int) -> Iterator[tuple[int, int]]:
-        """The one loop: draws all places that are due at once, step by step; yields how many are drawn, and of how many.
+    @torch.no_grad()
+    def rows(
+        self,
+        gpt: CondGPT,
+        condition: Tensor | WindowCondition | Mapping[str, Tensor],
+        size: tuple[int, int] | None = None,
+        *,
+        seed: int | Sequence[int] = 0,
+        codebook_size: int | None = None,
+        tokens: Tensor | None = None,
+        keep: Tensor | None = None,
+        callback: Callable[[int, int, Tensor], None] | None = None,
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Draws token grids as a call does, and tells whenever further rows, counted from the top, are complete.
+
+        Arguments and errors are those of a call with one condition.
+
+        Yields:
+            how many rows are complete, and the grids so far, int64 (B, h, w).
+        """
+        check_model(gpt, self.config)
+        codes = gpt.config.vocab_size if codebook_size is None else codebook_size
+        grids = read_request(gpt, [condition], [size], seed=seed, tokens=[tokens], keep=[keep], codes=codes)
+        result, height = grids[0].result, grids[0].size[0]
+        schedule = list(self._schedule(gpt, grids[0]))
+        left = Counter(place.row for places in schedule for place in places)
+        drawn, total, complete = 0, left.total(), 0
+        for places in chain([[]], self._paint(gpt, grids, schedule, codes)):
+            left.subtract(place.row for place in places)
+            drawn += len(places)
+            if callback is not None and places:
+                callback(drawn, total, result)
+            before = complete
+            while complete < height and not left[complete]:
+                complete += 1
+            if complete > before:
+                yield complete, result
+
+    def _paint(
+        self, gpt: CondGPT, grids: Sequence[TokenGrid], schedule: list[list[Place]], codes: int
+    ) -> Iterator[list[Place]]:
+        """The one loop: draws all places that are due at once, step by step, and yields them.
 
         Each step scores the due places from their windows and puts the codes that are drawn into the grids.
         """
-        schedule = list(together([self._schedule(gpt, grid) for grid in grids]))
+        for grid in grids:
+            if isinstance(grid.condition, AlignedCondition) and grid.keep is not None:
+                grid.condition.know(gpt, grid.tokens, grid.keep)
         guidance = self._guidance(gpt, grids)
         reader: WindowReader | AlignedReader
         if gpt.config.conditioning == "aligned":
@@ -170,14 +214,11 @@ class SlidingWindowSampler(Pretrained):
         else:
             guided, limit = bool(guidance.scales), self.config.memory_limit
             reader = WindowReader(gpt, grids, schedule, guided=guided, memory_limit=limit)
-        drawn, total = 0, sum(map(len, schedule))
         for places in schedule:
             logits = reader.logits(places)
-            codes_drawn = self._draw(logits[:, :codes], guidance, grids, places)
-            for place, code in zip(places, codes_drawn, strict=True):
-                grids[place.grid].write(place, code)
-            drawn += len(places)
-            yield drawn, total
+            for place, drawn in zip(places, self._draw(logits[:, :codes], guidance, grids, places), strict=True):
+                grids[place.grid].write(place, drawn)
+            yield places
 
     def _schedule(self, gpt: CondGPT, grid: TokenGrid) -> Iterator[list[Place]]:
         """The places of a grid that are to be drawn, step by step."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..conditions import Condition
 from ..gpt.config import CondGPTConfig, ConditionInput
 
-__all__ = ["condition_inputs", "drop_conditions", "encode_conditions", "read_by"]
+__all__ = ["condition_inputs", "drop_conditions", "encode_conditions", "known_tokens", "read_by"]
 
 
 def condition_inputs(conditions: Sequence[Condition]) -> tuple[ConditionInput, ...]:
@@ -28,17 +28,10 @@ def condition_inputs(conditions: Sequence[Condition]) -> tuple[ConditionInput, .
     for condition in conditions:
         if condition.name == "unconditional":
             continue
-        if condition.name == "segmentation":
-            found.append(ConditionInput(condition.name, "labels", len(condition.config.labels)))
-        elif condition.name == "class_label":
-            found.append(ConditionInput(condition.name, "class", condition.vocab_size))
-        elif condition.name in ("depth", "coordinates", "keypoints", "condition_image"):
-            channels = {"keypoints": 3, "condition_image": getattr(condition.config, "channels", 3)}.get(
-                condition.name, 1
-            )
-            found.append(ConditionInput(condition.name, "values", channels))
-        else:
+        if condition.aligned_input is None:
             raise ValueError(f"{condition.name} has no aligned form: use a GPT with conditioning='prefix'.")
+        form, size = condition.aligned_input
+        found.append(ConditionInput(condition.name, form, size))
     return tuple(found)
 
 
@@ -58,7 +51,22 @@ def encode_conditions(
     if config.conditioning == "prefix":
         (condition,) = conditions
         return {condition.name: condition.encode(parsed[condition.name])}
-    return {part.name: parsed[part.name] for part in config.conditions}
+    return {
+        condition.name: condition.for_aligned(parsed[condition.name])
+        for condition in conditions
+        if condition.aligned_input
+    }
+
+
+def known_tokens(config: CondGPTConfig, tokens: Tensor, known: Tensor) -> dict[str, Tensor]:
+    """The tokens of a picture that are known, int64 (B, h, w), for a GPT that reads them.
+
+    Args:
+        config: of the GPT.
+        tokens: int64 (B, h, w).
+        known: bool (B, h, w).
+    """
+    return {part.name: tokens.where(known, -1) for part in config.conditions if part.form == "tokens"}
 
 
 def read_by(config: CondGPTConfig, encoded: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:

@@ -17,14 +17,15 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from ..conditions import Condition, Unconditional
-from ..gpt.config import CondGPTConfig
+from ..gpt.config import CondGPTConfig, ConditionInput
 from ..gpt.model import CondGPT
 from ..hub.config_json import to_json
 from ..pipeline import ImageSynthesisPipeline
 from ..sampler.sampler import SlidingWindowSampler
 from ..vqgan.model import VQGAN
-from .conditioning import condition_inputs, drop_conditions, encode_conditions, read_by
+from .conditioning import condition_inputs, drop_conditions, encode_conditions, known_tokens, read_by
 from .data import open_data, split
+from .known_areas import random_known_area
 from .loop import accelerator_for, run_training
 from .map_kinds import show, to_maps
 from .memory import checkpoint_gradients
@@ -145,7 +146,7 @@ def fitting_config(
         condition: the kind of condition, or several for ``conditioning="aligned"``.
         training: whose ``crop_size`` is the window and whose ``condition_dropout`` needs a null token.
         **sizes: further fields, e.g. ``n_layer=24, n_head=16, n_embd=1024``. ``conditioning="aligned"`` brings 2-D rotary
-            positions and local attention with it.
+            positions and local attention with it, and the reading of known tokens, for pictures to complete.
     """
     conditions = (condition,) if isinstance(condition, Condition) else tuple(condition)
     factor = vqgan.downsample_factor
@@ -156,7 +157,7 @@ def fitting_config(
             "window": window,
             "position": "rope2d",
             "attention": "local",
-            "conditions": condition_inputs(conditions),
+            "conditions": (*condition_inputs(conditions), ConditionInput("known", "tokens", vqgan.codebook_size)),
             "downsample_factor": factor,
         }
         return CondGPTConfig(**{**fields, **sizes})
@@ -178,7 +179,8 @@ class NoisySamples(Dataset):
     """Samples with what is random about them in training, all of it a function of (seed, epoch, index).
 
     Adds "keep" bool (h, w), where False "replacement" int64 (h, w) is read instead of the token; "dropped" bool (kinds,),
-    which conditions are; and "key" int64 (), of the dropout inside the GPT.
+    which conditions are; "key" int64 (), of the dropout inside the GPT; and, for a GPT that reads known tokens, "known"
+    bool (h, w).
     """
 
     samples: Any
@@ -191,11 +193,12 @@ class NoisySamples(Dataset):
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
         training, generator = self.training, random_numbers(self.training.seed, 4, *place)
-        kinds = max(1, len(self.config.conditions))
-        noise = {
-            "key": torch.tensor(int(generator.integers(2**62))),
-            "dropped": torch.from_numpy(generator.random(kinds) < training.condition_dropout),
-        }
+        kinds = max(1, len([part for part in self.config.conditions if part.form != "tokens"]))
+        key, every = int(generator.integers(2**62)), generator.random() < training.condition_dropout
+        one = generator.random(kinds) < (training.kind_dropout if kinds > 1 else 0)
+        noise = {"key": torch.tensor(key), "dropped": torch.from_numpy(one | every)}
+        if any(part.form == "tokens" for part in self.config.conditions):
+            noise["known"] = torch.from_numpy(random_known_area(generator, self.config.window))
         pkeep = self.config.pkeep if training.pkeep is None else training.pkeep
         if pkeep < 1:
             noise["keep"] = torch.from_numpy(generator.random(self.config.window) < pkeep)
@@ -274,11 +277,14 @@ class GPTTrainer:
         set_learning_rate(self.optimizer, rate)
         tokens, conditions = self.tokens(batch)
         conditions = drop_conditions(self.config, conditions, batch["dropped"].to(tokens.device))
+        known = batch["known"].to(tokens.device) if "known" in batch else None
+        if known is not None:
+            conditions |= known_tokens(self.config, tokens, known)
         read = self._corrupted(tokens, batch)
         self.dropout.keys = batch["key"].to(tokens.device)
         with accelerator.accumulate(self.model):
             logits = self.model(read, read_by(self.config, conditions))
-            loss = self._nats(logits, tokens)
+            loss = self._nats(logits, tokens, known)
             accelerator.backward(loss)
             if accelerator.sync_gradients and training.clip_gradients is not None:
                 accelerator.clip_grad_norm_(self.model.parameters(), training.clip_gradients)
@@ -291,7 +297,7 @@ class GPTTrainer:
     def tokens(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """A batch's tokens, int64 (B, h, w), their places in the order in which they are read; and its conditions."""
         there = {name: values.to(self.accelerator.device) for name, values in batch.items()}
-        names = [part.name for part in self.config.conditions or self.conditions]
+        names = [part.name for part in self.conditions if part.name != "unconditional" or not self._aligned]
         if "tokens" in there:
             tokens, conditions = there["tokens"], {name: there[name] for name in names}
         else:
@@ -308,8 +314,16 @@ class GPTTrainer:
         return torch.where(keep, tokens, replacement)
 
     @staticmethod
-    def _nats(logits: Tensor, tokens: Tensor) -> Tensor:
-        return F.cross_entropy(logits.flatten(0, -2), tokens.flatten())
+    def _nats(logits: Tensor, tokens: Tensor, known: Tensor | None = None) -> Tensor:
+        """The mean over tokens that are not known beforehand."""
+        if known is None:
+            return F.cross_entropy(logits.flatten(0, -2), tokens.flatten())
+        nats = F.cross_entropy(logits.flatten(0, -2), tokens.flatten(), reduction="none").view_as(tokens)
+        return (nats * ~known).sum() / (~known).sum().clamp(min=1)
+
+    @property
+    def _aligned(self) -> bool:
+        return self.config.conditioning == "aligned"
 
     def ready(self, step: int) -> bool:
         """Any step's model may be the best."""

@@ -312,8 +312,10 @@ class GPTTraining(Training):
     Args:
         pkeep: probability with which a token that the model reads stays; the others become random ones. Targets stay.
             ``None``: what the GPT's config says.
-        condition_dropout: probability with which a sample's condition is dropped, for guidance. The GPT needs a
-            ``null_token`` then.
+        condition_dropout: probability with which a sample's condition is dropped, for guidance; all kinds at once where
+            there are several. A prefix GPT needs a ``null_token`` then.
+        kind_dropout: where there are several kinds, the probability with which each is dropped by itself, beside that:
+            what lets a user give some kinds and not others.
         token_variants: so many crops and flips of each picture are encoded before training, once; 0 encodes every
             batch anew.
         structured_tables: a new GPT learns embedding, head and positions as sums in which similar codes and neighbouring
@@ -325,6 +327,7 @@ class GPTTraining(Training):
     weight_decay: float = 0.01
     pkeep: float | None = None
     condition_dropout: float = 0.0
+    kind_dropout: float = 0.3
     token_variants: int = 4
     structured_tables: bool = False
     sample_top_k: int = 100
@@ -333,8 +336,9 @@ class GPTTraining(Training):
         super().__post_init__()
         if self.pkeep is not None and not 0 < self.pkeep <= 1:
             raise ValueError(f"pkeep must lie in (0, 1], got {self.pkeep}.")
-        if not 0 <= self.condition_dropout < 1:
-            raise ValueError(f"condition_dropout must lie in [0, 1), got {self.condition_dropout}.")
+        for name in ("condition_dropout", "kind_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
         if self.token_variants < 0:
             raise ValueError(f"token_variants must not be negative, got {self.token_variants}.")
 

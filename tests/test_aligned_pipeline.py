@@ -1,0 +1,138 @@
+"""A pipeline around an aligned GPT: any of its conditions, none, several at once; completion; saving."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from aligned_models import FACTOR, aligned_gpt
+from vqgan_transformer import (
+    ClassCondition,
+    DepthCondition,
+    ImageSynthesisPipeline,
+    SegmentationCondition,
+    SlidingWindowSampler,
+    Unconditional,
+)
+from vqgan_transformer.gpt import ConditionInput
+
+LABELS = ("sky", "tree", "grass", "water", "person", "fern", "moss")
+CHANNELS = (0, 1, 2, 3, 4, 2, 2)
+
+
+def segmentation() -> SegmentationCondition:
+    """Seven labels, of which the model tells five apart."""
+    return SegmentationCondition(labels=LABELS, channels=CHANNELS)
+
+
+@pytest.fixture
+def pipe(vqgan) -> ImageSynthesisPipeline:
+    conditions = (segmentation(), DepthCondition(), ClassCondition(labels=("day", "dusk", "night")))
+    return ImageSynthesisPipeline(vqgan=vqgan, gpt=aligned_gpt(), conditions=conditions)
+
+
+def paint(pipe, **arguments):
+    return pipe(progress=False, output_type="tokens", **({"seed": 0} | arguments)).tokens
+
+
+labels = np.random.default_rng(0).integers(7, size=(16, 24))
+depth = np.random.default_rng(1).random((16, 24))
+
+
+def test_conditions_are_given_alone_together_or_not_at_all(pipe):
+    size = {"size": (16, 24)}
+    grids = [
+        paint(pipe, segmentation=labels),
+        paint(pipe, depth=depth),
+        paint(pipe, class_label="dusk", **size),
+        paint(pipe, segmentation=labels, depth=depth, class_label="dusk"),
+        paint(pipe, **size),
+    ]
+    assert {grid.shape for grid in grids} == {(1, 4, 6)}
+    assert len({tuple(grid.flatten().tolist()) for grid in grids}) == len(grids)
+
+
+def test_tokens_are_those_that_the_sampler_draws_from_the_maps(pipe):
+    channels = torch.tensor(CHANNELS)[torch.from_numpy(labels)]
+    scaled = torch.from_numpy(depth * 2 - depth.max() - depth.min()) / (depth.max() - depth.min())
+    conditions = {"segmentation": channels[None], "depth": scaled[None, None].float(), "class_label": torch.tensor([1])}
+    drawn = SlidingWindowSampler(top_k=100)(pipe.gpt, conditions, seed=4, codebook_size=pipe.vqgan.codebook_size)
+    assert torch.equal(paint(pipe, segmentation=labels, depth=depth, class_label="dusk", seed=4), drawn)
+
+
+def test_maps_are_continued_to_whole_tokens_and_pictures_cut(pipe):
+    picture = pipe(segmentation=labels[:15, :22], seed=0, progress=False, output_type="np").images
+    assert picture.shape == (1, 15, 22, 3)
+    continued = np.pad(labels[:15, :22], ((0, 1), (0, 2)), mode="edge")
+    whole = pipe(segmentation=continued, seed=0, progress=False, output_type="np").images
+    assert np.array_equal(picture, whole[:, :15, :22])
+
+
+def test_several_pictures_of_several_conditions(pipe):
+    batch = paint(pipe, segmentation=[labels, labels[::-1]], class_label="day", num_images=2, seed=5)
+    alone = paint(pipe, segmentation=labels[::-1].copy(), class_label="day", seed=8)
+    assert batch.shape == (4, 4, 6)
+    assert torch.equal(batch[3:], alone)
+
+
+def test_guidance_may_be_given_by_kind(pipe):
+    both = {"segmentation": labels, "class_label": "day"}
+    plain, by_all, by_one = (paint(pipe, guidance_scale=s, **both) for s in (1.0, 3.0, {"class_label": 9.0}))
+    assert not torch.equal(plain, by_all)
+    assert not torch.equal(plain, by_one)
+    assert torch.equal(paint(pipe, guidance_scale={"segmentation": 1.0}, **both), plain)
+
+
+def test_a_picture_is_completed_with_what_is_known_on_all_sides(pipe):
+    photo = np.random.default_rng(2).integers(256, size=(16, 24, 3), dtype=np.uint8)
+    mask = np.zeros((16, 24), dtype=bool)
+    mask[4:12, 8:16] = True
+    out = pipe(image=photo, mask=mask, segmentation=labels, seed=0, progress=False, output_type="np")
+    assert np.array_equal(out.images[0][~mask], photo[~mask])
+    # what lies below and to the right of the area has a say in it
+    other = photo.copy()
+    other[12:, 16:] = 255 - other[12:, 16:]
+    changed = pipe(image=other, mask=mask, segmentation=labels, seed=0, progress=False, output_type="np")
+    hole = (slice(None), slice(1, 3), slice(2, 4))
+    assert not torch.equal(out.tokens[hole], changed.tokens[hole])
+
+
+def test_likelihood_of_a_picture_under_several_conditions(pipe):
+    photo = np.random.default_rng(2).integers(256, size=(16, 24, 3), dtype=np.uint8)
+    likelihood = [pipe.log_likelihood(photo, **given) for given in ({"segmentation": labels}, {"depth": depth}, {})]
+    assert all(one.shape == (1,) and one < 0 for one in likelihood)
+    assert len({float(one) for one in likelihood}) == 3
+
+
+def test_it_is_saved_and_loaded(pipe, tmp_path):
+    loaded = ImageSynthesisPipeline.from_pretrained(pipe.save_pretrained(tmp_path))
+    assert [condition.name for condition in loaded.conditions] == ["segmentation", "depth", "class_label"]
+    given = {"segmentation": labels, "class_label": "night"}
+    assert torch.equal(paint(loaded, **given), paint(pipe, **given))
+
+
+def test_a_model_without_conditions_needs_none(vqgan):
+    gpt = aligned_gpt(conditions=())
+    assert paint(ImageSynthesisPipeline(vqgan=vqgan, gpt=gpt), size=(8, 12)).shape == (1, 2, 3)
+
+
+def test_a_map_without_a_size_and_no_map_at_all(pipe):
+    with pytest.raises(ValueError, match="size="):
+        paint(pipe)
+    with pytest.raises(ValueError, match="size="):
+        paint(pipe, class_label="day")
+
+
+@pytest.mark.parametrize(
+    ("condition", "options", "message"),
+    [
+        (SegmentationCondition(labels=LABELS), {}, r"\('labels', 7\)"),
+        (Unconditional(), {}, "unconditional"),
+        (DepthCondition(), {"conditions": (ConditionInput("depth", "values", 2),)}, r"\('values', 2\)"),
+        (DepthCondition(), {"downsample_factor": 2 * FACTOR}, "4 pixels a side"),
+    ],
+)
+def test_conditions_that_the_gpt_does_not_read_are_refused(vqgan, condition, options, message):
+    with pytest.raises(ValueError, match=message):
+        ImageSynthesisPipeline(vqgan=vqgan, gpt=aligned_gpt(**options), conditions=(condition,))
