@@ -82,17 +82,6 @@ def test_visibility_is_causal_but_for_the_condition():
     assert visibility(queries=2, keys=4).int().tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
 
 
-def test_pkeep_corrupts_what_is_read_in_training_only(gpt):
-    model = CondGPT(CondGPTConfig(24, 32, 2, 2, 16, window=(4, 4), pkeep=0.5)).double().eval()
-    model.load_state_dict(gpt.state_dict())
-    tokens, condition = random_tokens(1, 16), random_tokens(1, 16)
-    assert torch.equal(model(tokens, condition), gpt(tokens, condition))
-    torch.manual_seed(0)
-    kept = torch.stack([model._corrupt(random_tokens(1, 2000)) == random_tokens(1, 2000)]).double().mean()
-    assert kept.item() == pytest.approx(0.5 + 0.5 / 24, abs=0.03)
-    assert not torch.equal(model.train()(tokens, condition), gpt(tokens, condition))
-
-
 def test_dropout_is_active_in_training_only(gpt):
     model = CondGPT(
         CondGPTConfig(24, 32, 2, 2, 16, (4, 4), embedding_dropout=0.3, residual_dropout=0.3, attention_dropout=0.3)

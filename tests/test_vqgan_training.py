@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 import two_processes
 from training_data import picture, short_training, tiny_vqgan, write_pictures, write_scenes
 from vqgan_transformer import VQGAN, SegmentationCondition, VQGANConfig, VQGANTraining, train_vqgan
+from vqgan_transformer.training.codebook import CodebookTrainer
 from vqgan_transformer.training.discriminator import PatchDiscriminator
 from vqgan_transformer.training.loop import Diverged, make_accelerator
 from vqgan_transformer.training.settings import learning_rate
@@ -268,6 +269,34 @@ def test_every_option_trains(changes, tmp_path):
     )
     assert all(torch.isfinite(p).all() for p in vqgan.parameters())
     assert not any("forward" in module.__dict__ for module in vqgan.modules())
+
+
+@pytest.mark.parametrize("learning", ["ema", "gradient"])
+def test_dead_codes_come_back_as_recent_latents(learning):
+    torch.manual_seed(0)
+    quantizer = VQGAN(tiny_vqgan()).quantizer
+    trainer = CodebookTrainer(quantizer, learning=learning, decay=0.5, revive_below=0.1)
+    latents = torch.nn.functional.normalize(torch.randn(2, 4, 4, 4), dim=1).requires_grad_()
+    for step in range(50):
+        (trainer(latents, step, step).latents.sum() + trainer(latents, step, step).loss).backward()
+    assert (quantizer.codes @ latents[0].flatten(1).detach()).max(1).values.max() > 0.99
+
+
+def test_codes_of_gumbels_kind_are_drawn_ever_more_sharply(tmp_path):
+    config = tiny_vqgan(quantizer="gumbel", code_dim=8, normalize_codes=False)
+    torch.manual_seed(0)
+    training = short_training(codebook_learning="gradient", codebook_start=0, revive_below=0.0, max_steps=4).for_kind(
+        "image"
+    )
+    trainer = VQGANTrainer(VQGAN(config), training, make_accelerator(training, tmp_path))
+    temperatures = []
+    for step in range(4):
+        trainer.step({"image": torch.rand(2, 3, 16, 16) * 2 - 1}, step)
+        temperatures.append(trainer.vqgan.quantizer.temperature)
+    assert temperatures[0] == 1.0 and temperatures[2] == pytest.approx((1 + 0.0625) / 2)
+    assert temperatures == sorted(temperatures, reverse=True)
+    with pytest.raises(ValueError, match="nearest codes"):
+        VQGANTrainer(VQGAN(config), short_training().for_kind("image"), make_accelerator(training, tmp_path))
 
 
 def test_accumulated_parts_are_one_large_batch(tmp_path):

@@ -56,7 +56,7 @@ class CondGPTConfig:
         residual_dropout: probability after attention and in the feed-forward part.
         attention_dropout: probability on attention weights.
         pkeep: probability with which training keeps an image token that the model reads; the others become random.
-            Targets stay.
+            Targets stay. The train functions see to it (``GPTTraining.pkeep``), not the model.
         null_token: the id that all condition tokens take when the condition is dropped, for models trained so. Needed
             for classifier-free guidance.
         norm: "layer" or "rms" (root mean square; Zhang and Sennrich 2019).

@@ -77,8 +77,6 @@ class CondGPT(Pretrained, nn.Module):
             TypeError: for a condition of the other form, or of another type of numbers.
             ValueError: where batches or sizes differ, or the sequence is longer than ``block_size``.
         """
-        if self.training and self.config.pkeep < 1:
-            tokens = self._corrupt(tokens)
         if self.config.conditioning == "aligned":
             return aligned.score(self, tokens, self._dictionary(condition))
         condition = self._tensor(condition)
@@ -266,10 +264,6 @@ class CondGPT(Pretrained, nn.Module):
         for cache, hidden in zip(caches, rearrange(x, "b 1 d -> b d").split(rows), strict=True):
             cache.length += steps
             cache.last_hidden = hidden
-
-    def _corrupt(self, tokens: Tensor) -> Tensor:
-        keep = torch.rand(tokens.shape, device=tokens.device) < self.config.pkeep
-        return torch.where(keep, tokens, torch.randint_like(tokens, self.config.vocab_size))
 
     def _check_lengths(self, condition: int, image: int) -> None:
         block_size, n_unmasked = self.config.block_size, self.config.n_unmasked

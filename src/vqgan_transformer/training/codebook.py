@@ -81,6 +81,9 @@ class CodebookTrainer(nn.Module):
             return Quantized(unit, tokens, latents.new_zeros(()))
         if not self.started:
             self._place_codes(torch.Generator().manual_seed(seed))
+        learns = self.training and torch.is_grad_enabled()
+        if learns and self.revive_below and step % 50 == 49 and int(self.filled):
+            self._revive(torch.Generator().manual_seed(seed))  # before codes enter the graph
         if self.learning == "gradient":
             quantized = quantizer(latents)
         else:
@@ -89,12 +92,12 @@ class CodebookTrainer(nn.Module):
             codes = quantizer.lookup(tokens)
             loss = quantizer.commitment_weight * F.mse_loss(unit, codes)
             quantized = Quantized(straight_through(codes, unit), tokens, loss)
-        if self.training and torch.is_grad_enabled():
-            self._follow(latents.detach(), quantized.tokens, step, seed)
+        if learns:
+            self._follow(latents.detach(), quantized.tokens)
         return quantized
 
     @torch.no_grad()
-    def _follow(self, latents: Tensor, tokens: Tensor, step: int, seed: int) -> None:
+    def _follow(self, latents: Tensor, tokens: Tensor) -> None:
         if self.learning == "gradient" and not self.revive_below:
             return
         rows = _rows(F.normalize(latents, dim=1) if self.quantizer.normalize else latents)
@@ -105,11 +108,10 @@ class CodebookTrainer(nn.Module):
             self.sums.lerp_(total(torch.zeros_like(self.sums).index_add_(0, chosen, rows)), rate)
         if self.revive_below:
             self._remember(rows)
-            if step % 50 == 49:
-                self._revive(torch.Generator().manual_seed(seed))
         if self.learning == "ema":
             self._set(self.sums / self.counts.clamp(min=1e-6)[:, None])
 
+    @torch.no_grad()
     def _revive(self, generator: torch.Generator) -> None:
         mean = self.counts.mean()
         dead = (self.counts < self.revive_below * mean).nonzero()[:, 0]
@@ -118,6 +120,8 @@ class CodebookTrainer(nn.Module):
         self.sums[dead] = latents * mean
         if self.learning == "gradient":
             self.quantizer.codebook.weight[dead] = latents
+        else:
+            self._set(self.sums / self.counts.clamp(min=1e-6)[:, None])
 
     @torch.no_grad()
     def _place_codes(self, generator: torch.Generator, rounds: int = 15) -> None:

@@ -26,7 +26,7 @@ from ..vqgan.model import VQGAN
 from .conditioning import condition_inputs, drop_conditions, encode_conditions, known_tokens, read_by
 from .data import open_data, split
 from .known_areas import random_known_area
-from .loop import make_accelerator, run_training
+from .loop import accelerator_for, run_training
 from .map_kinds import show, to_maps
 from .memory import checkpoint_gradients
 from .optimizers import make_optimizer, set_learning_rate
@@ -95,44 +95,44 @@ def train_cond_gpt(
     """
     recipe = training or GPTTraining.modern()
     vqgan, conditions, gpt = _parts(vqgan, condition, config, init, recipe)
-    kinds = ("image", *(part.name for part in conditions if part.name not in ("unconditional", "coordinates")))
-    source = open_data(data, kinds)
-    source, held_out = (
-        split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
-    )
-    samples = Samples(source, recipe, conditions, variants=recipe.token_variants or None)
-    held_out_samples = None if held_out is None else Samples(held_out, recipe, conditions)
-    run = RunFolder(folder, resume)
-    if recipe.check_data and run.last() is None:
-        for some in (samples, held_out_samples):
-            if some is not None:
-                check(some)
-    accelerator = accelerator if accelerator is not None else make_accelerator(recipe, run.path)
-    if accelerator.is_main_process:
-        run.begin(recipe, {"conditions": [part.name for part in conditions], "config": to_json(gpt.config)})
-    accelerator.wait_for_everyone()
-    vqgan.to(accelerator.device)
-    for part in conditions:
-        part.to(accelerator.device)
-    cached: Dataset = samples
-    if recipe.token_variants:
-        cached = open_or_encode(
-            run.path / "tokens",
-            samples,
-            vqgan,
-            gpt.config,
-            accelerator,
-            variants=recipe.token_variants,
-            progress=progress,
+    with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
+        run = RunFolder(folder, resume, accelerator.is_main_process)
+        kinds = ("image", *(part.name for part in conditions if part.name not in ("unconditional", "coordinates")))
+        source = open_data(data, kinds)
+        source, held_out = (
+            split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
         )
-    validated = None
-    if held_out_samples is not None:
-        validated = held_out_cache(held_out_samples, vqgan, gpt.config, recipe.validation_samples)
-    trainer = GPTTrainer(gpt, vqgan, conditions, recipe, accelerator, cached, validated, fresh=init is None)
-    run_training(
-        trainer, NoisySamples(cached, recipe, gpt.config, vqgan.codebook_size), run, recipe, accelerator,
-        validated=validated is not None, resume=resume, progress=progress, name="gpt",
-    )  # fmt: skip
+        samples = Samples(source, recipe, conditions, variants=recipe.token_variants or None)
+        held_out_samples = None if held_out is None else Samples(held_out, recipe, conditions)
+        if recipe.check_data and run.last() is None:
+            for some in (samples, held_out_samples):
+                if some is not None:
+                    check(some)
+        if accelerator.is_main_process:
+            run.begin(recipe, {"conditions": [part.name for part in conditions], "config": to_json(gpt.config)})
+        accelerator.wait_for_everyone()
+        vqgan.to(accelerator.device)
+        for part in conditions:
+            part.to(accelerator.device)
+        cached: Dataset = samples
+        if recipe.token_variants:
+            cached = open_or_encode(
+                run.path / "tokens",
+                samples,
+                vqgan,
+                gpt.config,
+                accelerator,
+                variants=recipe.token_variants,
+                progress=progress,
+            )
+        validated = None
+        if held_out_samples is not None:
+            validated = held_out_cache(held_out_samples, vqgan, gpt.config, recipe.validation_samples)
+        trainer = GPTTrainer(gpt, vqgan, conditions, recipe, accelerator, cached, validated, fresh=init is None)
+        run_training(
+            trainer, NoisySamples(cached, recipe, gpt.config, vqgan.codebook_size), run, recipe, accelerator,
+            validated=validated is not None, resume=resume, progress=progress, name="gpt",
+        )  # fmt: skip
     return ImageSynthesisPipeline.from_pretrained(run.path)
 
 
@@ -199,8 +199,9 @@ class NoisySamples(Dataset):
         noise = {"key": torch.tensor(key), "dropped": torch.from_numpy(one | every)}
         if any(part.form == "tokens" for part in self.config.conditions):
             noise["known"] = torch.from_numpy(random_known_area(generator, self.config.window))
-        if training.pkeep < 1:
-            noise["keep"] = torch.from_numpy(generator.random(self.config.window) < training.pkeep)
+        pkeep = self.config.pkeep if training.pkeep is None else training.pkeep
+        if pkeep < 1:
+            noise["keep"] = torch.from_numpy(generator.random(self.config.window) < pkeep)
             noise["replacement"] = torch.from_numpy(generator.integers(self.codebook_size, size=self.config.window))
         return {**self.samples[place], **noise}
 

@@ -23,13 +23,13 @@ from tqdm.auto import tqdm
 
 from .reports import draw_curves
 from .run_folder import RunFolder, load_state, save_state
-from .samples import Batches, loader
+from .samples import Batches, loader, random_numbers
 from .settings import Training
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["Diverged", "Trainer", "make_accelerator", "run_training"]
+__all__ = ["Diverged", "Trainer", "accelerator_for", "make_accelerator", "run_training"]
 
 
 class Diverged(FloatingPointError):
@@ -87,6 +87,20 @@ def make_accelerator(training: Training, folder: Path) -> Accelerator:
         log_with=list(training.trackers) or None,
         project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder)),
     )
+
+
+@contextmanager
+def accelerator_for(given: Accelerator | None, training: Training, folder: Path) -> Iterator[Accelerator]:
+    """The user's Accelerator, or one of our own, of which nothing is left for the next run in this process."""
+    if given is not None:
+        yield given
+        return
+    from accelerate.state import AcceleratorState
+
+    try:
+        yield make_accelerator(training, folder)
+    finally:
+        AcceleratorState._reset_state()
 
 
 def run_training(
@@ -174,7 +188,9 @@ def run_training(
         while step < training.max_steps:
             for _ in range(training.gradient_accumulation):
                 # what torch itself draws is a function of the step and the process, so that there is no state to save
-                torch.manual_seed(hash((training.seed, step, accelerator.process_index)) % 2**63)
+                torch.manual_seed(
+                    int(random_numbers(training.seed, 5, step, accelerator.process_index).integers(2**63))
+                )
                 record.add(trainer.step(next(parts), step))
             step += 1
             bar.update()

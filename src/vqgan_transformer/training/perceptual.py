@@ -95,29 +95,28 @@ def _from_file(path: Path) -> nn.Module:
         stored = load_file(path)
     else:
         stored = torch.load(path, map_location="cpu", weights_only=True)
-    lpips = _package()
-    if "features.0.weight" in stored:  # torchvision's VGG16: the package numbers its layers within five slices
-        network = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
-        trunk = {f"net.{key}": key for key in network.net.state_dict()}
-        layers = {key.removeprefix("features."): value for key, value in stored.items() if key.startswith("features.")}
-        renamed = {key: layers.get(name.split(".", 1)[1]) for key, name in trunk.items()}
-        weights = {**network.state_dict(), **{key: value for key, value in renamed.items() if value is not None}}
-        complete = all(value is not None for value in renamed.values())
-    else:
-        heads = {len(value.flatten()) for key, value in stored.items() if key.startswith("lin4")}
-        network = lpips.LPIPS(
-            net="vgg" if heads == {512} and "lin6.model.1.weight" not in stored else "alex",
-            pnet_rand=True,
-            verbose=False,
-        )
-        weights, complete = stored, stored.keys() >= {k for k in network.state_dict() if not k.startswith("lins.")}
-    shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    if not complete or any(shapes.get(key) != tuple(value.shape) for key, value in weights.items() if key in shapes):
+    is_trunk = "features.0.weight" in stored
+    name = "vgg" if is_trunk or len(stored.get("lin4.model.1.weight", torch.empty(0)).flatten()) == 512 else "alex"
+    network = _package().LPIPS(net=name, pnet_rand=True, verbose=False) if not is_trunk or _is_vgg16(stored) else None
+    if network is not None and is_trunk:
+        # the package numbers the layers of torchvision's network within five slices, and has the heads
+        stored = {
+            key: stored[f"features.{key.split('.', 2)[2]}"] if key.startswith("net.") and "slice" in key else value
+            for key, value in network.state_dict().items()
+        }
+    shapes = {} if network is None else {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    needed = [key for key in shapes if not key.startswith("lins.")]  # which are the heads under another name
+    if network is None or any(key not in stored or tuple(stored[key].shape) != shapes[key] for key in needed):
         raise ValueError(
             f"{path} holds no weights of a perceptual network. Expected: the state dict of lpips.LPIPS (vgg or alex) with its "
             "network and heads, or that of torchvision's VGG16."
         )
+    weights = {key: stored[key] for key in needed}
     network.load_state_dict(weights, strict=False)
     if any((head < 0).any() for key, head in network.state_dict().items() if key.startswith("lin")):
         raise ValueError(f"{path} has negative weights in its heads: they are not those of LPIPS.")
     return network
+
+
+def _is_vgg16(stored: dict[str, Tensor]) -> bool:
+    return all(f"features.{layer}.weight" in stored for layer in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))

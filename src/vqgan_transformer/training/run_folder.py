@@ -36,16 +36,18 @@ class RunFolder:
     Args:
         path: of the folder.
         resume: whether to go on with a run that is there.
+        is_main: whether this is the process that writes.
 
     Raises:
         FileExistsError: for a folder with a run in it, unless it is to be resumed.
     """
 
-    def __init__(self, path: str | os.PathLike[str], resume: bool) -> None:
+    def __init__(self, path: str | os.PathLike[str], resume: bool, is_main: bool = True) -> None:
         self.path = Path(path).expanduser()
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(f"{self.path} is a file; give the path of a folder for the run.")
-        if not resume and ((self.path / "checkpoints").exists() or (self.path / SETTINGS).exists()):
+        # only the one that writes looks, or it might find what another process has just begun
+        if is_main and not resume and ((self.path / "checkpoints").exists() or (self.path / SETTINGS).exists()):
             raise FileExistsError(
                 f"{self.path} holds a run already: pass resume=True to go on with it, or another folder."
             )

@@ -190,6 +190,7 @@ class VQGANTraining(Training):
         codebook_decay: of these running means.
         codebook_start: steps in which latents pass unquantised, before k-means places all codes at once.
         revive_below: codes chosen less often than this share of the mean are put on a recent latent; 0: never.
+        gumbel_temperatures: of Gumbel's codes at the first and at the last step, with a cosine between.
         whiten: start with latents of mean zero and covariance one, and convolutions that keep the variance.
         freeze: parts that are not trained: "encoder", "decoder", "codebook".
     """
@@ -215,6 +216,7 @@ class VQGANTraining(Training):
     codebook_decay: float = 0.99
     codebook_start: int = 0
     revive_below: float = 0.0
+    gumbel_temperatures: tuple[float, float] = (1.0, 0.0625)
     whiten: bool = False
     freeze: tuple[Literal["encoder", "decoder", "codebook"], ...] = ()
 
@@ -236,6 +238,8 @@ class VQGANTraining(Training):
         for part in self.freeze:
             if part not in ("encoder", "decoder", "codebook"):
                 raise ValueError(f"freeze names 'encoder', 'decoder' or 'codebook', got {part!r}.")
+        if not min(self.gumbel_temperatures) > 0:
+            raise ValueError(f"gumbel_temperatures must be positive, got {self.gumbel_temperatures}.")
         if not 0 <= self.codebook_decay < 1:
             raise ValueError(f"codebook_decay must lie in [0, 1), got {self.codebook_decay}.")
 
@@ -307,6 +311,7 @@ class GPTTraining(Training):
 
     Args:
         pkeep: probability with which a token that the model reads stays; the others become random ones. Targets stay.
+            ``None``: what the GPT's config says.
         condition_dropout: probability with which a sample's condition is dropped, for guidance; all kinds at once where
             there are several. A prefix GPT needs a ``null_token`` then.
         kind_dropout: where there are several kinds, the probability with which each is dropped by itself, beside that:
@@ -320,7 +325,7 @@ class GPTTraining(Training):
 
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     weight_decay: float = 0.01
-    pkeep: float = 1.0
+    pkeep: float | None = None
     condition_dropout: float = 0.0
     kind_dropout: float = 0.3
     token_variants: int = 4
@@ -329,7 +334,7 @@ class GPTTraining(Training):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.pkeep <= 1:
+        if self.pkeep is not None and not 0 < self.pkeep <= 1:
             raise ValueError(f"pkeep must lie in (0, 1], got {self.pkeep}.")
         for name in ("condition_dropout", "kind_dropout"):
             if not 0 <= getattr(self, name) < 1:

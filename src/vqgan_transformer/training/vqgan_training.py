@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,22 +15,20 @@ from torch import Tensor, nn
 from ..conditions import Condition
 from ..hub.config_json import to_json
 from ..vqgan.model import VQGAN, VQGANConfig, VQGANOutput
-from ..vqgan.quantizer import NearestQuantizer, perplexity
-from .codebook import CodebookTrainer
+from ..vqgan.quantizer import GumbelQuantizer, perplexity
 from .data import open_data, split
-from .discriminator import PatchDiscriminator
 from .initialisation import whiten
-from .loop import make_accelerator, run_training
+from .loop import accelerator_for, run_training
 from .losses import (
     adversarial_loss,
     balance,
     discriminator_loss,
-    lecam_loss,
     reconstruction_loss,
     segmentation_loss,
 )
 from .map_kinds import condition_of_kind, from_maps, show, to_maps
 from .memory import checkpoint_gradients
+from .networks import Critic, Reconstructor, channels_last, freeze_parts
 from .optimizers import make_optimizer, set_learning_rate
 from .perceptual import perceptual_loss
 from .processes import mean, total
@@ -94,31 +93,35 @@ def train_vqgan(
         Diverged: when losses become infinite or NaN.
     """
     recipe = (training or VQGANTraining.modern()).for_kind(kind)
-    reader = condition_of_kind(kind, condition, init.config if init is not None else config)
-    # keypoints are drawn on a canvas of their picture's size
-    kinds = ("image",) if reader is None else ("image", "keypoints") if kind == "keypoints" else (reader.name,)
-    source = open_data(data, kinds)
-    source, held_out = (
-        split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
-    )
-    conditions = () if reader is None else (reader,)
-    samples = Samples(source, recipe, conditions, with_image=reader is None)
-    held_out_samples = None if held_out is None else Samples(held_out, recipe, conditions, with_image=reader is None)
-    run = RunFolder(folder, resume)
-    if recipe.check_data and run.last() is None:
-        check(samples)
-        if held_out_samples is not None:
-            check(held_out_samples)
-    vqgan = _new_vqgan(config, init, kind, reader, samples, recipe)
-    accelerator = accelerator if accelerator is not None else make_accelerator(recipe, run.path)
-    if accelerator.is_main_process:
-        run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)})
-    accelerator.wait_for_everyone()
-    distance = perceptual if perceptual is not None else perceptual_loss(recipe.perceptual, vqgan.config.out_channels)
-    trainer = VQGANTrainer(vqgan, recipe, accelerator, distance, reader, samples, held_out_samples)
-    run_training(
-        trainer, samples, run, recipe, accelerator, validated=held_out is not None, resume=resume, progress=progress, name="vqgan"
-    )  # fmt: skip
+    with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
+        run = RunFolder(folder, resume, accelerator.is_main_process)
+        reader = condition_of_kind(kind, condition, init.config if init is not None else config)
+        # keypoints are drawn on a canvas of their picture's size
+        kinds = ("image",) if reader is None else ("image", "keypoints") if kind == "keypoints" else (reader.name,)
+        source = open_data(data, kinds)
+        source, held_out = (
+            split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
+        )
+        conditions = () if reader is None else (reader,)
+        samples = Samples(source, recipe, conditions, with_image=reader is None)
+        held_out_samples = (
+            None if held_out is None else Samples(held_out, recipe, conditions, with_image=reader is None)
+        )
+        if recipe.check_data and run.last() is None:
+            check(samples)
+            if held_out_samples is not None:
+                check(held_out_samples)
+        vqgan = _new_vqgan(config, init, kind, reader, samples, recipe)
+        distance = (
+            perceptual if perceptual is not None else perceptual_loss(recipe.perceptual, vqgan.config.out_channels)
+        )
+        if accelerator.is_main_process:
+            run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)})
+        accelerator.wait_for_everyone()
+        trainer = VQGANTrainer(vqgan, recipe, accelerator, distance, reader, samples, held_out_samples)
+        run_training(
+            trainer, samples, run, recipe, accelerator, validated=held_out is not None, resume=resume, progress=progress, name="vqgan"
+        )  # fmt: skip
     return VQGAN.from_pretrained(run.path)
 
 
@@ -151,7 +154,7 @@ class VQGANTrainer:
         self.average = WeightAverage(self.vqgan, training.ema_decay)
         device, dtype = accelerator.device, vqgan.from_codes.weight.dtype
         self.perceptual = None if perceptual is None else perceptual.to(device, dtype).eval().requires_grad_(False)
-        _freeze(vqgan, training)
+        freeze_parts(vqgan, training)
         reconstructor = Reconstructor(vqgan, training)
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
@@ -159,7 +162,7 @@ class VQGANTrainer:
         if training.channels_last:
             for module in (vqgan, critic, self.perceptual):
                 if module is not None:
-                    _channels_last(module)
+                    channels_last(module)
         optimizer = make_optimizer(
             vqgan, training.optimizer, betas=training.betas, weight_decay=training.weight_decay, outer=OUTER_LAYERS
         )
@@ -189,6 +192,7 @@ class VQGANTrainer:
             training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes
         )
         set_learning_rate(self.optimizer, rate)
+        self._anneal(step)
         seed = int(random_numbers(training.seed, 2, step).integers(2**63))
         with accelerator.accumulate(self.reconstructor):
             reconstruction, codebook_loss, tokens = self.reconstructor(images, step, seed)  # equations 1 to 3
@@ -215,6 +219,13 @@ class VQGANTrainer:
         if accelerator.sync_gradients:
             self.average.update(self.vqgan)
         return record | self._monitor(images, judged.detach(), tokens, step)
+
+    def _anneal(self, step: int) -> None:
+        """Codes of Gumbel's kind are drawn ever more sharply."""
+        if isinstance(self.vqgan.quantizer, GumbelQuantizer):
+            first, last = self.training.gumbel_temperatures
+            done = min(1.0, step / self.training.max_steps)
+            self.vqgan.quantizer.temperature = last + (first - last) * 0.5 * (1 + math.cos(math.pi * done))
 
     def _teach_discriminator(self, images: Tensor, fake: Tensor, step: int) -> dict[str, Tensor]:
         """Equation 5, the discriminator's side."""
@@ -362,81 +373,6 @@ class VQGANTrainer:
     def modules(self) -> list[nn.Module]:
         """All that is trained."""
         return [self.vqgan, self.critic] if self.training.disc_weight else [self.vqgan]
-
-
-class Reconstructor(nn.Module):
-    """What a VQGAN does in training: (B, C, H, W) -> reconstruction, codebook loss, tokens."""
-
-    def __init__(self, vqgan: VQGAN, training: VQGANTraining) -> None:
-        super().__init__()
-        self.vqgan = vqgan
-        quantizer, wanted = vqgan.quantizer, training.codebook_learning == "ema" or training.codebook_start
-        self.codebook = None
-        if (wanted or training.revive_below) and "codebook" not in training.freeze:
-            if not isinstance(quantizer, NearestQuantizer):
-                raise ValueError(
-                    "codebook_learning='ema', codebook_start and revive_below are for nearest codes, not Gumbel's."
-                )
-            self.codebook = CodebookTrainer(
-                quantizer,
-                learning=training.codebook_learning,
-                decay=training.codebook_decay,
-                start=training.codebook_start,
-                revive_below=training.revive_below,
-            )
-
-    def forward(self, images: Tensor, step: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Arguments as for :class:`CodebookTrainer`."""
-        latents = self.vqgan.encode_to_latents(images)
-        quantized = self.vqgan.quantizer(latents) if self.codebook is None else self.codebook(latents, step, seed)
-        reconstruction = self.vqgan.decode_latents(quantized.latents.to(latents.dtype))
-        return reconstruction.to(images.dtype), quantized.loss.to(images.dtype), quantized.tokens
-
-
-class Critic(nn.Module):
-    """The discriminator, shown originals and reconstructions; remembers its mean verdicts for LeCam."""
-
-    mean_real: Tensor
-    mean_fake: Tensor
-
-    def __init__(self, channels: int, training: VQGANTraining) -> None:
-        super().__init__()
-        self.discriminator = PatchDiscriminator(
-            channels, training.disc_channels, training.disc_layers, norm=training.disc_norm
-        )
-        self.register_buffer("mean_real", torch.zeros(()))
-        self.register_buffer("mean_fake", torch.zeros(()))
-
-    def forward(self, images: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor]:
-        """Verdicts on both, each batch by itself, as batch normalisation needs it."""
-        return self.discriminator(images), self.discriminator(reconstruction)
-
-    def lecam(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The regulariser, against the means of the steps before."""
-        loss = lecam_loss(real, fake, self.mean_real.clone(), self.mean_fake.clone())
-        self.mean_real.lerp_(mean(real.detach().mean()).to(self.mean_real.dtype), 0.01)
-        self.mean_fake.lerp_(mean(fake.detach().mean()).to(self.mean_fake.dtype), 0.01)
-        return loss
-
-
-def _channels_last(module: nn.Module) -> None:
-    options: dict[str, Any] = {"memory_format": torch.channels_last}
-    module.to(**options)
-
-
-def _freeze(vqgan: VQGAN, training: VQGANTraining) -> None:
-    parts = {
-        "encoder": (vqgan.encoder, vqgan.to_codes),
-        "decoder": (vqgan.decoder, vqgan.from_codes),
-        "codebook": (vqgan.quantizer,),
-    }
-    for name in training.freeze:
-        for module in parts[name]:
-            module.requires_grad_(False)
-    if "decoder" in training.freeze and training.disc_weight:
-        raise ValueError("with a frozen decoder there is nothing for a discriminator to teach: pass disc_weight=0.")
-    if "encoder" in training.freeze and "codebook" not in training.freeze:
-        raise ValueError("a frozen encoder needs its codes: freeze=('encoder', 'codebook').")
 
 
 def _new_vqgan(

@@ -33,7 +33,8 @@ def straight_through(value: Tensor, gradient_from: Tensor) -> Tensor:
 
 def perplexity(tokens: Tensor, codebook_size: int) -> Tensor:
     """Exp of the entropy of the codes' frequencies in ``tokens``: 1 (one code) to codebook_size (all equally)."""
-    frequencies = torch.bincount(tokens.flatten(), minlength=codebook_size).double() / tokens.numel()
+    dtype = torch.float32 if tokens.device.type == "mps" else torch.float64  # which has no float64
+    frequencies = torch.bincount(tokens.flatten(), minlength=codebook_size).to(dtype) / tokens.numel()
     return torch.exp(-torch.special.xlogy(frequencies, frequencies).sum())
 
 

@@ -1,0 +1,99 @@
+"""The networks of a VQGAN's training, as they are wrapped for several processes, and what is done to them beforehand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..vqgan.model import VQGAN
+from ..vqgan.quantizer import NearestQuantizer
+from .codebook import CodebookTrainer
+from .discriminator import PatchDiscriminator
+from .losses import lecam_loss
+from .processes import mean
+from .settings import VQGANTraining
+
+__all__ = ["Critic", "Reconstructor", "channels_last", "freeze_parts"]
+
+
+class Reconstructor(nn.Module):
+    """What a VQGAN does in training: (B, C, H, W) -> reconstruction, codebook loss, tokens."""
+
+    def __init__(self, vqgan: VQGAN, training: VQGANTraining) -> None:
+        super().__init__()
+        self.vqgan = vqgan
+        quantizer, wanted = vqgan.quantizer, training.codebook_learning == "ema" or training.codebook_start
+        self.codebook = None
+        if (wanted or training.revive_below) and "codebook" not in training.freeze:
+            if not isinstance(quantizer, NearestQuantizer):
+                raise ValueError(
+                    "codebook_learning='ema', codebook_start and revive_below are for nearest codes, not Gumbel's."
+                )
+            self.codebook = CodebookTrainer(
+                quantizer,
+                learning=training.codebook_learning,
+                decay=training.codebook_decay,
+                start=training.codebook_start,
+                revive_below=training.revive_below,
+            )
+
+    def forward(self, images: Tensor, step: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Arguments as for :class:`CodebookTrainer`."""
+        latents = self.vqgan.encode_to_latents(images)
+        quantized = self.vqgan.quantizer(latents) if self.codebook is None else self.codebook(latents, step, seed)
+        reconstruction = self.vqgan.decode_latents(quantized.latents.to(latents.dtype))
+        return reconstruction.to(images.dtype), quantized.loss.to(images.dtype), quantized.tokens
+
+
+class Critic(nn.Module):
+    """The discriminator, shown originals and reconstructions; remembers its mean verdicts for LeCam."""
+
+    mean_real: Tensor
+    mean_fake: Tensor
+
+    def __init__(self, channels: int, training: VQGANTraining) -> None:
+        super().__init__()
+        self.discriminator = PatchDiscriminator(
+            channels, training.disc_channels, training.disc_layers, norm=training.disc_norm
+        )
+        self.register_buffer("mean_real", torch.zeros(()))
+        self.register_buffer("mean_fake", torch.zeros(()))
+
+    def forward(self, images: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor]:
+        """Verdicts on both, each batch by itself, as batch normalisation needs it."""
+        return self.discriminator(images), self.discriminator(reconstruction)
+
+    def lecam(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The regulariser, against the means of the steps before."""
+        loss = lecam_loss(real, fake, self.mean_real.clone(), self.mean_fake.clone())
+        self.mean_real.lerp_(mean(real.detach().mean()).to(self.mean_real.dtype), 0.01)
+        self.mean_fake.lerp_(mean(fake.detach().mean()).to(self.mean_fake.dtype), 0.01)
+        return loss
+
+
+def channels_last(module: nn.Module) -> None:
+    """Puts weights into the memory format that convolutions are faster with."""
+    options: dict[str, Any] = {"memory_format": torch.channels_last}
+    module.to(**options)
+
+
+def freeze_parts(vqgan: VQGAN, training: VQGANTraining) -> None:
+    """Takes the parts that ``training.freeze`` names out of training.
+
+    Raises:
+        ValueError: for parts that cannot be frozen without others, or under a discriminator.
+    """
+    parts = {
+        "encoder": (vqgan.encoder, vqgan.to_codes),
+        "decoder": (vqgan.decoder, vqgan.from_codes),
+        "codebook": (vqgan.quantizer,),
+    }
+    for name in training.freeze:
+        for module in parts[name]:
+            module.requires_grad_(False)
+    if "decoder" in training.freeze and training.disc_weight:
+        raise ValueError("with a frozen decoder there is nothing for a discriminator to teach: pass disc_weight=0.")
+    if "encoder" in training.freeze and "codebook" not in training.freeze:
+        raise ValueError("a frozen encoder needs its codes: freeze=('encoder', 'codebook').")
