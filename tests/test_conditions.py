@@ -12,10 +12,13 @@ from vqgan_transformer import (
     ClassCondition,
     CoordinatesCondition,
     DepthCondition,
+    ImageCondition,
+    KeypointsCondition,
     SegmentationCondition,
     Unconditional,
     VQGANConfig,
 )
+from vqgan_transformer.conditions.gaps import fill_gaps
 
 
 def small_vqgan(channels: int) -> VQGAN:
@@ -39,12 +42,17 @@ def small_vqgan(channels: int) -> VQGAN:
         ),
         (lambda: SegmentationCondition(label_space="ade20k-151"), None),
         (lambda: DepthCondition(vqgan=small_vqgan(1)), np.arange(16.0).reshape(4, 4)),
+        (lambda: KeypointsCondition(vqgan=small_vqgan(3)), {"people": [], "canvas_height": 4, "canvas_width": 4}),
+        (lambda: ImageCondition(vqgan=small_vqgan(3)), np.zeros((4, 4, 3))),
+        (lambda: ImageCondition(vqgan=small_vqgan(1)), np.eye(4, dtype=bool)),
+        (lambda: ImageCondition(channels=1), None),
         (lambda: ClassCondition(labels=("spring", "autumn")), ["autumn"]),
         (lambda: ClassCondition(number_of_classes=10), 7),
         (lambda: CoordinatesCondition(64, downsample_factor=2), np.arange(16.0).reshape(4, 4) / 16),
         (lambda: Unconditional(token=3), None),
     ],
-    ids=["segmentation", "segmentation-without-vqgan", "depth", "class", "class-ids", "coordinates", "unconditional"],
+    ids=["segmentation", "segmentation-without-vqgan", "depth", "keypoints", "picture", "gray-picture",
+         "gray-picture-without-vqgan", "class", "class-ids", "coordinates", "unconditional"],
 )  # fmt: skip
 def test_a_saved_condition_comes_back_the_same(tmp_path, make, value):
     condition = make()
@@ -160,6 +168,66 @@ def test_depth_is_encoded_by_its_vqgan():
         DepthCondition().encode(maps)
 
 
+def test_zeros_that_look_like_missing_readings_are_pointed_out():
+    millimetres = np.array([[0, 1200, 2600], [0, 4300, 6400]], np.uint16)
+    with pytest.warns(UserWarning, match=r"33.3% of the depth values are 0 and all others lie in 1200–6400.*invalid=0"):
+        DepthCondition().parse(millimetres)
+
+
+def test_gaps_become_membranes_between_readings():
+    """The fill of a gap solves Laplace's equation: a ramp is continued as a ramp, and readings stay as they are."""
+    ramp = np.add.outer(3 * np.arange(24.0), 2 * np.arange(40.0))
+    known = np.ones(ramp.shape, bool)
+    known[8:15, 5:30] = False
+    filled = fill_gaps(np.where(known, ramp, np.nan), known)
+    assert np.array_equal(filled[known], ramp[known])
+    assert np.abs(filled - ramp).max() < 1
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.9])
+def test_what_is_filled_in_lies_between_the_readings(share):
+    random = np.random.default_rng(0)
+    values = random.normal(size=(37, 50))
+    known = random.random(values.shape) < share
+    filled = fill_gaps(np.where(known, values, np.inf), known)
+    assert np.array_equal(filled[known], values[known])
+    assert values[known].min() <= filled.min() <= filled.max() <= values[known].max()
+
+
+def test_a_gap_takes_after_the_readings_next_to_it():
+    """The sky above a street, where a laser scanner has no reading, is as far as what is seen below it."""
+    inverse = np.linspace(0, 1, 64)[:, None].repeat(96, axis=1)
+    known = np.arange(64)[:, None].repeat(96, axis=1) >= 20
+    assert fill_gaps(inverse, known)[:20].max() < inverse[24, 0]
+    with pytest.raises(ValueError, match="no reading"):
+        fill_gaps(inverse, np.zeros_like(known))
+
+
+# pictures, drawn or given ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "channels"), [(KeypointsCondition, 3), (ImageCondition, 3), (ImageCondition, 1)], ids=str
+)
+def test_pictures_are_encoded_by_their_vqgan(make, channels):
+    vqgan = small_vqgan(channels).double()
+    condition = make(vqgan=vqgan)
+    pictures = torch.rand(2, channels, 6, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert torch.equal(condition.encode(pictures), vqgan.encode(pictures.double()))
+    assert (condition.vocab_size, condition.downsample_factor) == (16, 2)
+    with pytest.raises(ValueError, match="no VQGAN"):
+        make().encode(pictures)
+
+
+def test_vqgans_of_other_channels_are_refused():
+    with pytest.raises(ValueError, match="three input channels, got 1"):
+        KeypointsCondition(vqgan=small_vqgan(1))
+    with pytest.raises(ValueError, match=r"2 input channels|3 \(colour\) or 1 \(gray\), got 2"):
+        ImageCondition(vqgan=small_vqgan(2))
+    with pytest.raises(ValueError, match="has 1 input channels, but channels=3"):
+        ImageCondition(vqgan=small_vqgan(1), channels=3)
+
+
 # classes --------------------------------------------------------------------------------------------------------------
 
 SEASONS = ("spring", "summer, high season", "autumn, fall", "winter", "fall")
@@ -192,6 +260,8 @@ def test_classes_by_id_and_name(given, expected):
         (5, ValueError, "classes 0–4"),
         (-1, ValueError, "class_label -1 is out of range"),
         ("wintre", ValueError, "no class 'wintre'. Did you mean 'winter'"),
+        ("SPRINGS", ValueError, r"no class 'SPRINGS'. Did you mean 'spring'\?"),
+        ("sumer season", ValueError, r"Did you mean 'high season' or 'summer'\?"),
         ("fall", ValueError, "pass one of the ids 2, 4"),
         (True, TypeError, "got True"),
         (torch.tensor([True]), TypeError, "got True"),

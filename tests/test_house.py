@@ -36,7 +36,7 @@ ARROWS = {
     "scenes": set(),
     "evaluation": PARTS | {"pipeline", "completion", "picture_size", "images"},
     "training": PARTS | {"pipeline", "picture_size", "images", "hub", "scenes"},
-    "": PARTS | {"pipeline"},  # the lazy public names
+    "": PARTS | {"pipeline", "training"},  # the lazy public names
 }
 LAZY = {
     ("hub", "hub.formats"),  # looked up inside from_pretrained, when a foreign checkpoint is met

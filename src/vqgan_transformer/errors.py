@@ -16,10 +16,19 @@ class UnsafeFileError(CheckpointError):
     """A file that asks for more than data: code to be run, or memory out of proportion to its size."""
 
 
-def nearest_name(given: str, known: Iterable[str]) -> str:
-    """A sentence for the end of an error message that suggests the known name closest to the given one.
+def nearest_name(given: str, known: Iterable[str], most: int = 1) -> str:
+    """A sentence for the end of an error message that suggests the known names closest to the given one.
 
-    Returns " Did you mean 'x'?" or, if nothing comes close, the empty string.
+    Args:
+        given: what is not known.
+        known: what is; case makes no difference.
+        most: how many names to suggest.
+
+    Returns:
+        " Did you mean 'x'?" or, if nothing comes close, the empty string.
     """
-    close = get_close_matches(given, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    names = {name.casefold(): name for name in known}
+    close = [repr(names[name]) for name in get_close_matches(given.casefold(), names, n=most, cutoff=0.5)]
+    if not close:
+        return ""
+    return f" Did you mean {' or '.join([*filter(None, [', '.join(close[:-1])]), close[-1]])}?"

@@ -368,7 +368,7 @@ class ImageSynthesisPipeline(SavedPipeline):
     @property
     def _several(self) -> bool:
         """Whether the GPT can follow several conditions at once, or none: only the prefix form needs exactly one."""
-        return getattr(self.gpt.config, "conditioning", "prefix") == "aligned"
+        return self.gpt.config.conditioning == "aligned"
 
     def _check_aligned(self) -> None:
         """Whether an aligned GPT reads just what the conditions give."""

@@ -90,7 +90,7 @@ class ClassCondition(Condition):
 
         Raises:
             TypeError: for anything but whole numbers and names.
-            ValueError: for an id or name that is not there (with the nearest name), or that several classes share.
+            ValueError: for an id or name that is not there (with the nearest names), or that several classes share.
         """
         if isinstance(value, Tensor | np.ndarray):
             if value.ndim > 1:
@@ -128,7 +128,7 @@ def class_id(item: Any, labels: Sequence[str] | None, count: int, name: str) -> 
 
     Raises:
         TypeError: for anything but whole numbers and names.
-        ValueError: for an id or name that is not there (with the nearest name), or that several classes share.
+        ValueError: for an id or name that is not there (with the nearest names), or that several classes share.
     """
     if isinstance(item, str):
         return _by_name(item, labels, count, name)
@@ -150,7 +150,7 @@ def _by_name(item: str, labels: Sequence[str] | None, count: int, name: str) -> 
     found = [label for label, names in enumerate(spellings) if wanted in names]
     if not found:
         known = {part.strip() for label in labels for part in label.split(",")}
-        raise ValueError(f"this checkpoint has no class {item!r}.{nearest_name(item, sorted(known))}")
+        raise ValueError(f"this checkpoint has no class {item!r}.{nearest_name(item, sorted(known), most=3)}")
     if len(found) > 1:
         raise ValueError(f"several classes are called {item!r}: pass one of the ids {', '.join(map(str, found))}.")
     return found[0]

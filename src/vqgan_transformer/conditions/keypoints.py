@@ -11,10 +11,12 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from ..images import check_one_size
+from ..images import check_one_size, from_pixels, to_numpy
 from ..picture_size import requested_size, same_aspect
 from ..vqgan.model import VQGAN, VQGANConfig
 from .condition import Condition, encode_in_parts
+from .joints import JOINT_ORDERS, to_coco
+from .openpose_picture import read_openpose_picture
 from .poses import Pose, read_poses
 from .skeleton import render_skeletons
 
@@ -89,6 +91,7 @@ class KeypointsCondition(Condition):
         keypoint_threshold: float = 0.3,
         keypoint_format: str | Sequence[str] | None = None,
         image_id: int | str | Sequence[int | str] | None = None,
+        palette: str | None = None,
     ) -> Tensor:
         """Skeleton pictures of poses in the forms people have them.
 
@@ -102,7 +105,8 @@ class KeypointsCondition(Condition):
                   the json gives for it is `keypoints_size`;
                 - what pose models return: a list of dictionaries with "keypoints", one for each person, from
                   transformers (``post_process_pose_estimation``), MMPose or COCO results; torchvision's dictionary;
-                - OpenPose's json content, ``{"people": [{"pose_keypoints_2d": …}]}``.
+                - OpenPose's json, its path or content, ``{"people": [{"pose_keypoints_2d": …}]}``;
+                - with ``palette="openpose"`` a skeleton picture as OpenPose and ControlNet's preprocessors draw it.
 
             size: (height, width) of the picture that is asked for. A pipeline passes it on.
             keypoints_size: (height, width) of the picture whose pixels x and y are, if not of the one asked for.
@@ -111,6 +115,8 @@ class KeypointsCondition(Condition):
             keypoint_format: the order of the joints if it is not COCO's: "openpose" (18), "openpose25", "crowdpose"
                 (14), "coco_wholebody" (133), or the name of each joint. Files that name their joints need none.
             image_id: id or file name of a picture in a COCO json, or a list of them.
+            palette: "openpose" reads the joints back from the colours of a skeleton picture, and draws them anew. Only
+                pictures that these joints explain are accepted: bodies without hands and faces, not resized, no JPEG.
 
         Returns:
             float32 `(B, 3, H, W)` in [-1, 1], black being -1: of `size` where the aspect is that of the keypoints' own
@@ -118,8 +124,8 @@ class KeypointsCondition(Condition):
 
         Raises:
             TypeError: for other types and number formats.
-            ValueError: for other shapes and contents, people who are all outside the picture, and where nothing says
-                how large the picture is.
+            ValueError: for other shapes and contents, people who are all outside the picture, skeleton pictures that
+                cannot be read for certain, and where nothing says how large the picture is.
             FileNotFoundError: if there is no such file.
         """
         if isinstance(keypoint_threshold, bool) or not isinstance(keypoint_threshold, int | float):
@@ -127,7 +133,14 @@ class KeypointsCondition(Condition):
         if not 0 <= keypoint_threshold <= 1:
             raise ValueError(f"keypoint_threshold is a number from 0 to 1, got {keypoint_threshold}.")
         own_size = None if keypoints_size is None else requested_size(keypoints_size, None, None)
-        poses = read_poses(value, keypoint_format=keypoint_format, image_id=image_id, threshold=keypoint_threshold)
+        if palette is None:
+            poses = read_poses(value, keypoint_format=keypoint_format, image_id=image_id, threshold=keypoint_threshold)
+        elif palette != "openpose":
+            raise ValueError(f"there is no palette {palette!r} of skeleton pictures; known is 'openpose'.")
+        elif keypoint_format is not None or image_id is not None:
+            raise ValueError("palette='openpose' is for a picture, which has no keypoint_format and no image_id.")
+        else:
+            poses = [_seen_in(pixels) for pixels in to_numpy(from_pixels(value, self.name))]
         pictures = [_drawn(pose, size, own_size) for pose in poses]
         check_one_size([(one.shape[0], one.shape[1]) for one in pictures], self.name)
         pixels = torch.from_numpy(np.stack(pictures)).float() / 127.5 - 1
@@ -144,6 +157,12 @@ class KeypointsCondition(Condition):
             raise ValueError("this condition has no VQGAN that could encode skeletons: pass vqgan= when making it.")
         dtype = next(self.vqgan.parameters()).dtype
         return encode_in_parts(self.vqgan, parsed, lambda pictures: pictures.to(dtype))
+
+
+def _seen_in(pixels: np.ndarray) -> Pose:
+    """The pose that a skeleton picture of OpenPose's shows: uint8 (H, W, 3)."""
+    height, width, _ = pixels.shape
+    return Pose(to_coco(read_openpose_picture(pixels), JOINT_ORDERS["openpose"]), (height, width))
 
 
 def _drawn(pose: Pose, size: tuple[int, int] | None, keypoints_size: tuple[int, int] | None) -> np.ndarray:

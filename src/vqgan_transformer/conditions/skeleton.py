@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil, floor, hypot
+
 import numpy as np
 
 __all__ = ["JOINTS", "LIMBS", "render_skeletons"]
@@ -70,12 +72,12 @@ def render_skeletons(people: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if people.ndim != 3 or people.shape[1:] != (len(JOINTS), 3):
         raise ValueError(f"people have the shape (people, {len(JOINTS)}, 3), got {people.shape}.")
     canvas = np.zeros((*size, 3), dtype=np.float32)
-    figures = [_joints(person) for person in people]
-    measured = [(height, joints) for joints in figures if joints and (height := _height(joints))]
-    known = [height for height, _ in measured]
+    figures = [joints for person in people if (joints := _joints(person))]
+    heights = [_height(joints) for joints in figures]
+    known = [height for height in heights if height]
     usual = float(np.median(known)) if known else 0.0  # for lone joints, which do not say how large the person is
-    measured += [(usual, joints) for joints in figures if joints and not _height(joints)]
-    for height, joints in sorted(measured, key=lambda figure: (figure[0], sorted(map(tuple, figure[1].values())))):
+    sized = [(height or usual, joints) for height, joints in zip(heights, figures, strict=True)]
+    for height, joints in sorted(sized, key=lambda figure: (figure[0], sorted(map(tuple, figure[1].values())))):
         _draw(canvas, joints, max(_HALF_WIDTH * height, _THINNEST))
     return (canvas + np.float32(0.5)).astype(np.uint8)
 
@@ -93,16 +95,15 @@ def _joints(person: np.ndarray) -> dict[str, np.ndarray]:
 def _height(joints: dict[str, np.ndarray]) -> float:
     """How tall a person would stand, in pixels; 0 if there is no limb to tell it from.
 
-    Seen at an angle limbs look shorter, never longer; so the height is the one that the longest limbs, for their kind,
-    speak for. It is the mean of the first three, as one may be a mistake.
+    Each limb, by its usual length, speaks for a height. Seen at an angle limbs look shorter, never longer, so the upper
+    quartile of these heights is taken, which a misplaced joint does not move far.
     """
     heights = [
-        float(np.hypot(*(joints[end] - joints[start]))) / usual
+        hypot(*(joints[end] - joints[start]).tolist()) / usual
         for (start, end), (_, usual) in LIMBS.items()
         if start in joints and end in joints and not {start, end} <= _FACE  # too short to measure by
     ]
-    longest = sorted(heights)[-3:]
-    return float(np.mean(longest)) if longest else 0.0
+    return float(np.percentile(heights, 75)) if heights else 0.0
 
 
 def _draw(canvas: np.ndarray, joints: dict[str, np.ndarray], half_width: float) -> None:
@@ -124,15 +125,19 @@ def _draw(canvas: np.ndarray, joints: dict[str, np.ndarray], half_width: float) 
 
 def _bar(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float, colour: tuple[int, ...]) -> None:
     """A bar with round ends, or a disc; a pixel is covered by as much of it as its centre lies inside."""
-    low = np.floor(np.minimum(start, end) - radius - 0.5).clip(0, canvas.shape[1::-1]).astype(int)
-    high = np.ceil(np.maximum(start, end) + radius + 0.5).clip(0, canvas.shape[1::-1]).astype(int)
-    if (low >= high).any():
+    (left, top), (right, bottom) = start.tolist(), end.tolist()
+    reach = radius + 0.5
+    low_x, high_x = max(0, floor(min(left, right) - reach)), min(canvas.shape[1], ceil(max(left, right) + reach))
+    low_y, high_y = max(0, floor(min(top, bottom) - reach)), min(canvas.shape[0], ceil(max(top, bottom) + reach))
+    if low_x >= high_x or low_y >= high_y:
         return
-    across = np.arange(low[0], high[0]) + 0.5 - start[0]
-    down = (np.arange(low[1], high[1]) + 0.5 - start[1])[:, None]
-    x, y = end - start
-    along = ((across * x + down * y) / max(x * x + y * y, 1e-12)).clip(0, 1)
-    distance = np.hypot(across - along * x, down - along * y)
-    covered = (radius + 0.5 - distance).clip(0, 1).astype(np.float32)[..., None]
-    part = canvas[low[1] : high[1], low[0] : high[0]]
-    part += (np.asarray(colour, dtype=np.float32) - part) * covered
+    across = np.arange(low_x, high_x) + (0.5 - left)
+    down = (np.arange(low_y, high_y) + (0.5 - top))[:, None]
+    x, y = right - left, bottom - top
+    if length := x * x + y * y:
+        along = np.minimum(np.maximum(across * (x / length) + down * (y / length), 0), 1)
+        across, down = across - along * x, down - along * y
+    covered = (reach - np.sqrt(across * across + down * down)).astype(np.float32)
+    covered = np.minimum(np.maximum(covered, 0), 1)[..., None]
+    part = canvas[low_y:high_y, low_x:high_x]
+    part += (np.array(colour, dtype=np.float32) - part) * covered
