@@ -52,7 +52,7 @@ def stride(side: int) -> None:
     print("stride  seconds  nats a token under the exact rule (its own rule)")
     print(f"  scene        -  {exact.log_likelihood(pipe.gpt, condition, real).item():.3f}", flush=True)
     pictures = []
-    for size in (1, 2, 4, 8):
+    for size in (1, 4, 8):
         sampler = exact.with_settings(stride=size)
         start = time.process_time()
         tokens = sampler(pipe.gpt, condition, seed=0, codebook_size=pipe.vqgan.codebook_size)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from vqgan_transformer.sampler import draw
 from vqgan_transformer.sampler.draw import filter_logits, guide, place_noise
 
 
@@ -80,3 +81,11 @@ def test_the_largest_logit_plus_noise_is_a_draw_from_the_softmax():
     draws = [np.argmax(logits + place_noise(11, row, col, 4)) for row in range(200) for col in range(100)]
     frequencies = np.bincount(draws, minlength=4) / len(draws)
     np.testing.assert_allclose(frequencies, np.exp(logits) / np.exp(logits).sum(), atol=0.012)
+
+
+def test_the_noise_of_many_places_on_a_device_is_that_of_each():
+    seeds, rows, cols = [0, 7, 2**64 - 1, 2**63], [0, 3, 5, 100000], [1, 0, 4, 2**20]
+    expected = torch.stack([torch.from_numpy(place_noise(*place, 21)) for place in zip(seeds, rows, cols, strict=True)])
+    on_device = draw._noise_on_device(seeds, rows, cols, 21, torch.device("cpu"))
+    assert torch.allclose(on_device, expected, rtol=0, atol=1e-12)
+    assert torch.equal(draw.place_noises(seeds, rows, cols, 21, torch.zeros((), dtype=torch.float64)), expected)

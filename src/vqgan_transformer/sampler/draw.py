@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["filter_logits", "guide", "place_noise"]
+__all__ = ["filter_logits", "guide", "place_noise", "place_noises"]
+
+MOST_ON_HOST = 32
+"""Places whose noise the CPU makes while the GPU is busy; for more, the GPU's own arithmetic is faster."""
+
+
+def _signed(word: int) -> int:
+    return word - 2**64 if word >= 2**63 else word
+
+
+# constants of Philox-4x64 (Salmon et al. 2011)
+MULTIPLIERS = _signed(0xD2E7470EE14C6C93), _signed(0xCA5A826395121157)
+WEYL = _signed(0x9E3779B97F4A7C15), _signed(0xBB67AE8584CAA73B)
+LOW = 2**32 - 1
 
 
 def place_noise(seed: int, row: int, col: int, size: int) -> np.ndarray:
@@ -29,6 +44,56 @@ def place_noise(seed: int, row: int, col: int, size: int) -> np.ndarray:
     words = np.random.Philox(key=np.array([seed, 0], np.uint64), counter=[0, 0, row, col]).random_raw(size)
     uniform = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # inside (0, 1), never 0 or 1
     return -np.log(-np.log(uniform))
+
+
+def place_noises(seeds: Sequence[int], rows: Sequence[int], cols: Sequence[int], size: int, like: Tensor) -> Tensor:
+    """The noise of many places, as :func:`place_noise` gives it, with the dtype and on the device of ``like``.
+
+    Args:
+        seeds: a picture's for each place.
+        rows: of the places.
+        cols: likewise.
+        size: number of codes.
+        like: floats.
+
+    Returns:
+        (N, size), rounded once from float64.
+    """
+    if like.is_cuda and len(seeds) > MOST_ON_HOST:
+        noise = _noise_on_device(seeds, rows, cols, size, like.device)
+        return noise.to(like.dtype)
+    made = np.stack([place_noise(*place, size) for place in zip(seeds, rows, cols, strict=True)])
+    return torch.from_numpy(made).to(like.dtype).to(like.device, non_blocking=True)
+
+
+def _noise_on_device(
+    seeds: Sequence[int], rows: Sequence[int], cols: Sequence[int], size: int, device: torch.device
+) -> Tensor:
+    """:func:`place_noise` in int64 arithmetic, which wraps like the algorithm's unsigned one."""
+
+    def words(values: Sequence[int]) -> Tensor:
+        signed = np.array(values, np.uint64).view(np.int64)
+        return torch.from_numpy(signed).to(device)[:, None]
+
+    blocks = torch.arange(1, -(-size // 4) + 1, device=device)[None]  # the counter is raised before each block of four
+    counter = [blocks, torch.zeros_like(blocks), words(rows), words(cols)]
+    key0, key1 = words(seeds), torch.zeros_like(words(seeds))
+    for _ in range(10):
+        (high0, low0), (high1, low1) = _product(counter[0], MULTIPLIERS[0]), _product(counter[2], MULTIPLIERS[1])
+        counter = [high1 ^ counter[1] ^ key0, low1, high0 ^ counter[3] ^ key1, low0]
+        key0, key1 = key0 + WEYL[0], key1 + WEYL[1]
+    raw = torch.stack(torch.broadcast_tensors(*counter), dim=-1).flatten(1)[:, :size]
+    uniform = (((raw >> 11) & (2**53 - 1)).double() + 0.5) * 2.0**-53
+    return -torch.log(-torch.log(uniform))
+
+
+def _product(a: Tensor, b: int) -> tuple[Tensor, Tensor]:
+    """The high and the low 64 bits of an unsigned product."""
+    a_high, a_low = (a >> 32) & LOW, a & LOW
+    b_high, b_low = (b >> 32) & LOW, b & LOW
+    middle = a_high * b_low + ((a_low * b_low >> 32) & LOW)
+    carry = a_low * b_high + (middle & LOW)
+    return a_high * b_high + ((middle >> 32) & LOW) + ((carry >> 32) & LOW), a * b
 
 
 def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:

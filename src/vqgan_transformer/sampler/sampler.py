@@ -8,7 +8,6 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, ClassVar, TypeVar, overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from ..gpt.model import CondGPT
 from ..hub.pretrained import Pretrained
 from .aligned import AlignedCondition, AlignedReader, aligned_log_likelihood
 from .config import SamplerConfig
-from .draw import filter_logits, place_noise
+from .draw import filter_logits, place_noises
 from .guidance import Guidance
 from .likelihood import token_log_likelihood
 from .reading import WindowReader
@@ -241,10 +240,9 @@ class SlidingWindowSampler(Pretrained):
         settings = self.config
         logits = guidance.applied(logits.to(torch.promote_types(logits.dtype, torch.float32)))
         logits = filter_logits(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p)
-        size = logits.shape[1]
-        noise = [place_noise(seed, place.row, place.col, size) for place in places for seed in grids[place.grid].seeds]
-        # made in float64, rounded once
-        codes = (logits + torch.from_numpy(np.stack(noise)).to(logits.dtype).to(logits.device)).argmax(-1)
+        at = [(seed, place.row, place.col) for place in places for seed in grids[place.grid].seeds]
+        seeds, rows, cols = zip(*at, strict=True)
+        codes = (logits + place_noises(seeds, rows, cols, logits.shape[1], like=logits)).argmax(-1)
         return codes.split([len(grids[place.grid].seeds) for place in places])
 
     @torch.no_grad()
