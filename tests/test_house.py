@@ -22,11 +22,23 @@ ARROWS = {
     "gpt": {"hub"},
     "images": set(),
     "sampler": {"gpt", "hub"},
-    "conditions": {"vqgan", "images", "hub"},
+    "conditions": {"vqgan", "images", "picture_size", "hub"},
     "picture_size": {"vqgan"},
-    "pipeline": {"picture_size", "sampler", "conditions", "vqgan", "gpt", "images", "hub"},
+    "request": {"picture_size", "sampler", "conditions"},
+    "pipeline": {"request", "picture_size", "sampler", "conditions", "vqgan", "gpt", "images", "hub"},
     "scenes": set(),
-    "training": {"pipeline", "picture_size", "sampler", "conditions", "vqgan", "gpt", "images", "hub", "scenes"},
+    "training": {
+        "pipeline",
+        "request",
+        "picture_size",
+        "sampler",
+        "conditions",
+        "vqgan",
+        "gpt",
+        "images",
+        "hub",
+        "scenes",
+    },
     "": {"pipeline", "sampler", "conditions", "vqgan", "gpt"},  # the lazy public names
 }
 LAZY = {("hub", "hub.formats")}  # looked up inside from_pretrained, when a foreign checkpoint is met

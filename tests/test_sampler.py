@@ -8,27 +8,46 @@ import torch
 from vqgan_transformer import CondGPT, CondGPTConfig, SlidingWindowSampler
 from vqgan_transformer.sampler.draw import filter_logits, guide, place_noise
 from vqgan_transformer.sampler.schedule import wavefront, window_origin
-from vqgan_transformer.sampler.windows import Windows
+from vqgan_transformer.sampler.windows import GridCondition, Windows
 
 
 @torch.no_grad()
-def reference(gpt, condition, size, seeds, *, temperature=1.0, top_k=None, top_p=1.0, guidance_scale=1.0, stride=1):
+def reference(
+    gpt, condition, size, seeds, *, temperature=1.0, top_k=None, top_p=1.0, guidance_scale=1.0, stride=1, centre=None,
+    tokens=None, keep=None,
+):  # fmt: skip
     """Raster order, the whole window at each place, garbage where nothing is drawn yet."""
     (height, width), (rows, cols) = size, gpt.config.window
-    tokens = torch.randint(gpt.config.vocab_size, (len(condition), height, width))
+    painted = torch.randint(gpt.config.vocab_size, (len(seeds), height, width))
     for i in range(height):
         for j in range(width):
-            top, left = window_origin(i, height, rows, stride), window_origin(j, width, cols, stride)
+            top = window_origin(i, height, rows, stride, centre and centre[0])
+            left = window_origin(j, width, cols, stride, centre and centre[1])
             crop = (slice(None), slice(top, top + rows), slice(left, left + cols))
-            local = condition[crop] if condition.ndim == 3 else condition
-            logits = gpt(tokens[crop], local)[:, i - top, j - left]
+            if isinstance(condition, torch.Tensor):
+                local = condition[crop] if condition.ndim == 3 else condition
+            else:
+                local = condition.window(top, left)
+            logits = gpt(painted[crop], local)[:, i - top, j - left]
             if guidance_scale != 1:
-                null = gpt(tokens[crop], gpt.null_condition(local))[:, i - top, j - left]
+                null = gpt(painted[crop], gpt.null_condition(local))[:, i - top, j - left]
                 logits = guide(logits, null, guidance_scale)
             logits = filter_logits(logits, temperature=temperature, top_k=top_k, top_p=top_p)
             noise = torch.stack([torch.from_numpy(place_noise(s, i, j, logits.shape[-1])) for s in seeds])
-            tokens[:, i, j] = (logits + noise).argmax(-1)
-    return tokens
+            painted[:, i, j] = (logits + noise).argmax(-1)
+            if keep is not None:
+                painted[:, i, j] = torch.where(keep[:, i, j], tokens[:, i, j], painted[:, i, j])
+    return painted
+
+
+class OriginCondition:
+    """A condition that is no grid: three tokens that say where the window lies."""
+
+    def __init__(self, batch):
+        self.batch = batch
+
+    def window(self, top, left):
+        return torch.tensor([[7, top % 23, left % 23]]).repeat(self.batch, 1)
 
 
 def grid(batch, height, width, vocab=24):
@@ -41,6 +60,8 @@ SETTINGS = [
     {"top_k": 8, "guidance_scale": 2.5},
     {"top_k": None, "stride": 2},
     {"top_k": 1},
+    {"top_k": None, "centre": (1, 1)},
+    {"top_k": None, "centre": (0, 3), "stride": 3},
 ]
 
 
@@ -57,6 +78,52 @@ def test_one_condition_token_is_seen_by_every_window(gpt, settings):
     start = torch.tensor([[3], [17]])
     expected = reference(gpt, start, (6, 7), seeds=[0, 1], **settings)
     assert torch.equal(SlidingWindowSampler(**settings)(gpt, start, size=(6, 7)), expected)
+
+
+@pytest.mark.parametrize("settings", [{}, {"stride": 2}, {"centre": (1, 1), "guidance_scale": 2.0}], ids=str)
+def test_a_condition_may_be_made_for_each_window(gpt, settings):
+    expected = reference(gpt, OriginCondition(2), (6, 9), seeds=[0, 1], **settings)
+    assert torch.equal(SlidingWindowSampler(**settings, top_k=None)(gpt, OriginCondition(2), (6, 9)), expected)
+
+
+MASKS = {
+    "nothing": torch.zeros(2, 7, 9, dtype=torch.bool),
+    "all": torch.ones(2, 7, 9, dtype=torch.bool),
+    "upper half": (torch.arange(7) < 4)[:, None].expand(2, 7, 9),
+    "right half": (torch.arange(9) > 4).expand(2, 7, 9),
+    "scattered": torch.rand(2, 7, 9, generator=torch.Generator().manual_seed(0)) < 0.5,
+    "all but one": torch.ones(2, 7, 9, dtype=torch.bool).index_put(
+        (torch.tensor(1), torch.tensor(5), torch.tensor(6)), torch.tensor(False)
+    ),
+}
+
+
+@pytest.mark.parametrize("settings", [{}, {"stride": 2}, {"centre": (1, 1)}, {"guidance_scale": 2.0}], ids=str)
+@pytest.mark.parametrize("mask", MASKS)
+def test_kept_tokens_stay_and_are_seen(gpt, mask, settings):
+    condition, tokens, keep = grid(2, 7, 9), grid(2, 7, 9).roll(1), MASKS[mask]
+    expected = reference(gpt, condition, (7, 9), seeds=[3, 4], tokens=tokens, keep=keep, **settings)
+    sampler = SlidingWindowSampler(**settings, top_k=None)
+    painted = sampler(gpt, condition, seed=3, tokens=tokens, keep=keep)
+    assert torch.equal(painted, expected)
+    assert torch.equal(painted[keep], tokens[keep])
+
+
+def test_one_mask_serves_all_pictures(gpt):
+    condition, tokens, keep = grid(2, 5, 6), grid(2, 5, 6).roll(1), MASKS["scattered"][0, :5, :6]
+    sampler = SlidingWindowSampler()
+    assert torch.equal(
+        sampler(gpt, condition, tokens=tokens, keep=keep),
+        sampler(gpt, condition, tokens=tokens, keep=keep.expand(2, 5, 6)),
+    )
+
+
+def test_only_what_is_not_kept_counts_as_work(gpt):
+    keep, seen = MASKS["upper half"][0, :, :6], []
+    SlidingWindowSampler()(
+        gpt, grid(1, 7, 6), tokens=grid(1, 7, 6), keep=keep, callback=lambda done, total, _: seen.append((done, total))
+    )
+    assert seen[-1] == (18, 18)
 
 
 def test_a_fully_visible_condition_is_cached_as_it_is_trained():
@@ -90,14 +157,15 @@ def test_tokens_are_the_same_however_little_is_kept(gpt, monkeypatch, room):
 def test_nothing_is_kept_in_the_end(gpt):
     condition = grid(1, 7, 9)
     tokens = torch.zeros_like(condition)
-    windows = Windows(gpt, condition, tokens, stride=1)
+    schedule = list(wavefront((7, 9), (4, 4)))
+    windows = Windows(gpt, GridCondition(condition, (4, 4)), tokens, schedule)
     held = []
-    for places in wavefront((7, 9), (4, 4)):
+    for places in schedule:
         windows.logits(places)
         held.append(len(windows.caches))
     assert max(held) > 0
     assert held[-1] == 0
-    assert not windows.drawn
+    assert not windows.draws_left
 
 
 def test_another_seed_is_another_picture(gpt):
@@ -117,23 +185,34 @@ def test_a_grid_smaller_than_a_window_is_cut_from_one(gpt, size):
     assert torch.equal(SlidingWindowSampler()(gpt, condition), expected)
 
 
-@pytest.mark.parametrize("settings", [{}, {"guidance_scale": 2.0}, {"stride": 2}], ids=str)
+def test_a_small_grid_may_have_kept_tokens_and_a_condition_of_its_own_kind(gpt):
+    tokens, keep = grid(2, 3, 2), torch.tensor([[True, False], [False, True], [False, False]])
+    wide = torch.zeros(2, 4, 4, dtype=torch.long), torch.zeros(2, 4, 4, dtype=torch.bool)
+    wide[0][:, :3, :2], wide[1][:, :3, :2] = tokens, keep
+    expected = reference(gpt, OriginCondition(2), (4, 4), seeds=[0, 1], tokens=wide[0], keep=wide[1])[:, :3, :2]
+    painted = SlidingWindowSampler(top_k=None)(gpt, OriginCondition(2), (3, 2), tokens=tokens, keep=keep)
+    assert torch.equal(painted, expected)
+
+
+@pytest.mark.parametrize("settings", [{}, {"guidance_scale": 2.0}, {"stride": 2}, {"centre": (1, 1)}], ids=str)
 def test_the_likelihood_is_that_of_each_token_in_its_window(gpt, settings):
     tokens, condition = grid(2, 6, 5), grid(2, 6, 5).flip(1)
     stride, scale = settings.get("stride", 1), settings.get("guidance_scale", 1)
-    total = torch.zeros(2, dtype=torch.float64)
+    centre = settings.get("centre", (2, 2))
+    expected = torch.zeros(2, 6, 5, dtype=torch.float64)
     for i in range(6):
         for j in range(5):
-            top, left = window_origin(i, 6, 4, stride), window_origin(j, 5, 4, stride)
+            top, left = window_origin(i, 6, 4, stride, centre[0]), window_origin(j, 5, 4, stride, centre[1])
             crop = (slice(None), slice(top, top + 4), slice(left, left + 4))
             conditional, null = (
                 gpt(tokens[crop], condition[crop]),
                 gpt(tokens[crop], gpt.null_condition(condition[crop])),
             )
             logits = guide(conditional, null, scale)[:, i - top, j - left]
-            total += logits.log_softmax(-1)[[0, 1], tokens[:, i, j]]
-    measured = SlidingWindowSampler(**settings).log_likelihood(gpt, condition, tokens)
-    assert torch.allclose(measured, total / 30, atol=1e-12)
+            expected[:, i, j] = logits.log_softmax(-1)[[0, 1], tokens[:, i, j]]
+    sampler = SlidingWindowSampler(**settings)
+    assert torch.allclose(sampler.token_log_likelihood(gpt, condition, tokens), expected, atol=1e-12)
+    assert torch.allclose(sampler.log_likelihood(gpt, condition, tokens), expected.mean((1, 2)), atol=1e-12)
 
 
 def test_tokens_stay_below_the_codebook_size(gpt):
@@ -150,7 +229,11 @@ def test_the_callback_sees_the_picture_grow(gpt):
     assert torch.equal(seen[-1][2], tokens)
 
 
-@pytest.mark.parametrize("settings", [{"top_k": 2.5}, {"temperature": "1"}, {"stride": None}, {"top_p": True}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [{"top_k": 2.5}, {"temperature": "1"}, {"stride": None}, {"top_p": True}, {"centre": 8}, {"centre": (1.0, 2)}],
+    ids=str,
+)
 def test_settings_that_are_no_numbers_are_refused(settings):
     with pytest.raises(TypeError, match=next(iter(settings))):
         SlidingWindowSampler(**settings)
@@ -166,11 +249,15 @@ def test_settings_that_are_no_numbers_are_refused(settings):
         ({"top_p": 1.5}, "top_p"),
         ({"guidance_scale": -1.0}, "guidance_scale"),
         ({"stride": 0}, "stride"),
+        ({"centre": (-1, 0)}, "centre"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         SlidingWindowSampler(**settings)
+
+
+KEEP = torch.ones(4, 4, dtype=torch.bool)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +270,13 @@ def test_settings_out_of_range_are_refused(settings, message):
         (torch.zeros(1, 1, dtype=torch.long), {}, ValueError, "size="),
         (torch.zeros(1, 1, dtype=torch.long), {"size": (0, 4)}, ValueError, "at least 1"),
         (torch.zeros(1, 1, dtype=torch.long), {"size": (10**6, 10**6)}, ValueError, "7,450.6 GiB"),
+        (OriginCondition(1), {}, ValueError, "size="),
+        (grid(1, 4, 4), {"tokens": grid(1, 4, 4)}, ValueError, "go together"),
+        (grid(1, 4, 4), {"tokens": grid(1, 4, 5), "keep": KEEP}, ValueError, r"\(1, 4, 5\)"),
+        (grid(1, 4, 4), {"tokens": grid(1, 4, 4) + 24, "keep": KEEP}, ValueError, "0–23"),
+        (grid(1, 4, 4), {"tokens": grid(1, 4, 4) / 2, "keep": KEEP}, TypeError, "int64"),
+        (grid(1, 4, 4), {"tokens": grid(1, 4, 4), "keep": KEEP.long()}, TypeError, "bool"),
+        (grid(1, 4, 4), {"tokens": grid(1, 4, 4), "keep": KEEP[:2]}, ValueError, r"\(2, 4\)"),
         (torch.zeros(2, 4, 4, dtype=torch.long), {"seed": [1]}, ValueError, "1 seeds .* 2 pictures"),
         (torch.zeros(1, 4, 4, dtype=torch.long), {"seed": -1}, ValueError, "seeds lie"),
     ],
@@ -190,6 +284,11 @@ def test_settings_out_of_range_are_refused(settings, message):
 def test_a_request_that_does_not_fit_is_refused(gpt, condition, arguments, error, message):
     with pytest.raises(error, match=message):
         SlidingWindowSampler()(gpt, condition, **arguments)
+
+
+def test_a_centre_outside_the_window_is_refused(gpt):
+    with pytest.raises(ValueError, match=r"centre \(4, 0\)"):
+        SlidingWindowSampler(centre=(4, 0))(gpt, grid(1, 4, 4))
 
 
 def test_guidance_needs_a_model_with_a_dropped_condition():

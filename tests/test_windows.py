@@ -29,10 +29,16 @@ def test_windows_are_the_originals(length):
     ]
 
 
+def test_scene_models_put_a_place_in_row_and_column_seven():
+    # max(0, i - 7), held back by the lower border, as the original's scene script has it
+    assert [window_origin(i, 24, 16, centre=7) for i in (0, 7, 8, 14, 15, 16, 23)] == [0, 0, 1, 7, 8, 8, 8]
+
+
+@pytest.mark.parametrize("centre", [None, (1, 1), (3, 0)])
 @pytest.mark.parametrize("stride", [1, 2, 3, 4])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_window_lies_in_the_grid_and_holds_its_place(size, stride):
-    for [place] in raster(size, WINDOW, stride):
+def test_a_window_lies_in_the_grid_and_holds_its_place(size, stride, centre):
+    for [place] in raster(size, WINDOW, stride, centre):
         assert 0 <= place.top <= place.row < place.top + WINDOW[0] <= size[0]
         assert 0 <= place.left <= place.col < place.left + WINDOW[1] <= size[1]
 
@@ -50,11 +56,12 @@ def test_the_wavefront_draws_every_place_once(size, stride):
     assert sorted((p.row, p.col) for p in drawn) == [(row, col) for row in range(size[0]) for col in range(size[1])]
 
 
+@pytest.mark.parametrize("centre", [None, (1, 1), (3, 0)])
 @pytest.mark.parametrize("stride", [1, 2, 4])
 @pytest.mark.parametrize("size", SIZES)
-def test_what_a_window_shows_of_the_past_is_drawn_before(size, stride):
+def test_what_a_window_shows_of_the_past_is_drawn_before(size, stride, centre):
     done: set[tuple[int, int]] = set()
-    for places in wavefront(size, WINDOW, stride):
+    for places in wavefront(size, WINDOW, stride, centre):
         for place in places:
             inside = [
                 (row, col)

@@ -23,6 +23,7 @@ _HOME = {
     "DepthCondition": "conditions",
     "ClassCondition": "conditions",
     "CoordinatesCondition": "conditions",
+    "LayoutCondition": "conditions",
     "Unconditional": "conditions",
 }
 
@@ -38,6 +39,7 @@ __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "DepthCondition",
     "ClassCondition",
     "CoordinatesCondition",
+    "LayoutCondition",
     "Unconditional",
     "__version__",
 ]
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
         ClassCondition,
         CoordinatesCondition,
         DepthCondition,
+        LayoutCondition,
         SegmentationCondition,
         Unconditional,
     )

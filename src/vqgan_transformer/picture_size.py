@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from .vqgan.model import VQGANConfig
 
-__all__ = ["check_memory", "memory_needed", "requested_size", "round_up", "same_aspect"]
+__all__ = ["Canvas", "check_memory", "memory_needed", "requested_size", "round_up", "same_aspect"]
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A picture, and the token grid that it is cut from.
+
+    Attributes:
+        size: (height, width) of the picture in pixels.
+        factor: f, the pixels that a token stands for along each side.
+        window: (height, width) in tokens of what the GPT sees at once.
+    """
+
+    size: tuple[int, int]
+    factor: int
+    window: tuple[int, int]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(height, width) of the token grid."""
+        return self.painted[0] // self.factor, self.painted[1] // self.factor
+
+    @property
+    def painted(self) -> tuple[int, int]:
+        """(height, width) in pixels of what the token grid decodes to: ``size`` or a little more."""
+        return round_up(self.size, self.factor)
 
 
 def requested_size(size: Any, height: int | None, width: int | None) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ import inspect
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from .conditions import (
     Condition,
     CoordinatesCondition,
     DepthCondition,
+    LayoutCondition,
     SegmentationCondition,
     Unconditional,
 )
-from .errors import CheckpointError, nearest_name
+from .errors import CheckpointError
 from .gpt.model import CondGPT
 from .hub import formats
 from .hub.pipeline_folder import is_pipeline, read_index, save_components
@@ -30,8 +31,9 @@ from .hub.pretrained import Pretrained, refuse_options, upload
 from .hub.source import Origin
 from .hub.weights import resolve_dtype
 from .images import from_pixels, to_pixels
-from .picture_size import check_memory, requested_size, round_up, same_aspect
-from .sampler.sampler import SamplerConfig, SlidingWindowSampler
+from .picture_size import Canvas, check_memory, requested_size
+from .request import Arguments, Request, fit, sort_arguments
+from .sampler.sampler import SlidingWindowSampler
 from .sampler.seeds import picture_seeds
 from .vqgan.model import VQGAN
 
@@ -153,16 +155,14 @@ class ImageSynthesisPipeline:
             raise ValueError(f"output_type must be one of {OUTPUT_TYPES}, got {output_type!r}.")
         if isinstance(num_images, bool) or not isinstance(num_images, int) or num_images < 1:
             raise ValueError(f"num_images must be a whole number from 1 on, got {num_images!r}.")
-        condition, value, options, settings = self._sort_arguments(arguments)
-        sampler = self.sampler.with_settings(**settings) if settings else self.sampler
-        parsed, (height, width) = self._prepare(condition, value, options, requested, resize)
-        seeds = picture_seeds(seed, len(parsed) * num_images, generator)
+        sorted_arguments = self._sort(arguments)
+        sampler = self.sampler.with_settings(**sorted_arguments.settings)
+        request = self._fit(sorted_arguments, requested, resize)
+        seeds = picture_seeds(seed, request.count * num_images, generator)
 
-        factor = self.vqgan.downsample_factor
-        painted = round_up((height, width), factor)
-        grid = painted[0] // factor, painted[1] // factor
-        condition_tokens = condition.encode(condition.extend_to(parsed, painted)).repeat_interleave(num_images, dim=0)
-        with tqdm(total=grid[0] * grid[1], unit="token", disable=not progress) as bar:
+        canvas = self._canvas(request.size)
+        condition = self._condition_of(request, canvas, seeds)
+        with tqdm(total=canvas.grid[0] * canvas.grid[1], unit="token", disable=not progress) as bar:
 
             def report(drawn: int, total: int, so_far: Tensor) -> None:
                 bar.total = total
@@ -171,11 +171,12 @@ class ImageSynthesisPipeline:
                     callback(drawn, total, so_far)
 
             tokens = sampler(
-                self.gpt, condition_tokens, grid, seed=seeds, codebook_size=self.vqgan.codebook_size, callback=report
+                self.gpt, condition, canvas.grid, seed=seeds, codebook_size=self.vqgan.codebook_size, callback=report
             )
         if output_type == "tokens":
             return ImageSynthesisOutput([], tokens, seeds)
         # one picture at a time: decoding takes the most memory of all
+        height, width = request.size
         pictures = torch.cat([self.vqgan.decode(one[None])[..., :height, :width].float().cpu() for one in tokens])
         return ImageSynthesisOutput(to_pixels(pictures, output_type), tokens, seeds)
 
@@ -197,16 +198,15 @@ class ImageSynthesisPipeline:
             ValueError: as for a call, and where pictures and conditions differ in number.
         """
         images = from_pixels(image)
-        condition, value, options, settings = self._sort_arguments(arguments)
-        sampler = self.sampler.with_settings(guidance_scale=1.0, **settings)
-        size = images.shape[-2], images.shape[-1]
-        parsed, _ = self._prepare(condition, value, options, size, resize)
-        if len(parsed) not in (1, len(images)):
-            raise ValueError(f"{len(images)} pictures and {len(parsed)} conditions: give one, or one for each.")
-        condition_tokens = condition.encode(parsed).expand(len(images), *[-1] * (2 if condition.spatial else 1))
+        sorted_arguments = self._sort(arguments)
+        sampler = self.sampler.with_settings(**{"guidance_scale": 1.0} | sorted_arguments.settings)
+        request = self._fit(sorted_arguments, (images.shape[-2], images.shape[-1]), resize)
+        if request.count not in (1, len(images)):
+            raise ValueError(f"{len(images)} pictures and {request.count} conditions: give one, or one for each.")
+        condition = self._condition_of(request, self._canvas(request.size), [0] * len(images))
         weight = self.vqgan.from_codes.weight
         tokens = torch.cat([self.vqgan.encode(one[None].to(weight)) for one in images])
-        return sampler.log_likelihood(self.gpt, condition_tokens, tokens)
+        return sampler.log_likelihood(self.gpt, condition, tokens)
 
     @classmethod
     def from_pretrained(
@@ -306,61 +306,31 @@ class ImageSynthesisPipeline:
         """Where the models are."""
         return self.gpt.head.weight.device
 
-    def _sort_arguments(self, arguments: dict[str, Any]) -> tuple[Condition, Any, dict[str, Any], dict[str, Any]]:
-        """Tells a call's further arguments apart: the condition, what is passed for it, its options, the sampler's."""
-        settings = {name: arguments.pop(name) for name in list(arguments) if name in _SETTINGS}
-        by_name = {condition.name: condition for condition in self.conditions}
-        given = [name for name in arguments if name in by_name]
-        options = {name: value for name, value in arguments.items() if name not in by_name}
-        if len(given) > 1:
-            raise TypeError(f"this GPT follows one condition at a time, got {' and '.join(given)}.")
-        if given:
-            condition, value = by_name[given[0]], arguments[given[0]]
-        else:
-            # without input, the condition that can do without
-            free = [c for c in self.conditions if type(c).default is not Condition.default]
-            condition, value = (free or list(self.conditions))[0], None
-        known_options = _options(condition)
-        for name in options:
-            if name in _CONDITION_NAMES:
-                raise TypeError(f"this checkpoint does not understand {name}; it takes {', '.join(by_name)}.")
-            if name not in known_options:
-                known = [*by_name, *known_options, *_SETTINGS, *_CALL]
-                raise TypeError(
-                    f"unknown argument {name!r}.{nearest_name(name, known)} This checkpoint takes "
-                    f"{', '.join(map(repr, by_name))}."
-                )
-        return condition, value, options, settings
+    def _canvas(self, size: tuple[int, int]) -> Canvas:
+        return Canvas(size, self.vqgan.downsample_factor, self.gpt.config.window)
 
-    def _prepare(
-        self, condition: Condition, value: Any, options: dict[str, Any], size: tuple[int, int] | None, resize: bool
-    ) -> tuple[Tensor, tuple[int, int]]:
-        """What the user passed, checked and fitted: the condition of each picture, and the picture's size."""
-        if value is None:
-            if type(condition).default is Condition.default:
-                raise ValueError(f"this checkpoint paints from {condition.name}: pass {condition.name}=….")
-            if size is None:
-                raise ValueError("give size=(height, width): there is no map that says how large the picture is.")
-            self._check_size(size)
-            parsed = condition.default(size)
-            assert parsed is not None
-            return parsed, size
-        if size is not None:
-            self._check_size(size)
-        parsed = condition.parse(value, **options)
-        if not condition.spatial:
-            if size is None:
-                raise ValueError(f"give size=(height, width): {condition.name} does not say how large the picture is.")
-            return parsed, size
-        own = parsed.shape[-2], parsed.shape[-1]
-        size = size if size is not None else own
-        self._check_size(size)
-        if not resize and not same_aspect(own, size):
-            raise ValueError(
-                f"the {condition.name} map is {own[0]}×{own[1]}, of another aspect than size={size}. Leave size out to "
-                "paint at the map's own size, or pass resize=True to stretch the map."
-            )
-        return condition.resize(parsed, size), size
+    def _condition_of(self, request: Request, canvas: Canvas, seeds: list[int]) -> Any:
+        """What the GPT reads: tokens in the paper's form; for models that follow several kinds, a map or id of each."""
+        if self._several:
+            extended = {
+                name: self.condition(name).extend_to(one, canvas.painted) for name, one in request.given.items()
+            }
+            return {name: one.repeat_interleave(len(seeds) // len(one), dim=0) for name, one in extended.items()}
+        ((name, parsed),) = request.given.items()
+        return self.condition(name).for_canvas(parsed, canvas, seeds)
+
+    def _fit(self, arguments: Arguments, size: tuple[int, int] | None, resize: bool) -> Request:
+        return fit(self.conditions, arguments, size, resize=resize, several=self._several, check_size=self._check_size)
+
+    def _sort(self, arguments: dict[str, Any]) -> Arguments:
+        return sort_arguments(
+            self.conditions, arguments, several=self._several, kinds=_CONDITION_NAMES, call=_CALL_ARGUMENTS
+        )
+
+    @property
+    def _several(self) -> bool:
+        """Whether the GPT can follow several conditions at once, or none: only the prefix form needs exactly one."""
+        return getattr(self.gpt.config, "conditioning", "prefix") == "aligned"
 
     def _check_size(self, size: tuple[int, int]) -> None:
         parts = [part for model in self._models() for part in model.modules()]
@@ -377,19 +347,15 @@ _PARTS: tuple[type[Pretrained], ...] = (
     SlidingWindowSampler,
     SegmentationCondition,
     DepthCondition,
+    LayoutCondition,
     ClassCondition,
     CoordinatesCondition,
+    LayoutCondition,
     Unconditional,
 )
 _CONDITION_NAMES = [part.name for part in _PARTS if issubclass(part, Condition)]
-_SETTINGS = [setting.name for setting in fields(SamplerConfig)]
-_CALL = [
+_CALL_ARGUMENTS = [
     name
     for name, p in inspect.signature(ImageSynthesisPipeline.__call__).parameters.items()
     if p.kind is p.KEYWORD_ONLY
 ]
-
-
-def _options(condition: Condition) -> list[str]:
-    """The options of a condition: the keyword-only parameters of its parse method."""
-    return [name for name, p in inspect.signature(condition.parse).parameters.items() if p.kind is p.KEYWORD_ONLY]

@@ -7,6 +7,7 @@ from .condition import Condition
 from .coordinates import CoordinatesCondition, CoordinatesConfig
 from .depth import DepthCondition, DepthConfig
 from .label_spaces import LABEL_SPACES, LabelSpace, LabelTranslation, label_space, translate
+from .layout import LayoutCondition, LayoutConfig, LayoutWindows
 from .segmentation import SegmentationCondition, SegmentationConfig
 from .unconditional import Unconditional, UnconditionalConfig
 
@@ -21,6 +22,9 @@ __all__ = [
     "DepthConfig",
     "LabelSpace",
     "LabelTranslation",
+    "LayoutCondition",
+    "LayoutConfig",
+    "LayoutWindows",
     "SegmentationCondition",
     "SegmentationConfig",
     "Unconditional",

@@ -14,7 +14,7 @@ from ..errors import nearest_name
 from ..images import as_items
 from .condition import Condition
 
-__all__ = ["ClassCondition", "ClassConfig"]
+__all__ = ["ClassCondition", "ClassConfig", "class_id"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,9 @@ class ClassCondition(Condition):
                 raise ValueError(f"class_label is one id, or a list of ids; got the shape {tuple(value.shape)}.")
             value = value.tolist()
         items = as_items(value, self.name)
-        return torch.tensor([self._id(item) for item in items])
+        return torch.tensor(
+            [class_id(item, self.config.labels, self.config.number_of_classes, self.name) for item in items]
+        )
 
     def encode(self, parsed: Tensor) -> Tensor:
         """Class ids (B,) -> tokens (B, 1).
@@ -104,30 +106,41 @@ class ClassCondition(Condition):
             raise ValueError(f"class ids have the shape (B,) and lie in 0–{self.vocab_size - 1}, got {parsed}.")
         return parsed[:, None]
 
-    def _id(self, item: Any) -> int:
-        count = self.config.number_of_classes
-        if isinstance(item, str):
-            return self._by_name(item)
-        if isinstance(item, bool) or not hasattr(item, "__index__"):
-            raise TypeError(f"class_label is an id (a whole number) or a name, got {item!r}.")
-        label = item.__index__()
-        if not 0 <= label < count:
-            raise ValueError(f"class_label {label} is out of range: this checkpoint has the classes 0–{count - 1}.")
-        return label
 
-    def _by_name(self, name: str) -> int:
-        labels = self.config.labels
-        if labels is None:
-            raise ValueError(
-                f"class_label is the name {name!r}, but this checkpoint has no names: pass an id from 0 to "
-                f"{self.config.number_of_classes - 1}."
-            )
-        spellings = [[part.strip().casefold() for part in (label, *label.split(","))] for label in labels]
-        wanted = name.strip().casefold()
-        found = [label for label, names in enumerate(spellings) if wanted in names]
-        if not found:
-            known = {part.strip() for label in labels for part in label.split(",")}
-            raise ValueError(f"this checkpoint has no class {name!r}.{nearest_name(name, sorted(known))}")
-        if len(found) > 1:
-            raise ValueError(f"several classes are called {name!r}: pass one of the ids {', '.join(map(str, found))}.")
-        return found[0]
+def class_id(item: Any, labels: Sequence[str] | None, count: int, name: str) -> int:
+    """The id of a class that a user gives by its id or name.
+
+    Args:
+        item: what the user gives.
+        labels: names in the order of ids, if there are names; commas separate synonyms.
+        count: ids lie below it.
+        name: what the item is to the caller, for error messages.
+
+    Raises:
+        TypeError: for anything but whole numbers and names.
+        ValueError: for an id or name that is not there (with the nearest name), or that several classes share.
+    """
+    if isinstance(item, str):
+        return _by_name(item, labels, count, name)
+    if isinstance(item, bool) or not hasattr(item, "__index__"):
+        raise TypeError(f"{name} is an id (a whole number) or a name, got {item!r}.")
+    label = item.__index__()
+    if not 0 <= label < count:
+        raise ValueError(f"{name} {label} is out of range: this checkpoint has the classes 0–{count - 1}.")
+    return label
+
+
+def _by_name(item: str, labels: Sequence[str] | None, count: int, name: str) -> int:
+    if labels is None:
+        raise ValueError(
+            f"{name} is the name {item!r}, but this checkpoint has no names: pass an id from 0 to {count - 1}."
+        )
+    spellings = [[part.strip().casefold() for part in (label, *label.split(","))] for label in labels]
+    wanted = item.strip().casefold()
+    found = [label for label, names in enumerate(spellings) if wanted in names]
+    if not found:
+        known = {part.strip() for label in labels for part in label.split(",")}
+        raise ValueError(f"this checkpoint has no class {item!r}.{nearest_name(item, sorted(known))}")
+    if len(found) > 1:
+        raise ValueError(f"several classes are called {item!r}: pass one of the ids {', '.join(map(str, found))}.")
+    return found[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..hub.pretrained import Pretrained
 
 if TYPE_CHECKING:
+    from ..picture_size import Canvas
     from ..vqgan.model import VQGAN
 
 __all__ = ["Condition", "encode_in_parts"]
@@ -106,6 +107,22 @@ class Condition(Pretrained, nn.Module):
             ValueError: for a map whose sides are no multiples of :attr:`downsample_factor`.
         """
         raise NotImplementedError
+
+    def for_canvas(self, parsed: Tensor, canvas: Canvas, seeds: Sequence[int]) -> Any:
+        """What the sampler takes for some pictures of a canvas.
+
+        Args:
+            parsed: what :meth:`parse` gave, maps as large as the canvas' pictures; one for each picture, or one for
+                several that follow each other.
+            canvas: the pictures' size and token grid.
+            seeds: of the pictures; they decide what is arbitrary in a condition.
+
+        Returns:
+            tokens, as :meth:`encode` gives them, one row a picture: each map is continued to the whole grid by its
+            edge. Kinds whose tokens differ from window to window return a
+            :class:`~vqgan_transformer.sampler.windows.WindowCondition`.
+        """
+        return self.encode(self.extend_to(parsed, canvas.painted)).repeat_interleave(len(seeds) // len(parsed), dim=0)
 
     def forward(self, parsed: Tensor) -> Tensor:
         """The same as :meth:`encode`."""

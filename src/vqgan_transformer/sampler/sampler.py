@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import NoneType
@@ -15,9 +16,9 @@ from ..errors import nearest_name
 from ..gpt.model import CondGPT
 from ..hub.pretrained import Pretrained
 from .draw import filter_logits, guide, place_noise
-from .schedule import Place, wavefront
+from .schedule import Place, wavefront, without
 from .seeds import picture_seeds
-from .windows import Windows
+from .windows import GridCondition, SequenceCondition, WindowCondition, Windows
 
 __all__ = ["SamplerConfig", "SlidingWindowSampler"]
 
@@ -37,6 +38,8 @@ class SamplerConfig:
             Other values need a model that was trained with a dropped condition, and cost twice the work.
         stride: places, down and across, for which a window stays put. 1 is the paper's rule. A larger stride saves
             most of the work but lets a place see less of one side: an approximation.
+        centre: row and column inside a window (that no border holds back) of the place it draws; half of the window's
+            height and width by default, as in most of the original's scripts. Its scene-layout models need (7, 7).
 
     Raises:
         TypeError: for what is no number.
@@ -48,6 +51,7 @@ class SamplerConfig:
     top_p: float = 1.0
     guidance_scale: float = 1.0
     stride: int = 1
+    centre: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for name in ("top_k", "stride"):
@@ -70,6 +74,14 @@ class SamplerConfig:
             raise ValueError(f"guidance_scale must be a number from 0 on, got {self.guidance_scale}.")
         if self.stride < 1:
             raise ValueError(f"stride must be at least 1, got {self.stride}.")
+        if self.centre is not None:
+            if not isinstance(self.centre, tuple | list) or len(self.centre) != 2:
+                raise TypeError(f"centre is (row, column) inside a window, got {self.centre!r}.")
+            if any(isinstance(index, bool) or not isinstance(index, int) for index in self.centre):
+                raise TypeError(f"centre is a row and a column, whole numbers, got {self.centre!r}.")
+            if min(self.centre) < 0:
+                raise ValueError(f"centre counts from 0, got {self.centre}.")
+            object.__setattr__(self, "centre", tuple(self.centre))
 
 
 class SlidingWindowSampler(Pretrained):
@@ -93,8 +105,9 @@ class SlidingWindowSampler(Pretrained):
         top_p: float = 1.0,
         guidance_scale: float = 1.0,
         stride: int = 1,
+        centre: tuple[int, int] | None = None,
     ):
-        self.config = SamplerConfig(temperature, top_k, top_p, guidance_scale, stride)
+        self.config = SamplerConfig(temperature, top_k, top_p, guidance_scale, stride, centre)
 
     @classmethod
     def from_config(cls, config: SamplerConfig) -> SlidingWindowSampler:
@@ -115,11 +128,13 @@ class SlidingWindowSampler(Pretrained):
     def __call__(
         self,
         gpt: CondGPT,
-        condition: Tensor,
+        condition: Tensor | WindowCondition,
         size: tuple[int, int] | None = None,
         *,
         seed: int | Sequence[int] = 0,
         codebook_size: int | None = None,
+        tokens: Tensor | None = None,
+        keep: Tensor | None = None,
         callback: Callable[[int, int, Tensor], None] | None = None,
     ) -> Tensor:
         """Draws a token grid for each condition of a batch.
@@ -127,10 +142,14 @@ class SlidingWindowSampler(Pretrained):
         Args:
             gpt: the model, in eval mode.
             condition: integers (B, h, w), a grid that the windows crop; or (B, C), a sequence such as a class label
-                or a start token that every window sees whole.
+                or a start token that every window sees whole; or a :class:`~.windows.WindowCondition`, which makes
+                the condition of each window.
             size: (h, w) of the token grid; may be left out for a grid condition, whose size it must equal.
             seed: a picture's seed, 0..2^64-1. One number: picture k of the batch uses seed + k. A sequence: one each.
             codebook_size: draw tokens below this only; for models whose vocabulary also covers other conditions.
+            tokens: integers (B, h, w), grids to complete; given together with ``keep``.
+            keep: bool (B, h, w), or (h, w) for all pictures. Where True, the token of ``tokens`` stays and is seen by
+                the places after it in raster order; elsewhere tokens are drawn.
             callback: called after each step with the number of places drawn, their total, and the grid so far
                 (int64 (B, h, w); zero where nothing is drawn yet), to show progress. An exception in it ends the call.
 
@@ -139,31 +158,41 @@ class SlidingWindowSampler(Pretrained):
             ``gpt`` rounds; exactly the same in float64.
 
         Raises:
-            ValueError: for a size, seed or condition that does not fit.
-            TypeError: for a condition that is not made of integers.
+            ValueError: for a size, seed, condition or tokens that do not fit.
+            TypeError: for a condition or tokens that are not made of integers, or a ``keep`` that is not bool.
         """
-        window = gpt.config.window
         height, width = self._check(gpt, condition, size)
-        seeds = picture_seeds(seed, len(condition))
+        batch = condition.batch if isinstance(condition, WindowCondition) else len(condition)
+        seeds = picture_seeds(seed, batch)
         # below one window's size, a window is drawn whole and cut
-        painted = max(height, window[0]), max(width, window[1])
-        condition = _continue_edges(condition, painted)
-        device = gpt.head.weight.device
-        tokens = torch.zeros(len(condition), *painted, dtype=torch.int64, device=device)
-        drawn = 0
-        for places, logits in self._scores(gpt, condition.to(device), tokens):
-            for place, codes in zip(places, self._draw(logits[..., :codebook_size], seeds, places), strict=True):
-                tokens[:, place.row, place.col] = codes
+        painted = max(height, gpt.config.window[0]), max(width, gpt.config.window[1])
+        shape = batch, height, width
+        given, kept = _check_given(
+            tokens, keep, shape, gpt.config.vocab_size if codebook_size is None else codebook_size
+        )
+        grid = torch.zeros(batch, *painted, dtype=torch.int64)
+        keep = torch.zeros(batch, *painted, dtype=torch.bool)
+        keep[:, :height, :width] = kept
+        grid[:, :height, :width] = given.where(kept, 0)
+        grid, keep = grid.to(gpt.head.weight.device), keep.to(gpt.head.weight.device)
+        schedule = list(without(self._wavefront(gpt, painted), keep.all(0).cpu().numpy()))
+        drawn, total = 0, sum(map(len, schedule))
+        for places, logits in self._scores(gpt, condition, grid, schedule):
+            codes = self._draw(logits[..., :codebook_size], seeds, places)  # (N, B)
+            for place, code in zip(places, codes, strict=True):
+                at = slice(None), place.row, place.col
+                grid[at] = grid[at].where(keep[at], code)
             drawn += len(places)
             if callback is not None:
-                callback(drawn, tokens[0].numel(), tokens[:, :height, :width])
-        return tokens[:, :height, :width].clone()
+                callback(drawn, total, grid[:, :height, :width])
+        return grid[:, :height, :width].clone()
 
     @torch.no_grad()
-    def log_likelihood(self, gpt: CondGPT, condition: Tensor, tokens: Tensor) -> Tensor:
-        """How likely the GPT finds given token grids, each token seen from its window.
+    def token_log_likelihood(self, gpt: CondGPT, condition: Tensor | WindowCondition, tokens: Tensor) -> Tensor:
+        """How likely the GPT finds each token of given grids, each seen from the window it would be drawn from.
 
-        Temperature, top-k and top-p play no part; guidance and stride do.
+        Temperature, top-k and top-p play no part; guidance, stride and centre do. All tokens are known, so each window
+        is read once, many windows at a time.
 
         Args:
             gpt: the model, in eval mode.
@@ -171,36 +200,67 @@ class SlidingWindowSampler(Pretrained):
             tokens: integers (B, h, w), not smaller than a window.
 
         Returns:
-            float64 (B,), the mean log-likelihood of a token, in nats.
+            float64 (B, h, w), log-likelihoods in nats.
 
         Raises:
             ValueError: for tokens or a condition that do not fit.
-            TypeError: for a condition that is not made of integers.
+            TypeError: for a condition or tokens that are not made of integers.
         """
-        height, width = self._check(gpt, condition, (tokens.shape[-2], tokens.shape[-1]))
-        if tokens.ndim != 3 or len(tokens) != len(condition):
+        if tokens.ndim != 3:
             raise ValueError(f"tokens are grids (B, h, w), one for each condition, got {tuple(tokens.shape)}.")
-        if height < gpt.config.window[0] or width < gpt.config.window[1]:
-            raise ValueError(f"a grid of {height}×{width} tokens is smaller than the window {gpt.config.window}.")
-        device = gpt.head.weight.device
-        tokens = tokens.to(device)
-        total = torch.zeros(len(tokens), dtype=torch.float64)
-        for places, logits in self._scores(gpt, condition.to(device), tokens):
-            given = torch.stack([tokens[:, place.row, place.col] for place in places])  # (N, B)
-            total += logits.log_softmax(-1).gather(-1, given[..., None]).sum((0, 2)).cpu().double()
-        return total / (height * width)
+        size = height, width = self._check(gpt, condition, (tokens.shape[1], tokens.shape[2]))
+        window = gpt.config.window
+        batch = condition.batch if isinstance(condition, WindowCondition) else len(condition)
+        tokens, _ = _check_given(tokens, torch.ones(size, dtype=torch.bool), (batch, *size), gpt.config.vocab_size)
+        if height < window[0] or width < window[1]:
+            raise ValueError(f"a grid of {height}×{width} tokens is smaller than the window {window}.")
+        tokens = tokens.to(gpt.head.weight.device)
+        seen_by: dict[tuple[int, int], list[Place]] = defaultdict(list)
+        for places in self._wavefront(gpt, size):
+            for place in places:
+                seen_by[place.window].append(place)
+        likelihood = torch.zeros(tokens.shape, dtype=torch.float64)
+        for (top, left), places in seen_by.items():
+            inside = [place.prefix(window[1]) for place in places]
+            seen = tokens[:, top : top + window[0], left : left + window[1]].flatten(1)[:, : max(inside) + 1]
+            local = self._window_condition(gpt, condition).window(top, left).to(seen.device)
+            scores = gpt(seen, local)[:, inside]  # (B, N, V)
+            if self._guided:
+                scores = guide(scores, gpt(seen, gpt.null_condition(local))[:, inside], self.config.guidance_scale)
+            scores = scores.to(torch.promote_types(scores.dtype, torch.float32)).log_softmax(-1)
+            own = scores.gather(-1, seen[:, inside, None])[..., 0].cpu().double()
+            likelihood[:, [place.row for place in places], [place.col for place in places]] = own
+        return likelihood
 
-    def _scores(self, gpt: CondGPT, condition: Tensor, tokens: Tensor) -> Iterator[tuple[list[Place], Tensor]]:
+    def log_likelihood(self, gpt: CondGPT, condition: Tensor | WindowCondition, tokens: Tensor) -> Tensor:
+        """The mean over each grid of :meth:`token_log_likelihood`, whose arguments and errors it has.
+
+        Returns:
+            float64 (B,), nats per token.
+        """
+        return self.token_log_likelihood(gpt, condition, tokens).mean((1, 2))
+
+    @property
+    def _guided(self) -> bool:
+        return self.config.guidance_scale != 1
+
+    def _wavefront(self, gpt: CondGPT, size: tuple[int, int]) -> Iterator[list[Place]]:
+        return wavefront(size, gpt.config.window, self.config.stride, self.config.centre)
+
+    def _window_condition(self, gpt: CondGPT, condition: Tensor | WindowCondition) -> WindowCondition:
+        if isinstance(condition, WindowCondition):
+            return condition
+        return GridCondition(condition, gpt.config.window) if condition.ndim == 3 else SequenceCondition(condition)
+
+    def _scores(
+        self, gpt: CondGPT, condition: Tensor | WindowCondition, tokens: Tensor, schedule: list[list[Place]]
+    ) -> Iterator[tuple[list[Place], Tensor]]:
         """The one loop: places that are due, and their logits (N, B, V), given what ``tokens`` holds by then."""
-        guided = self.config.guidance_scale != 1
-        if guided:
-            condition = torch.cat((condition, gpt.null_condition(condition)))
-        grid = tokens.shape[1], tokens.shape[2]
-        windows = Windows(gpt, condition, tokens, self.config.stride)
-        for places in wavefront(grid, gpt.config.window, self.config.stride):
+        windows = Windows(gpt, self._window_condition(gpt, condition), tokens, schedule, guided=self._guided)
+        for places in schedule:
             logits = windows.logits(places)
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            if guided:
+            if self._guided:
                 conditional, unconditional = logits.chunk(2, dim=1)
                 logits = guide(conditional, unconditional, self.config.guidance_scale)
             yield places, logits
@@ -213,23 +273,11 @@ class SlidingWindowSampler(Pretrained):
         # made in float64, rounded once
         return (kept + torch.from_numpy(np.array(noise)).to(kept.dtype).to(kept.device)).argmax(-1)
 
-    def _check(self, gpt: CondGPT, condition: Tensor, size: tuple[int, int] | None) -> tuple[int, int]:
-        if condition.is_floating_point() or condition.dtype == torch.bool:
-            raise TypeError(f"a condition is made of token ids (int64), got {condition.dtype}.")
-        if condition.ndim not in (2, 3) or 0 in condition.shape:
-            raise ValueError(
-                f"a condition is a grid (B, h, w) or a sequence (B, C) of tokens, got {tuple(condition.shape)}."
-            )
-        low, high = int(condition.min()), int(condition.max())
-        if low < 0 or high >= gpt.config.condition_ids:
-            raise ValueError(
-                f"condition tokens run from {low} to {high}, but the GPT knows 0–{gpt.config.condition_ids - 1}."
-            )
-        if condition.ndim == 3:
-            grid = condition.shape[1], condition.shape[2]
-            if size is not None and tuple(size) != grid:
-                raise ValueError(f"the condition is a grid of {grid[0]}×{grid[1]} tokens, but size is {tuple(size)}.")
-            size = grid
+    def _check(
+        self, gpt: CondGPT, condition: Tensor | WindowCondition, size: tuple[int, int] | None
+    ) -> tuple[int, int]:
+        if not isinstance(condition, WindowCondition):
+            size = _check_tensor(condition, gpt.config.condition_ids, size)
         if size is None:
             raise ValueError(
                 "give size=(h, w) in tokens: a condition without extent does not say how large a picture is."
@@ -238,20 +286,59 @@ class SlidingWindowSampler(Pretrained):
             raise ValueError(f"size is (h, w) in tokens, both at least 1, got {tuple(size)}.")
         if size[0] * size[1] > MOST_TOKENS:
             raise ValueError(
-                f"a grid of {size[0]}×{size[1]} tokens would take {8 * len(condition) * size[0] * size[1] / 2**30:,.1f} GiB "
-                f"for its token ids alone; {MOST_TOKENS:,} tokens are the most that is drawn at once."
+                f"a grid of {size[0]}×{size[1]} tokens would take {8 * size[0] * size[1] / 2**30:,.1f} GiB for "
+                f"the token ids of a picture alone; {MOST_TOKENS:,} tokens are the most that is drawn at once."
             )
         if self.config.stride > min(gpt.config.window):
             raise ValueError(f"stride {self.config.stride} exceeds the GPT's window of {gpt.config.window} tokens.")
+        if self.config.centre is not None and any(
+            index >= extent for index, extent in zip(self.config.centre, gpt.config.window, strict=True)
+        ):
+            raise ValueError(
+                f"centre {self.config.centre} lies outside the GPT's window of {gpt.config.window} tokens."
+            )
         if gpt.training:
             raise ValueError("the GPT is in training mode, where dropout is active: call gpt.eval() first.")
         return size
 
 
-def _continue_edges(condition: Tensor, size: tuple[int, int]) -> Tensor:
-    # (B, h, w) -> (B, *size): repeats the last row and column; a sequence has no edges
-    if condition.ndim == 2 or condition.shape[1:] == size:
-        return condition
-    rows = torch.arange(size[0]).clamp(max=condition.shape[1] - 1)
-    cols = torch.arange(size[1]).clamp(max=condition.shape[2] - 1)
-    return condition[:, rows[:, None], cols]
+def _check_tensor(condition: Tensor, vocab_size: int, size: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The size of the grid, given or the condition's own."""
+    if condition.is_floating_point() or condition.dtype == torch.bool:
+        raise TypeError(f"a condition is made of token ids (int64), got {condition.dtype}.")
+    if condition.ndim not in (2, 3) or 0 in condition.shape:
+        raise ValueError(
+            f"a condition is a grid (B, h, w) or a sequence (B, C) of tokens, got {tuple(condition.shape)}."
+        )
+    low, high = int(condition.min()), int(condition.max())
+    if low < 0 or high >= vocab_size:
+        raise ValueError(f"condition tokens run from {low} to {high}, but the GPT knows 0–{vocab_size - 1}.")
+    if condition.ndim == 3:
+        grid = condition.shape[1], condition.shape[2]
+        if size is not None and tuple(size) != grid:
+            raise ValueError(f"the condition is a grid of {grid[0]}×{grid[1]} tokens, but size is {tuple(size)}.")
+        size = grid
+    return size
+
+
+def _check_given(
+    tokens: Tensor | None, keep: Tensor | None, shape: tuple[int, int, int], codes: int
+) -> tuple[Tensor, Tensor]:
+    """Tokens to complete and where they stay, (B, h, w) each; nothing stays where none are given."""
+    if (tokens is None) != (keep is None):
+        raise ValueError("tokens= and keep= go together: the tokens of a picture, and where they stay as they are.")
+    if tokens is None or keep is None:
+        return torch.zeros(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.bool)
+    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
+        raise TypeError(f"tokens are codebook indices (int64), got {tokens.dtype}.")
+    if keep.dtype != torch.bool:
+        raise TypeError(f"keep is a bool tensor, True where a token stays, got {keep.dtype}.")
+    if tokens.shape != shape:
+        raise ValueError(f"tokens are grids (B, h, w), here {shape}, got {tuple(tokens.shape)}.")
+    if keep.shape not in (shape, shape[1:]):
+        raise ValueError(f"keep is a mask (B, h, w) or (h, w), here {shape} or {shape[1:]}, got {tuple(keep.shape)}.")
+    tokens, keep = tokens.cpu().long(), keep.cpu().expand(shape)
+    wrong = tokens[keep & ((tokens < 0) | (tokens >= codes))]
+    if len(wrong):
+        raise ValueError(f"kept tokens must lie in 0–{codes - 1}, got {int(wrong[0])}.")
+    return tokens, keep

@@ -7,10 +7,12 @@ the crop of the grid, of the size that the model was trained on, from which a pl
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["Place", "draws", "raster", "wavefront", "window_origin"]
+import numpy as np
+
+__all__ = ["Place", "draws", "raster", "wavefront", "window_origin", "without"]
 
 
 @dataclass(frozen=True)
@@ -32,56 +34,70 @@ class Place:
         return (self.row - self.top) * window_width + self.col - self.left
 
 
-def window_origin(index: int, length: int, window: int, stride: int = 1) -> int:
+def window_origin(index: int, length: int, window: int, stride: int = 1, centre: int | None = None) -> int:
     """Where the window that draws row (or column) ``index`` starts.
 
-    The paper's rule centres a window on its place and keeps it inside the grid: clamp(index - window/2, 0,
-    length - window). With a stride, it centres on the middle of a block of ``stride`` places and stays put for them.
+    The paper's rule puts a place in the middle of its window and keeps the window inside the grid: clamp(index -
+    window/2, 0, length - window). With a stride, the middle of a block of ``stride`` places is put there, as far as the
+    whole block fits in, and the window stays put for them.
 
     Args:
         index: 0..length-1.
         length: rows (or columns) of the grid, at least ``window``.
         window: rows (or columns) of a window.
-        stride: places for which the window stays put, 1..window/2.
+        stride: places for which the window stays put, 1..window.
+        centre: where in a window that no border holds back the place lies, 0..window-1; window/2 by default.
     """
-    centre = index - index % stride + stride // 2
-    return max(0, min(centre - window // 2, length - window))
+    block = index - index % stride
+    inside = (window // 2 if centre is None else centre) - stride // 2
+    return max(0, min(block - max(0, min(inside, window - stride)), length - window))
 
 
-def draws(size: tuple[int, int], window: tuple[int, int], stride: int = 1) -> tuple[Counter[int], Counter[int]]:
-    """How many rows a window with a given top draws, and how many columns one with a given left.
-
-    A window draws their product.
-    """
-    rows, cols = (
-        Counter(window_origin(index, length, extent, stride) for index in range(length))
-        for length, extent in zip(size, window, strict=True)
-    )
-    return rows, cols
-
-
-def raster(size: tuple[int, int], window: tuple[int, int], stride: int = 1) -> Iterator[list[Place]]:
+def raster(
+    size: tuple[int, int], window: tuple[int, int], stride: int = 1, centre: tuple[int, int] | None = None
+) -> Iterator[list[Place]]:
     """The order of the original: one place at a time, row by row."""
-    height, width = size
-    for row in range(height):
-        for col in range(width):
-            yield [_place(row, col, size, window, stride)]
+    place_at = _places(size, window, stride, centre)
+    for row in range(size[0]):
+        for col in range(size[1]):
+            yield [place_at(row, col)]
 
 
-def wavefront(size: tuple[int, int], window: tuple[int, int], stride: int = 1) -> Iterator[list[Place]]:
+def wavefront(
+    size: tuple[int, int], window: tuple[int, int], stride: int = 1, centre: tuple[int, int] | None = None
+) -> Iterator[list[Place]]:
     """All places whose step is the same, window_width · row + col, at once.
 
     A place's window ends at most window_width - 1 columns to its right, so of the row above it needs nothing that is
     not drawn one step earlier. That makes window_width · (height - 1) + width steps instead of height · width, and the
     tokens are the same: each sees just what it would have seen in raster order.
     """
+    place_at = _places(size, window, stride, centre)
     (height, width), lag = size, window[1]
     for step in range(lag * (height - 1) + width):
         first = max(0, -(-(step - width + 1) // lag))
         last = min(height - 1, step // lag)
-        yield [_place(row, step - lag * row, size, window, stride) for row in range(first, last + 1)]
+        yield [place_at(row, step - lag * row) for row in range(first, last + 1)]
 
 
-def _place(row: int, col: int, size: tuple[int, int], window: tuple[int, int], stride: int) -> Place:
-    top, left = (window_origin(i, n, w, stride) for i, n, w in zip((row, col), size, window, strict=True))
-    return Place(row, col, top, left)
+def without(schedule: Iterable[list[Place]], keep: np.ndarray) -> Iterator[list[Place]]:
+    """The schedule without the places where ``keep``, bool (h, w), is True, and without steps that have no other."""
+    for places in schedule:
+        drawn = [place for place in places if not keep[place.row, place.col]]
+        if drawn:
+            yield drawn
+
+
+def draws(schedule: Iterable[list[Place]]) -> Counter[tuple[int, int]]:
+    """How many places each window draws."""
+    return Counter(place.window for places in schedule for place in places)
+
+
+def _places(
+    size: tuple[int, int], window: tuple[int, int], stride: int, centre: tuple[int, int] | None
+) -> Callable[[int, int], Place]:
+    tops, lefts = (
+        [window_origin(index, size[axis], window[axis], stride, centre and centre[axis]) for index in range(size[axis])]
+        for axis in range(2)
+    )
+    return lambda row, col: Place(row, col, tops[row], lefts[col])

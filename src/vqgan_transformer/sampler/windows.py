@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
@@ -12,11 +14,56 @@ from ..gpt.attention import GPTCache
 from ..gpt.model import CondGPT
 from .schedule import Place, draws
 
-__all__ = ["Windows"]
+__all__ = ["GridCondition", "SequenceCondition", "WindowCondition", "Windows"]
 
 MOST_BYTES = 2**31
 """Keys and values that are kept at the most. A window that finds no room is read again when it is needed: more work, the
 same tokens."""
+
+
+@runtime_checkable
+class WindowCondition(Protocol):
+    """What the pictures of a batch are painted from, as seen from each window.
+
+    Attributes:
+        batch: number of pictures B.
+    """
+
+    batch: int
+
+    def window(self, top: int, left: int) -> Tensor:
+        """The condition's tokens for the window with that origin, int64 (B, C); the same C for every window."""
+
+
+class GridCondition:
+    """A condition laid out like the picture: integers (B, h, w), which the windows crop.
+
+    It goes on beyond its last row and column as they are, for windows that are larger than the grid.
+    """
+
+    def __init__(self, grid: Tensor, window: tuple[int, int]):
+        self.grid, self.extent = grid, window
+        self.batch = len(grid)
+
+    def window(self, top: int, left: int) -> Tensor:
+        """(B, height · width of a window)."""
+        rows, cols = (
+            torch.arange(start, start + extent, device=self.grid.device).clamp(max=length - 1)
+            for start, extent, length in zip((top, left), self.extent, self.grid.shape[1:], strict=True)
+        )
+        return self.grid[:, rows[:, None], cols].flatten(1)
+
+
+class SequenceCondition:
+    """A condition that every window sees whole, such as a class: integers (B, C)."""
+
+    def __init__(self, sequence: Tensor):
+        self.sequence = sequence
+        self.batch = len(sequence)
+
+    def window(self, top: int, left: int) -> Tensor:
+        """(B, C)."""
+        return self.sequence
 
 
 class Windows:
@@ -28,23 +75,32 @@ class Windows:
 
     Args:
         gpt: the model.
-        condition: integers (R, h, w), a grid that the windows crop, or (R, C), the same for all windows.
-        tokens: integers (B, h, w), the grids being painted, read as they fill. R is B, or a multiple of it where one
-            picture is scored under several conditions: row r belongs to picture r % B.
-        stride: of the schedule, which tells how many places a window draws.
+        condition: what the windows are painted from, for B pictures.
+        tokens: integers (B, h, w), the grids being painted, read as they fill.
+        schedule: the places that will be asked for, which tells how many a window draws.
+        guided: score each place with the condition and, in B further rows, without it.
     """
 
-    def __init__(self, gpt: CondGPT, condition: Tensor, tokens: Tensor, stride: int):
+    def __init__(
+        self,
+        gpt: CondGPT,
+        condition: WindowCondition,
+        tokens: Tensor,
+        schedule: Iterable[list[Place]],
+        *,
+        guided: bool = False,
+    ):
         self.gpt = gpt
         self.condition = condition
         self.tokens = tokens
+        self.guided = guided
+        self.rows = len(tokens) * (1 + guided)
         self.height, self.width = gpt.config.window
-        self.rows_of, self.cols_of = draws((tokens.shape[1], tokens.shape[2]), gpt.config.window, stride)
-        self.drawn: Counter[tuple[int, int]] = Counter()
-        self.caches: dict[tuple[int, int], GPTCache] = {}
+        self.draws_left = draws(schedule)
+        self.caches: dict[tuple[int, int], tuple[GPTCache, int]] = {}  # each with the length of its condition
 
     def logits(self, places: list[Place]) -> Tensor:
-        """Scores each place's token under each condition: N places -> float (N, R, V)."""
+        """Scores each place's token: N places -> float (N, R, V), R = B, or 2B if guided."""
         fresh: dict[int, list[int]] = defaultdict(list)  # places of unread windows by the length of their prefix
         scores: list[Tensor | None] = [None] * len(places)
         for index, place in enumerate(places):
@@ -59,7 +115,7 @@ class Windows:
 
     def _start(self, places: list[Place]) -> Tensor:
         """Reads unread windows whose prefixes are equally long: n places -> (n, R, V)."""
-        rows, prefix = len(self.condition), places[0].prefix(self.width)
+        rows, prefix = self.rows, places[0].prefix(self.width)
         drawn = [self._tokens(place, 0, prefix) for place in places]
         kept = [self._draws_left(place) > 0 for place in places]
         condition = torch.cat([self._condition(place) for place in places])
@@ -68,34 +124,31 @@ class Windows:
         logits = self.gpt.extend(cache, torch.cat(drawn))
         for index, place in enumerate(places):
             if kept[index] and cache.bytes * (len(self.caches) + 1) <= MOST_BYTES * len(places):
-                self.caches[place.window] = cache.rows(index * rows, (index + 1) * rows)
+                self.caches[place.window] = cache.rows(index * rows, (index + 1) * rows), condition.shape[1]
         return rearrange(logits, "(n r) v -> n r v", r=rows)
 
     def _extend(self, place: Place) -> Tensor:
         """Reads what is new in a window since its last place: (R, V)."""
-        cache = self.caches[place.window]
-        condition_length = self.condition[0].numel() if self.condition.ndim == 2 else self.height * self.width
-        logits = self.gpt.extend(cache, self._tokens(place, cache.length - condition_length, place.prefix(self.width)))
+        cache, condition = self.caches[place.window]
+        logits = self.gpt.extend(cache, self._tokens(place, cache.length - condition, place.prefix(self.width)))
         if not self._draws_left(place):
             del self.caches[place.window]
         return logits
 
     def _draws_left(self, place: Place) -> int:
         """Counts a draw from the place's window; returns how many are left."""
-        self.drawn[place.window] += 1
-        left = self.rows_of[place.top] * self.cols_of[place.left] - self.drawn[place.window]
+        self.draws_left[place.window] -= 1
+        left = self.draws_left[place.window]
         if not left:
-            del self.drawn[place.window]
+            del self.draws_left[place.window]
         return left
 
     def _condition(self, place: Place) -> Tensor:
         # (R, C)
-        return self._crop(self.condition, place).flatten(1) if self.condition.ndim == 3 else self.condition
+        condition = self.condition.window(place.top, place.left).to(self.tokens.device)
+        return torch.cat((condition, self.gpt.null_condition(condition))) if self.guided else condition
 
     def _tokens(self, place: Place, start: int, stop: int) -> Tensor:
         # (R, stop - start): the window's tokens number start..stop-1 in raster order
-        tokens = self._crop(self.tokens, place).flatten(1)[:, start:stop]
-        return tokens.repeat(len(self.condition) // len(self.tokens), 1)
-
-    def _crop(self, grid: Tensor, place: Place) -> Tensor:
-        return grid[:, place.top : place.top + self.height, place.left : place.left + self.width]
+        crop = self.tokens[:, place.top : place.top + self.height, place.left : place.left + self.width]
+        return crop.flatten(1)[:, start:stop].repeat(1 + self.guided, 1)

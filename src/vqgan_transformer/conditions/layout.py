@@ -1,0 +1,440 @@
+"""LayoutCondition: what is where, as boxes; the scene models of the original (``taming/data/conditional_builder``)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from ..errors import nearest_name
+from ..picture_size import Canvas
+from .class_label import class_id
+from .condition import Condition
+
+__all__ = ["LayoutCondition", "LayoutConfig", "LayoutWindows"]
+
+ATTRIBUTES = {"group_of": 1, "occluded": 2, "depiction": 4, "inside": 8}
+"""Attributes of an object, as Open Images has them, and the bit of each in an object's token."""
+
+Attribute = Literal["group_of", "occluded", "depiction", "inside"]
+BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
+Crop = tuple[float, float, float, float]
+
+WHOLE: Crop = (0.0, 0.0, 1.0, 1.0)
+
+_COLOURS = (
+    "#1f77b4",
+    "#ff7f0e",
+    "#2ca02c",
+    "#d62728",
+    "#9467bd",
+    "#8c564b",
+    "#e377c2",
+    "#7f7f7f",
+    "#bcbd22",
+    "#17becf",
+)
+
+
+@dataclass(frozen=True)
+class LayoutConfig:
+    """How objects become tokens.
+
+    Each object is a token for what it is, and one for each of its points. A point's token is its cell in a square grid
+    of as many cells as fit into the vocabulary, row by row. Unused objects, and nothing else, have the last token of the
+    vocabulary.
+
+    Args:
+        number_of_classes: of objects; ids lie below it.
+        labels: their names in the order of ids, if they have names.
+        vocab_size: tokens there are; the original's scene models have 8192, hence 90×90 cells.
+        max_objects: places for objects that a window has.
+        points: of an object: ``"corners"``, top left and bottom right, or its ``"centre"``.
+        encode_crop: append the corners of the window in the whole picture, to which the points are relative. Without
+            it, they are relative to the window.
+        attributes: of :data:`ATTRIBUTES`, those that the object's token tells.
+
+    Raises:
+        ValueError: where the vocabulary is too small for the objects, and for numbers out of range.
+    """
+
+    number_of_classes: int
+    labels: tuple[str, ...] | None = None
+    vocab_size: int = 8192
+    max_objects: int = 30
+    points: Literal["corners", "centre"] = "corners"
+    encode_crop: bool = True
+    attributes: tuple[Attribute, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("number_of_classes", "max_objects"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.labels is not None and len(self.labels) != self.number_of_classes:
+            raise ValueError(f"{len(self.labels)} names for {self.number_of_classes} classes: give one for each.")
+        if self.points not in ("corners", "centre"):
+            raise ValueError(f"points must be 'corners' or 'centre', got {self.points!r}.")
+        for attribute in self.attributes:
+            if attribute not in ATTRIBUTES:
+                raise ValueError(f"attributes are of {', '.join(ATTRIBUTES)}, got {attribute!r}.")
+        needed = self.number_of_classes * (1 + sum({ATTRIBUTES[attribute] for attribute in self.attributes})) + 1
+        if self.vocab_size < max(needed, 4):
+            raise ValueError(
+                f"{self.number_of_classes} classes with {len(self.attributes)} attributes need {needed} tokens, but "
+                f"vocab_size is {self.vocab_size}."
+            )
+
+    @property
+    def sections(self) -> int:
+        """Cells along a side of the grid of points."""
+        return math.isqrt(self.vocab_size)
+
+    @property
+    def none(self) -> int:
+        """The token of an unused place."""
+        return self.vocab_size - 1
+
+    @property
+    def length(self) -> int:
+        """Tokens of a condition: 92 with the original's settings, 62 with centres."""
+        return self.max_objects * (3 if self.points == "corners" else 2) + 2 * self.encode_crop
+
+
+class LayoutCondition(Condition):
+    """Boxes of objects as a condition.
+
+    In a picture larger than a window, each window has a condition of its own: the objects that reach into it. The order
+    of objects means nothing; the original shuffles it each time, here the picture's seed decides it.
+
+    Args:
+        labels: names of objects in the order of ids.
+        number_of_classes: needed only where there are no names.
+        vocab_size: see :class:`LayoutConfig`, also for the other arguments.
+        max_objects: likewise.
+        points: likewise.
+        encode_crop: likewise.
+        attributes: likewise.
+
+    Example:
+        >>> condition = LayoutCondition(labels=("person", "dog"))
+        >>> parsed = condition.parse([("person", (0.1, 0.2, 0.4, 0.9)), ("dog", (0.5, 0.6, 0.8, 0.9))])
+        >>> tuple(condition.encode(parsed).shape)
+        (1, 92)
+    """
+
+    name: ClassVar[str] = "layout"
+    spatial: ClassVar[bool] = False
+    config_class: ClassVar[type] = LayoutConfig
+
+    def __init__(
+        self,
+        labels: Sequence[str] | None = None,
+        *,
+        number_of_classes: int | None = None,
+        vocab_size: int = 8192,
+        max_objects: int = 30,
+        points: Literal["corners", "centre"] = "corners",
+        encode_crop: bool = True,
+        attributes: Sequence[Attribute] = (),
+    ):
+        super().__init__()
+        if number_of_classes is None:
+            if labels is None:
+                raise ValueError("LayoutCondition needs labels= or number_of_classes=.")
+            number_of_classes = len(labels)
+        self.config = LayoutConfig(
+            number_of_classes=number_of_classes,
+            labels=None if labels is None else tuple(labels),
+            vocab_size=vocab_size,
+            max_objects=max_objects,
+            points=points,
+            encode_crop=encode_crop,
+            attributes=tuple(attributes),
+        )
+
+    @classmethod
+    def from_config(cls, config: LayoutConfig) -> LayoutCondition:
+        """A condition with the settings of a config."""
+        condition = cls(number_of_classes=config.number_of_classes)
+        condition.config = config
+        return condition
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens."""
+        return self.config.vocab_size
+
+    def parse(
+        self,
+        value: Any,
+        *,
+        layout_size: tuple[int, int] | None = None,
+        box_format: BoxFormat = "xyxy",
+    ) -> Tensor:
+        """Layouts from what people keep them in.
+
+        Args:
+            value: a layout, or a list of layouts. A layout is a list of objects, each one of these:
+
+                - ``(label, box)``, a name or id and four numbers;
+                - ``(label, box, attributes)``, where ``attributes`` are names, e.g. ``("group_of",)``;
+                - ``[label, x0, y0, x1, y1]``;
+                - ``{"label": ..., "box": ...}``, the box as numbers or as ``{"xmin": ..., "ymin": ..., "xmax": ...,
+                  "ymax": ...}``, as the object detectors of transformers give them; a ``"score"`` is not looked at.
+
+            layout_size: (height, width) of the picture in whose pixels boxes are given. Without it they are relative:
+                (0, 0) is the picture's top left corner, (1, 1) the bottom right one.
+            box_format: "xyxy" (left, top, right, bottom), "xywh" (left, top, width, height; as in COCO's files) or
+                "cxcywh" (centre, width, height).
+
+        Returns:
+            float64 (B, N, 5), relative boxes: the object's id (with its attributes), left, top, right, bottom. N is that
+            of the longest layout; others are filled up with -1.
+
+        Raises:
+            TypeError: for what is no layout, with the object that is none.
+            ValueError: for unknown labels and attributes (with the nearest name), boxes outside of the picture or
+                without area, and empty layouts.
+        """
+        if box_format not in ("xyxy", "xywh", "cxcywh"):
+            raise ValueError(f"box_format must be 'xyxy', 'xywh' or 'cxcywh', got {box_format!r}.")
+        if layout_size is not None and (len(layout_size) != 2 or min(layout_size) <= 0):
+            raise ValueError(f"layout_size is (height, width) in pixels, got {layout_size!r}.")
+        if not isinstance(value, list | tuple) or not len(value):
+            raise TypeError(
+                f"layout is a list of objects, e.g. [('person', (0.1, 0.2, 0.5, 0.9))], not empty; got {value!r}."
+            )
+        several = all(isinstance(item, list | tuple) and len(item) and _is_object(item[0]) for item in value)
+        layouts = list(value) if several else [value]
+        read = [[self._object(item, layout_size, box_format) for item in layout] for layout in layouts]
+        parsed = torch.full((len(read), max(map(len, read)), 5), -1.0, dtype=torch.float64)
+        for row, objects in zip(parsed, read, strict=True):
+            row[: len(objects)] = torch.tensor(objects, dtype=torch.float64)
+        return parsed
+
+    def encode(self, parsed: Tensor, *, crop: Crop = WHOLE) -> Tensor:
+        """Tokens of layouts as a window sees them.
+
+        Objects that do not reach into the window are left out; the others keep their order. A point (x, y) becomes
+        round(y · (n - 1)) · n + round(x · (n - 1)) on a grid of n×n cells.
+
+        Args:
+            parsed: float (B, N, 5), as :meth:`parse` gives it.
+            crop: (left, top, right, bottom) of the window in the whole picture, relative.
+
+        Returns:
+            int64 (B, C), C being the config's ``length``.
+
+        Raises:
+            ValueError: for another shape, or a window with more objects than there are places.
+        """
+        if parsed.ndim != 3 or parsed.shape[2] != 5:
+            raise ValueError(f"layouts have the shape (B, N, 5), see parse(); got {tuple(parsed.shape)}.")
+        rows = [self._tokens(objects, crop) for objects in parsed.double().cpu().numpy()]
+        return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, self.config.length, dtype=torch.int64)
+
+    def for_canvas(self, parsed: Tensor, canvas: Canvas, seeds: Sequence[int]) -> LayoutWindows:
+        """Layouts of some pictures, for each window of a canvas.
+
+        Args:
+            parsed: one for each picture, or one for several that follow each other.
+            canvas: the pictures' size and token grid.
+            seeds: of the pictures; they decide the order of objects.
+
+        Raises:
+            ValueError: where a window has more objects than there are places.
+        """
+        repeated = parsed.repeat_interleave(len(seeds) // len(parsed), dim=0)
+        ordered = torch.stack([one[_order(one, seed)] for one, seed in zip(repeated, seeds, strict=True)])
+        return LayoutWindows(self, ordered, canvas)
+
+    def draw(self, value: Any, size: tuple[int, int] = (256, 256), **options: Any) -> list[Image.Image]:
+        """Layouts as people look at them: named boxes on white.
+
+        Args:
+            value: layouts, as for :meth:`parse`.
+            size: (height, width) of the pictures in pixels.
+            **options: as for :meth:`parse`.
+
+        Returns:
+            an RGB picture for each layout.
+        """
+        pictures = []
+        for objects in self.parse(value, **options).tolist():
+            picture = Image.new("RGB", (size[1], size[0]), "white")
+            pen, font = ImageDraw.Draw(picture), ImageFont.load_default()
+            for index, (label, *box) in enumerate(one for one in objects if one[0] >= 0):
+                left, top, right, bottom = (x * (size[1 - axis % 2] - 1) for axis, x in enumerate(box))
+                colour = _COLOURS[index % len(_COLOURS)]
+                pen.rectangle((left, top, right, bottom), outline=colour, width=2)
+                pen.text((left + 4, top + 3), self._describe(int(label)), fill=colour, font=font)
+            pictures.append(picture)
+        return pictures
+
+    def _describe(self, token: int) -> str:
+        """The name of an object's token, with its attributes."""
+        modifier, label = divmod(token, self.config.number_of_classes)
+        name = self.config.labels[label] if self.config.labels is not None else str(label)
+        return ", ".join([name, *(attribute for attribute, bit in ATTRIBUTES.items() if modifier & bit)])
+
+    def _object(self, item: Any, layout_size: tuple[int, int] | None, box_format: BoxFormat) -> list[float]:
+        """One object of a user's layout: id with attributes, left, top, right, bottom."""
+        label, box, attributes = _taken_apart(item)
+        token = class_id(label, self.config.labels, self.config.number_of_classes, "layout")
+        for attribute in attributes:
+            if attribute not in self.config.attributes:
+                known = ", ".join(self.config.attributes) or "none"
+                raise ValueError(
+                    f"layout: this checkpoint knows no attribute {attribute!r} of objects, it knows {known}."
+                    f"{nearest_name(str(attribute), self.config.attributes)}"
+                )
+        token += self.config.number_of_classes * sum({ATTRIBUTES[attribute] for attribute in attributes})
+        a, b, c, d = box
+        if box_format == "xywh":
+            c, d = a + c, b + d
+        elif box_format == "cxcywh":
+            a, b, c, d = a - c / 2, b - d / 2, a + c / 2, b + d / 2
+        height, width = layout_size if layout_size is not None else (1, 1)
+        corners = [a / width, b / height, c / width, d / height]
+        if not all(-1e-9 <= corner <= 1 + 1e-9 for corner in corners):
+            unit = (
+                f"the picture has {height}×{width} pixels" if layout_size is not None else "relative boxes lie in 0–1"
+            )
+            raise ValueError(
+                f"layout: the box {box} of {label!r} ({box_format}) reaches out of the picture: {unit}. Cut it off at "
+                "the edge; for boxes in pixels, pass layout_size=(height, width)."
+            )
+        if corners[0] >= corners[2] or corners[1] >= corners[3]:
+            raise ValueError(
+                f"layout: the box {box} of {label!r} has no area. Boxes are read as {box_format}; if yours are "
+                "otherwise, pass box_format='xyxy', 'xywh' or 'cxcywh'."
+            )
+        return [float(token), *(min(max(corner, 0.0), 1.0) for corner in corners)]
+
+    def _tokens(self, objects: np.ndarray, crop: Crop) -> np.ndarray:
+        # (N, 5) -> int64 (C,)
+        config = self.config
+        seen = objects[_reaches(objects, 1, crop[0], crop[2]) & _reaches(objects, 2, crop[1], crop[3])]
+        if len(seen) > config.max_objects:
+            raise _too_many(len(seen), config.max_objects)
+        low, high = seen[:, 1:3], seen[:, 3:5]  # (x, y) of the corners
+        if not config.encode_crop:
+            start, extent = np.array(crop[:2]), np.subtract(crop[2:], crop[:2])
+            # as the original has it: a box that starts left of the window keeps its whole width
+            size = (high - low) / extent
+            low = ((low - start) / extent).clip(0, 1)
+            high = low + np.minimum(size, 1 - low)
+        points = [low, high] if config.points == "corners" else [low + (high - low) / 2]
+        tokens = np.full((config.max_objects, 1 + len(points)), config.none, dtype=np.int64)
+        tokens[: len(seen), 0] = seen[:, 0]
+        for index, point in enumerate(points):
+            tokens[: len(seen), 1 + index] = self._cells(point)
+        corners = self._cells(np.array(crop).reshape(2, 2)) if config.encode_crop else np.empty(0, np.int64)
+        return np.concatenate((tokens.ravel(), corners))
+
+    def _cells(self, points: np.ndarray) -> np.ndarray:
+        # (N, 2), x and y -> int64 (N,); rounded half to even, as Python and numpy do
+        x, y = np.rint(points * (self.config.sections - 1)).astype(np.int64).T
+        return y * self.config.sections + x
+
+
+class LayoutWindows:
+    """Layouts of a batch of pictures, encoded for each window; a ``WindowCondition`` of the sampler.
+
+    Args:
+        condition: encodes.
+        parsed: float (B, N, 5), objects in the order in which they are encoded.
+        canvas: the pictures' size and token grid.
+
+    Attributes:
+        batch: B.
+
+    Raises:
+        ValueError: where a window has more objects than there are places.
+    """
+
+    def __init__(self, condition: LayoutCondition, parsed: Tensor, canvas: Canvas):
+        self.condition = condition
+        self.batch = len(parsed)
+        # a grid below the window's size is cut from a whole window, and padded sizes from the next multiple
+        drawn = [max(length, window) for length, window in zip(canvas.grid, canvas.window, strict=True)]
+        height, width = (pixels / (canvas.factor * length) for pixels, length in zip(canvas.size, drawn, strict=True))
+        self.parsed = parsed * torch.tensor([1, width, height, width, height], dtype=torch.float64)
+        self.drawn, self.extent = drawn, canvas.window
+        self._check()
+
+    def window(self, top: int, left: int) -> Tensor:
+        """Tokens for the window whose first place is (top, left): int64 (B, C)."""
+        (height, width), (rows, cols) = self.drawn, self.extent
+        x, y = left / width, top / height
+        return self.condition.encode(self.parsed, crop=(x, y, x + cols / width, y + rows / height))
+
+    def _check(self) -> None:
+        """Counts objects in all windows at once, so that an impossible layout is refused before anything is drawn."""
+        most = self.condition.config.max_objects
+        if self.parsed.shape[1] <= most:
+            return
+        for objects in self.parsed.numpy():
+            down, across = (
+                np.stack([_reaches(objects, axis, k / length, (k + size) / length) for k in range(length - size + 1)])
+                for axis, length, size in ((2, self.drawn[0], self.extent[0]), (1, self.drawn[1], self.extent[1]))
+            )
+            count = int((down.astype(np.float32) @ across.T.astype(np.float32)).max())  # (tops, lefts)
+            if count > most:
+                raise _too_many(count, most)
+
+
+def _is_object(item: Any) -> bool:
+    """Whether something is an object of a layout, not a layout nor one of an object's parts."""
+    if isinstance(item, Mapping):
+        return True
+    return (
+        isinstance(item, list | tuple) and len(item) > 1 and (isinstance(item[0], str) or hasattr(item[0], "__index__"))
+    )
+
+
+def _taken_apart(item: Any) -> tuple[Any, tuple[float, float, float, float], tuple[str, ...]]:
+    """The label, box and attributes of an object."""
+    attributes: Any = ()
+    if isinstance(item, Mapping) and {"label", "box"} <= item.keys():
+        label, box, attributes = item["label"], item["box"], item.get("attributes", ())
+        if isinstance(box, Mapping) and {"xmin", "ymin", "xmax", "ymax"} <= box.keys():
+            box = [box[key] for key in ("xmin", "ymin", "xmax", "ymax")]
+    elif isinstance(item, list | tuple) and len(item) in (2, 3, 5):
+        label, box = item[0], item[1:] if len(item) == 5 else item[1]
+        attributes = item[2] if len(item) == 3 else ()
+    else:
+        raise TypeError(f"layout: an object is (label, (x0, y0, x1, y1)), got {item!r}.")
+    try:
+        numbers = [float(number) for number in box]
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"layout: the box of {label!r} should be four numbers, got {box!r}.") from error
+    if len(numbers) != 4 or not all(math.isfinite(number) for number in numbers):
+        raise ValueError(f"layout: the box of {label!r} should be four finite numbers, got {box!r}.")
+    a, b, c, d = numbers
+    return label, (a, b, c, d), (attributes,) if isinstance(attributes, str) else tuple(attributes)
+
+
+def _order(objects: Tensor, seed: int) -> list[int]:
+    """The order in which the picture with a seed has its objects: a random one, by a counter-based generator."""
+    # the sampler's noise has the key (seed, 0)
+    words = np.random.Philox(key=np.array([seed, 1], np.uint64)).random_raw(len(objects))
+    return sorted(range(len(objects)), key=lambda index: (bool(objects[index, 0] < 0), int(words[index])))
+
+
+def _reaches(objects: np.ndarray, axis: int, low: float, high: float) -> np.ndarray:
+    """Which objects have more than an edge in common with low..high along x (axis 1) or y (axis 2): bool (N,)."""
+    return (objects[:, 0] >= 0) & (np.minimum(objects[:, axis + 2], high) > np.maximum(objects[:, axis], low))
+
+
+def _too_many(count: int, most: int) -> ValueError:
+    return ValueError(
+        f"layout: {count} objects reach into one window, but this checkpoint has places for {most}. Leave out the "
+        "smallest ones."
+    )
