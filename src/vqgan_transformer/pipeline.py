@@ -204,7 +204,7 @@ class ImageSynthesisPipeline:
         if request.count not in (1, len(images)):
             raise ValueError(f"{len(images)} pictures and {request.count} conditions: give one, or one for each.")
         condition = self._condition_of(request, self._canvas(request.size), [0] * len(images))
-        weight = self.vqgan.from_codes.weight
+        weight = self.vqgan.to_codes.weight
         tokens = torch.cat([self.vqgan.encode(one[None].to(weight)) for one in images])
         return sampler.log_likelihood(self.gpt, condition, tokens)
 

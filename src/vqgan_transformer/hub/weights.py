@@ -24,6 +24,7 @@ __all__ = [
     "check_numbers",
     "load_strictly",
     "read_safetensors",
+    "read_sharded",
     "read_weights",
     "resolve_dtype",
     "stay_inside",
@@ -74,12 +75,13 @@ def read_weights(folder: Path) -> dict[str, StoredTensor] | None:
         UnsafeFileError: for an index that points out of the folder.
     """
     if (folder / INDEX).exists():
-        return _read_sharded(folder)
+        return read_sharded(folder / INDEX)
     return read_safetensors(folder / WEIGHTS) if (folder / WEIGHTS).exists() else None
 
 
-def _read_sharded(folder: Path) -> dict[str, StoredTensor]:
-    index = folder / INDEX
+def read_sharded(index: Path) -> dict[str, StoredTensor]:
+    """What the shards hold that an index lists; errors as for :func:`read_weights`."""
+    folder = index.parent
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
         raise CheckpointError(f"{index} has no weight_map from tensor names to file names. Save or download it again.")

@@ -1,0 +1,163 @@
+"""A file or folder as all families see it: which file holds the weights, their names and shapes, json and yaml beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ...errors import CheckpointError
+from ..config_json import read_json
+from ..safe_unpickle import read_checkpoint
+from ..safe_yaml import read_yaml
+from ..weights import StoredTensor, read_safetensors, read_sharded
+from .flax_tensors import read_msgpack
+from .yaml_section import Section
+
+__all__ = ["Opened"]
+
+PICKLES = (".ckpt", ".pt", ".pth", ".bin")
+SAFE = ".safetensors"
+FLAX = ".msgpack"
+INDEX = ".index.json"
+YAML = (".yaml", ".yml")
+STATE_DICTS = ("state_dict", "ema", "model", "module")
+"""Where a pickled file keeps its state dict, the first that is there; by default at its top level."""
+
+USUAL = tuple(
+    stem + ending
+    for ending in (SAFE, SAFE + INDEX, ".bin", FLAX)
+    for stem in ("model", "diffusion_pytorch_model", "pytorch_model", "flax_model")
+)
+"""What the Hugging Face libraries call their weights, safe formats first."""
+
+
+class Opened:
+    """A local file or folder, looked at once.
+
+    Args:
+        path: the file, or a folder that holds one.
+        filename: of several files of weights in a folder the one that is meant.
+    """
+
+    def __init__(self, path: Path, filename: str | None = None):
+        self.path = path / filename if filename is not None and path.is_dir() else path
+
+    def __str__(self) -> str:
+        return str(self.file or self.path)
+
+    @cached_property
+    def file(self) -> Path | None:
+        """The file with the weights; ``None`` if there is none.
+
+        Of a run folder of the original (``checkpoints/``, ``ckpts/``) last.ckpt, if there are several.
+
+        Raises:
+            CheckpointError: where there are several, and none has a usual name.
+        """
+        if self.path.is_file():
+            return self.path if self.path.name.endswith((*PICKLES, SAFE, FLAX, SAFE + INDEX)) else None
+        for folder in (self.path / "checkpoints", self.path / "ckpts", self.path):
+            if folder.is_dir():
+                files = {file.name: file for file in folder.iterdir() if file.suffix in (*PICKLES, SAFE, FLAX)}
+                files |= {name: folder / name for name in USUAL if name.endswith(INDEX) and (folder / name).is_file()}
+                usual = next((files[name] for name in USUAL if name in files), None)
+                last = [file for file in files.values() if file.stem == "last"]
+                found = usual or (last[0] if len(last) == 1 else None)
+                if found is None and len(files) > 1:
+                    names = ", ".join(sorted(files))
+                    raise CheckpointError(
+                        f"{folder} has several checkpoints ({names}) and no last.ckpt. Say which with filename=."
+                    )
+                if files:
+                    return found or next(iter(files.values()))
+        return None
+
+    @cached_property
+    def tensors(self) -> Mapping[str, StoredTensor]:
+        """The weights by the names in the file, not read yet; none if there is no such file."""
+        if self.file is None:
+            return {}
+        if self.file.name.endswith(INDEX):
+            return read_sharded(self.file)
+        if self.file.suffix == SAFE:
+            return read_safetensors(self.file)
+        if self.file.suffix == FLAX:
+            return read_msgpack(self.file)
+        return read_checkpoint(self.file).tensors(*STATE_DICTS)
+
+    @property
+    def is_flax(self) -> bool:
+        """Whether the weights are Flax's."""
+        return self.file is not None and self.file.suffix == FLAX
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The fields of the config.json beside the weights; empty if there is none."""
+        place = (self.file or self.path).parent if self.path.is_file() else self.path
+        return read_json(place / "config.json") if (place / "config.json").is_file() else {}
+
+    @property
+    def class_name(self) -> str | None:
+        """The class that the config.json names. It is a name to compare; nothing is imported."""
+        named = self.config.get("_class_name") or self.config.get("model_type")
+        return named if isinstance(named, str) else None
+
+    @cached_property
+    def model(self) -> Section | None:
+        """The section "model" of the yaml file beside the weights; ``None`` if there is none."""
+        yaml = self._find_yaml()
+        return Section(read_yaml(yaml), str(yaml)).section("model") if yaml is not None else None
+
+    def with_yaml(self, yaml: str | Path | None) -> Section | None:
+        """The section "model" of the given yaml file, or by default of the one that was found.
+
+        Raises:
+            FileNotFoundError: if the given one does not exist.
+        """
+        if yaml is None:
+            return self.model
+        yaml = Path(yaml).expanduser()
+        return Section(read_yaml(yaml), str(yaml)).section("model")
+
+    def below(self, prefix: str) -> dict[str, StoredTensor]:
+        """The tensors whose names begin so, without that beginning."""
+        return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
+
+    def prefixes(self, name: str) -> list[str]:
+        """What stands before a name in the names of tensors that end with it."""
+        return [each.removesuffix(name) for each in self.tensors if each == name or each.endswith("." + name)]
+
+    def shape(self, name: str, axes: int) -> tuple[int, ...]:
+        """The shape of a tensor that is needed.
+
+        Raises:
+            CheckpointError: if it is missing, or has another number of axes.
+        """
+        tensor = self.tensors.get(name)
+        if tensor is None or len(tensor.shape) != axes or 0 in tensor.shape:
+            found = "missing" if tensor is None else f"of shape {tensor.shape}"
+            raise CheckpointError(f"{self}: {name} is {found}; it should have {axes} axes. Is the file complete?")
+        return tensor.shape
+
+    def _find_yaml(self) -> Path | None:
+        """The yaml file of a run: of those that end in -project.yaml the latest by name, or another single one."""
+        if self.file is None:
+            return None
+        run = self.path if self.path.is_dir() else self.file.parent
+        if self.path.is_file() and run.name in ("checkpoints", "ckpts"):
+            run = run.parent
+        for folder in (run / "configs", run):
+            files = [file for file in folder.iterdir() if file.suffix in YAML] if folder.is_dir() else []
+            files = sorted(file for file in files if not file.stem.endswith("lightning"))
+            projects = [file for file in files if file.stem.endswith("project")]
+            if projects or len(files) == 1:
+                return (projects or files)[-1]
+            model = [file for file in files if file.stem in ("model", "config")]
+            if len(files) > 1 and not model:
+                names = ", ".join(file.name for file in files)
+                raise CheckpointError(f"{folder} has several configs ({names}). Pass the right one with config=.")
+            if model:
+                return model[-1]
+        return None
