@@ -41,7 +41,7 @@ ARROWS = {
     },
     "": {"pipeline", "sampler", "conditions", "vqgan", "gpt"},  # the lazy public names
 }
-LAZY = {("hub", "hub.formats")}  # looked up inside from_pretrained, when a foreign checkpoint is met
+LAZY = {("hub", "hub.formats"), ("vqgan", "hub.formats")}  # looked up when a foreign checkpoint is met or written
 
 
 def room(module: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ..hub.pretrained import Pretrained
+from ..hub.weights import resolve_dtype
 from .autoencoder import Decoder, Encoder
 from .quantizer import GumbelQuantizer, NearestQuantizer, perplexity
 
@@ -274,6 +277,25 @@ class VQGAN(Pretrained, nn.Module):
             codebook_loss=quantized.loss,
             perplexity=perplexity(quantized.tokens, self.codebook_size),
         )
+
+    def save_diffusers(self, folder: str | os.PathLike[str], *, dtype: torch.dtype | str | None = None) -> Path:
+        """Writes a folder that ``diffusers.VQModel.from_pretrained`` reads, whole or not at all.
+
+        Args:
+            folder: is made if need be.
+            dtype: of the weights in the file, as torch.dtype or by name; by default as they are.
+
+        Returns:
+            the folder. A VQModel works in the network's own range: pictures in [0, 1] if ``unit_range`` is set.
+
+        Raises:
+            ValueError: for a VQGAN that a VQModel cannot express, with what stands in the way.
+        """
+        from ..hub.formats.diffusers import save_diffusers
+
+        folder = Path(folder).expanduser()
+        save_diffusers(self, folder, resolve_dtype(dtype))
+        return folder
 
     def _check_images(self, images: Tensor) -> None:
         channels, factor = self.config.in_channels, self.downsample_factor

@@ -17,7 +17,7 @@ from ...errors import CheckpointError, nearest_name
 from .family import Family
 from .opened import Opened
 
-__all__ = ["all_options", "families", "family_of", "read", "table"]
+__all__ = ["all_options", "companions", "families", "family_of", "read", "table"]
 
 
 def families() -> dict[str, Family]:
@@ -51,9 +51,7 @@ def family_of(opened: Opened, name: str | None = None) -> Family:
     )
 
 
-def read(
-    path: Path, class_name: str, options: Mapping[str, Any], *, format: str | None = None, filename: str | None = None
-) -> Any:
+def read(path: Path, class_name: str, options: Mapping[str, Any], *, format: str | None = None) -> Any:
     """What the family that knows a file or folder finds in it.
 
     Args:
@@ -61,7 +59,6 @@ def read(
         class_name: what is to be loaded from it.
         options: for the family, e.g. ``{"n_head": 16}``.
         format: the name of the family; by default it is detected.
-        filename: of several files of weights in a folder the one that is meant.
 
     Returns:
         (config, tensors) of the class, or for a pipeline such a thing, with its class name in front, for each part.
@@ -71,7 +68,7 @@ def read(
         TypeError: for an option that the family does not have.
         ValueError: for an unknown format.
     """
-    opened = Opened(path, filename)
+    opened = Opened(path)
     family = family_of(opened, format)
     if class_name not in family.readers:
         raise CheckpointError(
@@ -83,6 +80,11 @@ def read(
             takes = f"takes {', '.join(known)}" if known else "takes no options"
             raise TypeError(f"unknown argument {name!r}: {class_name} from {path} {takes}.{nearest_name(name, known)}")
     return family.readers[class_name](opened, **options)
+
+
+def companions() -> list[str]:
+    """Names of files that a pipeline of some family needs beside its own file."""
+    return [name for family in families().values() for name in family.companions]
 
 
 def all_options() -> set[str]:

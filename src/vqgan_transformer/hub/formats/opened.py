@@ -11,26 +11,15 @@ from ...errors import CheckpointError
 from ..config_json import read_json
 from ..safe_unpickle import read_checkpoint
 from ..safe_yaml import read_yaml
+from ..weight_files import FLAX, FOLDERS, INDEX, SAFE, YAML, holds_weights, weight_file
 from ..weights import StoredTensor, read_safetensors, read_sharded
 from .flax_tensors import read_msgpack
 from .yaml_section import Section
 
 __all__ = ["Opened"]
 
-PICKLES = (".ckpt", ".pt", ".pth", ".bin")
-SAFE = ".safetensors"
-FLAX = ".msgpack"
-INDEX = ".index.json"
-YAML = (".yaml", ".yml")
 STATE_DICTS = ("state_dict", "ema", "model", "module")
 """Where a pickled file keeps its state dict, the first that is there; by default at its top level."""
-
-USUAL = tuple(
-    stem + ending
-    for ending in (SAFE, SAFE + INDEX, ".bin", FLAX)
-    for stem in ("model", "diffusion_pytorch_model", "pytorch_model", "flax_model")
-)
-"""What the Hugging Face libraries call their weights, safe formats first."""
 
 
 class Opened:
@@ -38,11 +27,10 @@ class Opened:
 
     Args:
         path: the file, or a folder that holds one.
-        filename: of several files of weights in a folder the one that is meant.
     """
 
-    def __init__(self, path: Path, filename: str | None = None):
-        self.path = path / filename if filename is not None and path.is_dir() else path
+    def __init__(self, path: Path):
+        self.path = path
 
     def __str__(self) -> str:
         return str(self.file or self.path)
@@ -57,22 +45,11 @@ class Opened:
             CheckpointError: where there are several, and none has a usual name.
         """
         if self.path.is_file():
-            return self.path if self.path.name.endswith((*PICKLES, SAFE, FLAX, SAFE + INDEX)) else None
-        for folder in (self.path / "checkpoints", self.path / "ckpts", self.path):
-            if folder.is_dir():
-                files = {file.name: file for file in folder.iterdir() if file.suffix in (*PICKLES, SAFE, FLAX)}
-                files |= {name: folder / name for name in USUAL if name.endswith(INDEX) and (folder / name).is_file()}
-                usual = next((files[name] for name in USUAL if name in files), None)
-                last = [file for file in files.values() if file.stem == "last"]
-                found = usual or (last[0] if len(last) == 1 else None)
-                if found is None and len(files) > 1:
-                    names = ", ".join(sorted(files))
-                    raise CheckpointError(
-                        f"{folder} has several checkpoints ({names}) and no last.ckpt. Say which with filename=."
-                    )
-                if files:
-                    return found or next(iter(files.values()))
-        return None
+            return self.path if holds_weights(self.path.name) else None
+        folders = [self.path / folder for folder in FOLDERS]
+        files = [file for folder in folders if folder.is_dir() for file in folder.iterdir() if file.is_file()]
+        name = weight_file([file.relative_to(self.path).as_posix() for file in files], self.path)
+        return None if name is None else self.path / name
 
     @cached_property
     def tensors(self) -> Mapping[str, StoredTensor]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
 from ..weights import StoredTensor
 
-__all__ = ["rename_gpt", "rename_vqgan", "replaced", "stacked"]
+Replacement = str | Callable[[re.Match[str]], str]
+
+__all__ = ["Replacement", "rename_gpt", "rename_vqgan", "replaced", "stacked"]
 
 # what a VQGAN's file holds beside the VQGAN: losses and their networks, colours of labels, moving averages
 NOT_OF_THE_MODEL = ("loss.", "colorize", "model_ema.")
@@ -84,7 +86,7 @@ def stacked(parts: Sequence[StoredTensor]) -> StoredTensor:
     return StoredTensor(shape, parts[0].dtype, lambda: torch.cat([part.read() for part in parts]))
 
 
-def replaced(name: str, replacements: Sequence[tuple[str, str]]) -> str:
+def replaced(name: str, replacements: Sequence[tuple[str, Replacement]]) -> str:
     """A name after all replacements of patterns, one after the other."""
     for pattern, new in replacements:
         name = re.sub(pattern, new, name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...conditions import ClassConfig, CoordinatesConfig, DepthConfig, SegmentationConfig, UnconditionalConfig
+from ...conditions.imagenet import imagenet_names
 from ...conditions.label_spaces import space_of_size
 from ...errors import CheckpointError
 from ...gpt.config import CondGPTConfig
@@ -41,7 +42,9 @@ def detect(opened: Opened) -> bool:
     if "transformer.tok_emb.weight" in opened.tensors:
         return True
     # the same names come from other programs, which say so
-    said = opened.class_name is not None or (opened.model is not None and "ldm." in str(opened.model.data.get("target")))
+    said = opened.class_name is not None or (
+        opened.model is not None and "ldm." in str(opened.model.data.get("target"))
+    )
     upward = "decoder.up.0.upsample.conv.weight" in opened.tensors
     return is_original(opened.tensors) and "decoder.conv_in.weight" in opened.tensors and not said and not upward
 
@@ -69,7 +72,9 @@ class Run:
         return "transformer.tok_emb.weight" in self.tensors
 
 
-def read_vqgan(opened: Opened, *, config: str | Path | None = None, stage: str = "image") -> tuple[VQGANConfig, Tensors]:
+def read_vqgan(
+    opened: Opened, *, config: str | Path | None = None, stage: str = "image"
+) -> tuple[VQGANConfig, Tensors]:
     """A VQGAN, from its own run or out of a transformer's.
 
     Args:
@@ -211,9 +216,7 @@ def _gpt(run: Run, n_head: int | None, window: Sequence[int]) -> tuple[CondGPTCo
 def _condition(run: Run, labels: Sequence[str] | None) -> tuple[str, Known]:
     """The condition's name in a pipeline, and what there is of it. Classes are compared by name, never imported."""
     if run.model is None:
-        raise CheckpointError(
-            f"{run.opened} does not say what its condition is. Pass config= with its project.yaml."
-        )
+        raise CheckpointError(f"{run.opened} does not say what its condition is. Pass config= with its project.yaml.")
     parameters = run.model.section("params")
     given, where = parameters.data.get("cond_stage_config"), f"{parameters.where}.cond_stage_config"
     if given == "__is_unconditional__" or parameters.flag("unconditional", False):
@@ -231,7 +234,8 @@ def _condition(run: Run, labels: Sequence[str] | None) -> tuple[str, Known]:
         return _condition_with_vqgan(run, kind, options, labels)
     if kind == "Labelator":
         count = options.whole("n_classes")
-        return "class_label", _known("ClassCondition", ClassConfig, where, number_of_classes=count)
+        names = imagenet_names() if count == 1000 else None  # of the published model
+        return "class_label", _known("ClassCondition", ClassConfig, where, number_of_classes=count, labels=names)
     if kind == "CoordStage":
         numbers = {"codebook_size": options.whole("n_embed"), "downsample_factor": options.whole("down_factor")}
         return "coordinates", _known("CoordinatesCondition", CoordinatesConfig, where, **numbers)
@@ -285,7 +289,9 @@ FIXED = {
 }
 
 
-def vqgan_from(section: Section | None, tensors: Mapping[str, StoredTensor], where: object) -> tuple[VQGANConfig, Tensors]:
+def vqgan_from(
+    section: Section | None, tensors: Mapping[str, StoredTensor], where: object
+) -> tuple[VQGANConfig, Tensors]:
     """A VQGAN by its config, or by shapes alone, and its tensors by our names."""
     renamed = rename_vqgan(tensors)
     if section is not None:
