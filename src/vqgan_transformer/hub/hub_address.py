@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ..errors import CheckpointError
 from .config_json import read_json
 from .weight_files import INDEX, YAML, holds_weights, weight_file
+from .weights import shards_with_vqgan
 
 __all__ = ["Address", "download"]
 
@@ -118,13 +118,14 @@ def download(
     """
     hub = _Hub(address, token, cache_dir, local_files_only)
     prefix = address.prefix
-    described = [f"{prefix}*.json", *(f"{prefix}{place}*{ending}" for place in ("", "configs/") for ending in YAML)]
+    # a star stands for slashes, too
+    described = [prefix + name for name in (CONFIG, MODEL_INDEX, f"*{INDEX}", *(f"*{ending}" for ending in YAML))]
     if address.filename is not None:
         from . import formats
 
         beside = [prefix + name for name in formats.companions()] if pipeline else []
         return hub.get([prefix + address.filename, *beside, *described])
-    folder = hub.get([*described, f"{prefix}*/{CONFIG}"])
+    folder = hub.get(described)
     if (folder / prefix / MODEL_INDEX).is_file():
         return hub.get([*described, *_patterns_of_parts(folder / prefix, prefix, class_names)])
     names = [name.removeprefix(prefix) for name in hub.names(folder) if name.startswith(prefix)]
@@ -133,7 +134,7 @@ def download(
         return folder
     wanted = [prefix + weights]
     if weights.endswith(INDEX):
-        wanted += [prefix + shard for shard in _shards(folder / prefix / weights)]
+        wanted += [prefix + shard for shard in shards_with_vqgan(folder / prefix / weights)]
     elif weights.startswith("model") and _is_ours(folder / prefix):
         wanted.append(f"{prefix}model*.safetensors")
     return hub.get([*described, *wanted])
@@ -149,7 +150,6 @@ class _Hub:
     def get(self, patterns: list[str]) -> Path:
         """The folder of the repository in the cache, with all files of these names."""
         import huggingface_hub
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
         from .. import __version__
 
@@ -166,7 +166,7 @@ class _Hub:
                     library_version=__version__,
                 )
             )
-        except (HFValidationError, HfHubHTTPError, OSError) as error:
+        except Exception as error:  # its HTTP library, and so the errors of a broken transfer, differ between versions
             raise FileNotFoundError(
                 f"{self.address.repository!r} is neither a local file or folder (looked in {Path.cwd()}) nor a repository "
                 f"that can be had from the Hugging Face Hub: {error}"
@@ -193,17 +193,6 @@ def _patterns_of_parts(folder: Path, prefix: str, class_names: tuple[str, ...]) 
     parts = [part for part, (_, name) in entries.items() if name in class_names] or list(entries)
     # safe files where there are any: a part of diffusers may have both
     return [f"{prefix}{part}/*.{ending}" for part in parts for ending in ("json", "safetensors", "bin")]
-
-
-def _shards(index: Path) -> list[str]:
-    """The shards that matter: those with a VQGAN, if it is a part of a larger model, or all."""
-    weight_map = read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(shard, str) for shard in weight_map.values()):
-        raise CheckpointError(f"{index} has no weight_map from tensor names to file names. Download it again.")
-    prefixes = {name.removesuffix("quant_conv.weight") for name in weight_map if name.endswith("quant_conv.weight")}
-    prefixes = {prefix for prefix in prefixes if not prefix.endswith("post_")}
-    matter = {shard for name, shard in weight_map.items() if prefixes and name.startswith(tuple(prefixes))}
-    return sorted(matter or set(weight_map.values()))
 
 
 def _is_ours(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from ..config_json import read_json
 from ..safe_unpickle import read_checkpoint
 from ..safe_yaml import read_yaml
 from ..weight_files import FLAX, FOLDERS, INDEX, SAFE, YAML, holds_weights, weight_file
-from ..weights import StoredTensor, read_safetensors, read_sharded
+from ..weights import StoredTensor, read_safetensors, read_sharded, shards_with_vqgan
 from .flax_tensors import read_msgpack
 from .yaml_section import Section
 
@@ -57,7 +57,7 @@ class Opened:
         if self.file is None:
             return {}
         if self.file.name.endswith(INDEX):
-            return read_sharded(self.file)
+            return read_sharded(self.file, shards_with_vqgan(self.file))
         if self.file.suffix == SAFE:
             return read_safetensors(self.file)
         if self.file.suffix == FLAX:
