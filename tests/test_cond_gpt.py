@@ -48,9 +48,26 @@ def test_rows_of_a_cache_go_on_by_themselves(gpt):
     tokens, condition = random_tokens(3, 16), random_tokens(3, 16)
     cache = gpt.start(condition)
     gpt.extend(cache, tokens[:, :5])
-    part = cache.rows(1, 3)
-    assert torch.allclose(gpt.extend(part, tokens[1:, 5:9]), gpt(tokens, condition)[1:, 9], atol=1e-12)
+    part = cache.copy([1, 2, 1], capacity=30)
+    rows = [1, 2, 1]
+    assert torch.allclose(gpt.extend(part, tokens[rows, 5:9]), gpt(tokens, condition)[rows, 9], atol=1e-12)
     assert cache.length == 21
+
+
+@pytest.mark.parametrize("position", ["learned", "rope2d"])
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_caches_of_different_lengths_are_extended_together(gpt, steps, position):
+    model = CondGPT(CondGPTConfig(24, 32, 2, 2, 16, window=(4, 4), position=position)).double().eval()
+    model.load_state_dict(gpt.state_dict(), strict=False)
+    tokens, condition = random_tokens(4, 16), random_tokens(4, 16)
+    whole = model(tokens, condition)
+    caches = [model.start(condition[rows]) for rows in (slice(0, 1), slice(1, 3), slice(3, 4))]
+    lengths = [2, 0, 7]
+    for cache, rows, length in zip(caches, (slice(0, 1), slice(1, 3), slice(3, 4)), lengths, strict=True):
+        model.extend(cache, tokens[rows, :length])
+    place = torch.tensor([2, 0, 0, 7])
+    new = torch.stack([row[start : start + steps] for row, start in zip(tokens, place.tolist(), strict=True)])
+    assert torch.allclose(model.extend(caches, new), whole[torch.arange(4), place + steps], atol=1e-12)
 
 
 def test_grids_and_sequences_are_read_alike(gpt):

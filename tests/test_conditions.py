@@ -136,12 +136,12 @@ def test_constant_depth_is_far():
         (np.array([[0, np.nan]]), ValueError, "50.00% of the depth values are NaN or infinite"),
         (np.array([[-1e308, 1e308]]), ValueError, "cannot be scaled"),
         (np.array([[True]]), TypeError, "type bool"),
-        (np.zeros((4, 4, 3)), ValueError, "looks like a colour picture"),
+        (np.eye(3)[None].repeat(2, 0), ValueError, r"colour picture \(its channels differ by up to 1\)"),
         (np.zeros(4), ValueError, r"shape \(4,\)"),
         (np.zeros((2, 0)), ValueError, r"shape \(2, 0\)"),
-        (Image.new("RGB", (4, 4)), ValueError, r"PIL mode 'RGB'.*convert\('L'\)"),
+        (Image.new("RGB", (4, 4), "red"), ValueError, "differ by up to 255"),
         ([DEPTH, DEPTH[:1]], ValueError, "different sizes"),
-        (3.0, TypeError, "got float"),
+        (3.0, TypeError, "given as float"),
         ([], ValueError, "empty list"),
     ],
 )
@@ -264,3 +264,19 @@ def test_nothing_to_pass():
 def test_only_conditions_without_input_have_a_default():
     assert SegmentationCondition(labels=("a",)).default((8, 8)) is None
     assert ClassCondition(number_of_classes=2).default((8, 8)) is None
+
+
+def test_every_kind_can_be_looked_at():
+    depth = DepthCondition()
+    ramp = depth.show(depth.parse(np.linspace(0, 1, 12).reshape(3, 4)))[0]
+    assert (ramp.size, ramp.getpixel((0, 0)), ramp.getpixel((3, 2))) == ((4, 3), (0, 0, 0), (255, 255, 255))
+    coordinates = CoordinatesCondition(codebook_size=8)
+    assert coordinates.show(coordinates.default((2, 2)))[0].getpixel((0, 1)) == (128, 128, 128)
+    labels = SegmentationCondition(labels=("sky", "sea"))
+    sky, sea = (labels.show(torch.tensor([[[0, 1]]]))[0].getpixel((x, 0)) for x in (0, 1))
+    assert sky != sea
+    season = ClassCondition(labels=("spring", "autumn"))
+    assert [season.describe(one) for one in season.parse([1, "spring"])] == ["autumn", "spring"]
+    (card,) = season.show(season.parse("autumn"), size=(40, 80))
+    assert card.size == (80, 40)
+    assert card.getextrema()[0] != (255, 255)  # there is something on it

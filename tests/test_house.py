@@ -13,6 +13,8 @@ import vqgan_transformer
 
 PACKAGE = Path(vqgan_transformer.__file__).parent
 
+PARTS = {"sampler", "conditions", "vqgan", "gpt"}
+
 # each room, and the rooms it may import from (itself and errors always)
 ARROWS = {
     "errors": set(),
@@ -25,23 +27,20 @@ ARROWS = {
     "conditions": {"vqgan", "images", "picture_size", "hub"},
     "picture_size": {"vqgan"},
     "request": {"picture_size", "sampler", "conditions"},
-    "pipeline": {"request", "picture_size", "sampler", "conditions", "vqgan", "gpt", "images", "hub"},
+    "completion": {"picture_size", "vqgan", "images"},
+    "painting": {"completion", "picture_size", "sampler", "vqgan", "gpt"},
+    "saved_pipeline": {"sampler", "conditions", "vqgan", "gpt", "hub"},
+    "pipeline": PARTS | {"saved_pipeline", "request", "painting", "completion", "picture_size", "images", "hub"},
     "scenes": set(),
-    "training": {
-        "pipeline",
-        "request",
-        "picture_size",
-        "sampler",
-        "conditions",
-        "vqgan",
-        "gpt",
-        "images",
-        "hub",
-        "scenes",
-    },
-    "": {"pipeline", "sampler", "conditions", "vqgan", "gpt"},  # the lazy public names
+    "evaluation": PARTS | {"pipeline", "completion", "picture_size", "images"},
+    "training": PARTS | {"pipeline", "picture_size", "images", "hub", "scenes"},
+    "": PARTS | {"pipeline"},  # the lazy public names
 }
-LAZY = {("hub", "hub.formats"), ("vqgan", "hub.formats")}  # looked up when a foreign checkpoint is met or written
+LAZY = {
+    ("hub", "hub.formats"),  # looked up inside from_pretrained, when a foreign checkpoint is met
+    ("vqgan", "hub.formats"),  # vqgan.save_diffusers
+    ("pipeline", "evaluation"),  # pipe.diagnose
+}
 
 
 def room(module: str) -> str:

@@ -59,6 +59,19 @@ def test_gray_and_palette_pictures_become_rgb():
     assert torch.equal(from_pixels(few.convert("P", palette=Image.Palette.ADAPTIVE)), from_pixels(few))
 
 
+@pytest.mark.parametrize("shape", [(2, 4), (2, 4, 1), (1, 2, 4, 1)])
+def test_gray_arrays_become_rgb(shape):
+    expected = EXPECTED[:, :1].expand(-1, 3, -1, -1)
+    assert torch.equal(from_pixels(PIXELS[..., 0].reshape(shape)), expected)
+    as_tensor = torch.from_numpy(PIXELS[..., 0]).reshape(shape if len(shape) == 2 else (*shape[:-3], 1, 2, 4))
+    assert torch.equal(from_pixels(as_tensor), expected)
+
+
+def test_a_tensor_without_dark_places_is_pointed_out():
+    with pytest.warns(UserWarning, match=r"from 0 to 1, read as \[-1, 1\].*2 \* tensor - 1"):
+        assert from_pixels(torch.eye(4)).min() == 0
+
+
 def test_all_8_bit_values_survive():
     values = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
     tensor = from_pixels(values)
@@ -96,7 +109,8 @@ def test_exif_orientation_is_applied(tmp_path):
         (PIXELS.transpose(2, 0, 1), ValueError, "channels last"),
         (torch.zeros(4, 5, 3), ValueError, "channels first"),
         (np.zeros((0, 4, 3), np.uint8), ValueError, r"got \(0, 4, 3\)"),
-        (np.zeros((4, 4), np.uint8), ValueError, r"expected|should have the shape \(H, W, 3\)"),
+        (np.zeros((4, 4, 2), np.uint8), ValueError, r"should have the shape \(H, W, 3\)"),
+        (np.zeros(4, np.uint8), ValueError, r"should have the shape \(H, W, 3\) or \(B, H, W, 3\), got \(4,\)"),
         ([PIXELS, PIXELS[:1]], ValueError, r"different sizes .*\(1, 4\), \(2, 4\)"),
         (Image.new("RGBA", (2, 2), (9, 9, 9, 0)), ValueError, "100.0% of image are transparent"),
         (Image.new("F", (2, 2)), ValueError, "PIL mode 'F'"),

@@ -171,7 +171,8 @@ def test_more_objects_than_a_window_has_places_are_refused_before_drawing():
 
 
 def test_a_layout_is_drawn_for_people():
-    (picture,) = LayoutCondition(LABELS).draw([PERSON, DOG], size=(60, 100))
+    condition = LayoutCondition(LABELS)
+    (picture,) = condition.show(condition.parse([PERSON, DOG]), size=(60, 100))
     assert picture.size == (100, 60)
     assert picture.getpixel((0, 30)) == picture.getpixel((49, 30)) != (255, 255, 255)
 

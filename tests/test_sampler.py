@@ -7,8 +7,9 @@ import torch
 
 from vqgan_transformer import CondGPT, CondGPTConfig, SlidingWindowSampler
 from vqgan_transformer.sampler.draw import filter_logits, guide, place_noise
+from vqgan_transformer.sampler.reading import WindowReader
 from vqgan_transformer.sampler.schedule import wavefront, window_origin
-from vqgan_transformer.sampler.windows import GridCondition, Windows
+from vqgan_transformer.sampler.windows import GridCondition, SequenceCondition, TokenGrid
 
 
 @torch.no_grad()
@@ -146,26 +147,91 @@ def test_a_picture_does_not_depend_on_its_batch(gpt):
 
 
 @pytest.mark.parametrize("room", [0, 1, 3], ids="room for {} windows".format)
-def test_tokens_are_the_same_however_little_is_kept(gpt, monkeypatch, room):
+@pytest.mark.parametrize("stride", [1, 2])
+def test_tokens_are_the_same_however_little_is_kept(gpt, room, stride):
     condition = grid(2, 7, 9)
-    expected = SlidingWindowSampler(stride=2)(gpt, condition)
+    expected = SlidingWindowSampler(stride=stride)(gpt, condition)
     of_one_window = gpt.start(condition[:, :4, :4]).bytes
-    monkeypatch.setattr("vqgan_transformer.sampler.windows.MOST_BYTES", room * of_one_window)
-    assert torch.equal(SlidingWindowSampler(stride=2)(gpt, condition), expected)
+    sampler = SlidingWindowSampler(stride=stride, memory_limit=room * of_one_window)
+    assert torch.equal(sampler(gpt, condition), expected)
+
+
+def read_all(gpt, condition, size, **options):
+    """A reader that has seen a whole schedule, and what waited in it after each step."""
+    tokens, schedule = torch.zeros(condition.batch, *size, dtype=torch.long), list(wavefront(size, gpt.config.window))
+    reader = WindowReader(gpt, [TokenGrid(condition, tokens, None, [0], size)], schedule, **options)
+    waiting = []
+    for places in schedule:
+        reader.logits(places)
+        waiting.append(sum(cache.bytes for halves in reader.waiting.values() for cache in halves))
+    return reader, waiting
 
 
 def test_nothing_is_kept_in_the_end(gpt):
-    condition = grid(1, 7, 9)
-    tokens = torch.zeros_like(condition)
-    schedule = list(wavefront((7, 9), (4, 4)))
-    windows = Windows(gpt, GridCondition(condition, (4, 4)), tokens, schedule)
-    held = []
-    for places in schedule:
-        windows.logits(places)
-        held.append(len(windows.caches))
-    assert max(held) > 0
-    assert held[-1] == 0
-    assert not windows.draws_left
+    reader, waiting = read_all(gpt, GridCondition(grid(1, 7, 9), (4, 4)), (7, 9))
+    assert max(waiting) > 0
+    assert waiting[-1] == 0
+    assert not reader.conditions.read
+
+
+def test_what_waits_stays_within_the_limit(gpt):
+    of_one_window = gpt.start(grid(1, 4, 4)).bytes
+    _, unbounded = read_all(gpt, GridCondition(grid(1, 6, 20), (4, 4)), (6, 20))
+    _, bounded = read_all(gpt, GridCondition(grid(1, 6, 20), (4, 4)), (6, 20), memory_limit=2 * of_one_window)
+    just_used = 3  # one for each row that the same window draws
+    assert max(unbounded) > (2 + just_used) * of_one_window >= max(bounded)
+
+
+class CountingGPT:
+    """A GPT that counts the positions it reads."""
+
+    def __init__(self, gpt):
+        self.gpt, self.condition_rows, self.positions = gpt, 0, 0
+        self.config, self.head, self.null_condition = gpt.config, gpt.head, gpt.null_condition
+
+    def start(self, condition, *, capacity=None):
+        self.condition_rows += len(condition)
+        return self.gpt.start(condition, capacity=capacity)
+
+    def extend(self, caches, tokens):
+        self.positions += tokens.numel()
+        return self.gpt.extend(caches, tokens)
+
+
+@pytest.mark.parametrize(
+    ("condition", "guided", "rows"),
+    [
+        (GridCondition(grid(1, 7, 9), (4, 4)), False, 4 * 6),
+        (GridCondition(grid(1, 7, 9).expand(3, 7, 9), (4, 4)), False, 4 * 6),
+        (SequenceCondition(torch.tensor([[5], [5], [6]])), False, 2),
+        (GridCondition(torch.full((1, 7, 9), 3), (4, 4)), True, 2),
+    ],
+    ids=["a window each", "three pictures of one condition", "a class", "all the same, and dropped"],
+)  # fmt: skip
+def test_equal_conditions_are_read_once(gpt, condition, guided, rows):
+    counting = CountingGPT(gpt)
+    read_all(counting, condition, (7, 9), guided=guided)
+    assert counting.condition_rows == rows
+
+
+def test_each_token_of_a_window_is_read_once(gpt):
+    counting = CountingGPT(gpt)
+    read_all(counting, GridCondition(grid(1, 7, 9), (4, 4)), (7, 9))
+    last = {}
+    for places in wavefront((7, 9), (4, 4)):
+        last.update({place.window: place.prefix(4) for place in places})
+    assert len(last) == (7 - 3) * (9 - 3)
+    assert counting.positions == sum(last.values())
+
+
+@pytest.mark.parametrize("settings", [{}, {"stride": 2}, {"guidance_scale": 2.0}], ids=str)
+def test_pictures_of_several_sizes_are_painted_at_once(gpt, settings):
+    conditions = [grid(2, 7, 9), grid(1, 4, 13), grid(1, 3, 2)]
+    tokens, keep = [None, grid(1, 4, 13).roll(1), None], [None, grid(1, 4, 13) % 2 == 0, None]
+    sampler = SlidingWindowSampler(**settings)
+    together = sampler(gpt, conditions, seed=3, tokens=tokens, keep=keep)
+    for condition, own, mask, seed, painted in zip(conditions, tokens, keep, (3, 5, 6), together, strict=True):
+        assert torch.equal(sampler(gpt, condition, seed=seed, tokens=own, keep=mask), painted)
 
 
 def test_another_seed_is_another_picture(gpt):
@@ -271,6 +337,9 @@ KEEP = torch.ones(4, 4, dtype=torch.bool)
         (torch.zeros(1, 1, dtype=torch.long), {"size": (0, 4)}, ValueError, "at least 1"),
         (torch.zeros(1, 1, dtype=torch.long), {"size": (10**6, 10**6)}, ValueError, "7,450.6 GiB"),
         (OriginCondition(1), {}, ValueError, "size="),
+        ([grid(1, 4, 4), grid(1, 5, 4)], {"size": [None]}, ValueError, "2 conditions and 1 sizes"),
+        ([grid(1, 4, 4), OriginCondition(1)], {"size": [None, (4, 4)]}, ValueError, "equally many tokens"),
+        ("sky", {"size": (4, 4)}, TypeError, "str"),
         (grid(1, 4, 4), {"tokens": grid(1, 4, 4)}, ValueError, "go together"),
         (grid(1, 4, 4), {"tokens": grid(1, 4, 5), "keep": KEEP}, ValueError, r"\(1, 4, 5\)"),
         (grid(1, 4, 4), {"tokens": grid(1, 4, 4) + 24, "keep": KEEP}, ValueError, "0–23"),

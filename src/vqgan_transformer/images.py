@@ -77,7 +77,9 @@ def from_pixels(pictures: Any, name: str = "image") -> Tensor:
             - a uint8 numpy array `(H, W, 3)` or `(B, H, W, 3)`, 0 to 255;
             - a float numpy array of these shapes, **0 to 1**, as diffusers and scikit-image have it;
             - a uint8 tensor `(3, H, W)` or `(B, 3, H, W)`, 0 to 255;
-            - a float tensor of these shapes, **-1 to 1**, as the models of this package have it.
+            - a float tensor of these shapes, **-1 to 1**, as the models of this package have it; one without a value
+              below 0 is taken so too, with a warning;
+            - a gray picture `(H, W)` as array or tensor, or with one channel instead of three; it becomes RGB.
         name: what the pictures are to the caller, for error messages.
 
     Returns:
@@ -209,6 +211,8 @@ def _from_pil(picture: Image.Image, name: str) -> Tensor:
 
 
 def _from_numpy(array: np.ndarray, name: str) -> Tensor:
+    if array.ndim == 2 or (array.ndim in (3, 4) and array.shape[-1] == 1):  # gray
+        array = np.repeat(array if array.ndim > 2 else array[..., None], 3, axis=-1)
     if array.ndim not in (3, 4) or array.shape[-1] != 3 or 0 in array.shape:
         hint = " numpy pictures have their channels last." if array.ndim > 2 and array.shape[-3] == 3 else ""
         raise ValueError(f"{name} should have the shape (H, W, 3) or (B, H, W, 3), got {array.shape}.{hint}")
@@ -223,6 +227,8 @@ def _from_numpy(array: np.ndarray, name: str) -> Tensor:
 
 
 def _from_tensor(tensor: Tensor, name: str) -> Tensor:
+    if tensor.ndim == 2 or (tensor.ndim in (3, 4) and tensor.shape[-3] == 1):  # gray
+        tensor = (tensor if tensor.ndim > 2 else tensor[None]).repeat_interleave(3, dim=-3)
     if tensor.ndim not in (3, 4) or tensor.shape[-3] != 3 or 0 in tensor.shape:
         hint = " Tensors have their channels first." if tensor.ndim > 2 and tensor.shape[-1] == 3 else ""
         raise ValueError(f"{name} should have the shape (3, H, W) or (B, 3, H, W), got {tuple(tensor.shape)}.{hint}")
@@ -230,7 +236,14 @@ def _from_tensor(tensor: Tensor, name: str) -> Tensor:
         values = tensor.float() / 127.5 - 1
     elif tensor.is_floating_point():
         values = tensor.detach().float()
-        _check_range(float(values.min()), float(values.max()), -1, name, "tensors", "[-1, 1]")
+        low, high = float(values.min()), float(values.max())
+        _check_range(low, high, -1, name, "tensors", "[-1, 1]")
+        if 0 <= low < high:
+            warnings.warn(
+                f"{name} is a float tensor from {low:.4g} to {high:.4g}, read as [-1, 1] like all tensors, so it has no "
+                "dark places. If yours is in [0, 1], as torchvision's ToTensor makes it, pass 2 * tensor - 1.",
+                stacklevel=4,
+            )
     else:
         raise TypeError(f"{name} should be a uint8 tensor (0–255) or a float tensor in [-1, 1], got {tensor.dtype}.")
     return values if values.ndim == 4 else values[None]

@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import inspect
-import os
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .conditions import (
-    ClassCondition,
-    Condition,
-    CoordinatesCondition,
-    DepthCondition,
-    LayoutCondition,
-    SegmentationCondition,
-    Unconditional,
-)
-from .errors import CheckpointError
+from .completion import Completion, encode_on_canvas, read_completion
+from .conditions import Condition
 from .gpt.model import CondGPT
-from .hub import formats
-from .hub.pipeline_folder import is_pipeline, read_index, save_components
-from .hub.pretrained import Pretrained, refuse_options, upload
-from .hub.source import Origin
-from .hub.weights import resolve_dtype
 from .images import from_pixels, to_pixels
+from .painting import Painting
 from .picture_size import Canvas, check_memory, requested_size
-from .request import Arguments, Request, fit, sort_arguments
+from .request import Request, fit, sort_arguments
 from .sampler.sampler import SlidingWindowSampler
 from .sampler.seeds import picture_seeds
+from .saved_pipeline import KINDS, SavedPipeline
 from .vqgan.model import VQGAN
+
+if TYPE_CHECKING:
+    from .evaluation import Diagnosis
 
 __all__ = ["ImageSynthesisOutput", "ImageSynthesisPipeline"]
 
@@ -58,7 +47,7 @@ class ImageSynthesisOutput:
     seeds: list[int] = field(default_factory=list)
 
 
-class ImageSynthesisPipeline:
+class ImageSynthesisPipeline(SavedPipeline):
     """A VQGAN, a GPT, a sampler and the conditions that the GPT understands, composed.
 
     Args:
@@ -122,9 +111,14 @@ class ImageSynthesisPipeline:
         output_type: str = "pil",
         progress: bool = True,
         callback: Callable[[int, int, Tensor], None] | None = None,
+        image: Any = None,
+        mask: Any = None,
+        origin: tuple[int, int] | None = None,
+        composite: bool = True,
+        num_candidates: int = 1,
         **arguments: Any,
     ) -> ImageSynthesisOutput:
-        """Paints pictures.
+        """Paints pictures, or completes given ones.
 
         Args:
             size: (height, width) of the picture in pixels; any size. By default that of the condition's map. Sizes
@@ -142,6 +136,16 @@ class ImageSynthesisPipeline:
             progress: show a bar.
             callback: called after each step of the sampler with the number of tokens drawn, their total and the token
                 grids so far; an exception in it ends the call.
+            image: pictures to complete (PIL, numpy, tensor, path; a list or a leading axis is a batch), with or without
+                a condition beside them. They give the size where ``size`` is left out.
+            mask: the area of ``image`` to paint anew: white, True or 1 is painted, black, False or 0 stays. Every token
+                whose cell the area touches is drawn; what was in the area is not seen.
+            origin: (top, left) of ``image`` in a larger picture of ``size``, in pixels; what lies around it is painted.
+            composite: give back the pixels outside the area exactly as they were, and even out what the tokenizer does
+                to tones at its border. ``False`` shows what the tokens decode to.
+            num_candidates: draw each picture so often, and keep the one under which the kept tokens after the area, in
+                raster order, are likeliest. A model that draws from top to bottom sees nothing below the area; this is
+                how what is there has a say.
             **arguments: the condition by its name, e.g. ``segmentation=labels`` (a list or a leading axis is a batch);
                 its options, e.g. ``palette="ade20k"``; and settings of the sampler: ``temperature``, ``top_k``,
                 ``top_p``, ``guidance_scale``, ``stride``.
@@ -153,16 +157,31 @@ class ImageSynthesisPipeline:
         requested = requested_size(size, height, width)
         if output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type must be one of {OUTPUT_TYPES}, got {output_type!r}.")
-        if isinstance(num_images, bool) or not isinstance(num_images, int) or num_images < 1:
-            raise ValueError(f"num_images must be a whole number from 1 on, got {num_images!r}.")
-        sorted_arguments = self._sort(arguments)
-        sampler = self.sampler.with_settings(**sorted_arguments.settings)
-        request = self._fit(sorted_arguments, requested, resize)
-        seeds = picture_seeds(seed, request.count * num_images, generator)
-
-        canvas = self._canvas(request.size)
-        condition = self._condition_of(request, canvas, seeds)
-        with tqdm(total=canvas.grid[0] * canvas.grid[1], unit="token", disable=not progress) as bar:
+        for name, number in (("num_images", num_images), ("num_candidates", num_candidates)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise ValueError(f"{name} must be a whole number from 1 on, got {number!r}.")
+        completion = None
+        if image is not None:
+            if requested is not None:
+                self._check_size(requested)
+            completion = read_completion(image, mask, origin=origin, size=requested)
+            requested = completion.size
+        elif mask is not None or origin is not None or not composite or num_candidates > 1:
+            raise ValueError(
+                "mask=, origin=, composite= and num_candidates= are for a picture to complete: pass image=."
+            )
+        painting = self._painting(
+            arguments,
+            requested,
+            resize,
+            pictures=1 if completion is None else len(completion),
+            completion=completion,
+            num_images=num_images,
+            candidates=num_candidates,
+            seed=seed,
+            generator=generator,
+        )
+        with tqdm(total=painting.canvas.grid[0] * painting.canvas.grid[1], unit="token", disable=not progress) as bar:
 
             def report(drawn: int, total: int, so_far: Tensor) -> None:
                 bar.total = total
@@ -170,25 +189,25 @@ class ImageSynthesisPipeline:
                 if callback is not None:
                     callback(drawn, total, so_far)
 
-            tokens = sampler(
-                self.gpt, condition, canvas.grid, seed=seeds, codebook_size=self.vqgan.codebook_size, callback=report
-            )
+            tokens = painting.draw(report)
         if output_type == "tokens":
-            return ImageSynthesisOutput([], tokens, seeds)
-        # one picture at a time: decoding takes the most memory of all
-        height, width = request.size
-        pictures = torch.cat([self.vqgan.decode(one[None])[..., :height, :width].float().cpu() for one in tokens])
-        return ImageSynthesisOutput(to_pixels(pictures, output_type), tokens, seeds)
+            return ImageSynthesisOutput([], tokens, painting.seeds)
+        pictures = painting.decode(tokens, composite=composite)
+        return ImageSynthesisOutput(to_pixels(pictures, output_type), tokens, painting.seeds)
 
     @torch.no_grad()
-    def log_likelihood(self, image: Any, *, resize: bool = False, **arguments: Any) -> Tensor:
+    def log_likelihood(self, image: Any, *, resize: bool = False, seed: int = 0, **arguments: Any) -> Tensor:
         """How likely the model finds given pictures under a condition.
 
+        Each token is seen from the window that it would be drawn from; all places are scored in parallel.
+
         Args:
-            image: pictures (PIL, numpy, tensor, path; a list or a leading axis is a batch) whose sides are multiples of
-                the VQGAN's factor f and not smaller than a window.
+            image: pictures (PIL, numpy, tensor, path; a list or a leading axis is a batch), not smaller than a window.
+                Sides that are no multiples of the VQGAN's factor f are continued by their edge, as for painting.
             resize: as for a call.
-            **arguments: the condition and its options, as for a call.
+            seed: decides what is arbitrary in a condition, as the order of a layout's objects.
+            **arguments: the condition, its options and settings of the sampler, as for a call. Temperature, top-k and
+                top-p play no part, nor does the checkpoint's own guidance.
 
         Returns:
             float64 (B,), the mean log-likelihood of a token, in nats.
@@ -198,93 +217,11 @@ class ImageSynthesisPipeline:
             ValueError: as for a call, and where pictures and conditions differ in number.
         """
         images = from_pixels(image)
-        sorted_arguments = self._sort(arguments)
-        sampler = self.sampler.with_settings(**{"guidance_scale": 1.0} | sorted_arguments.settings)
-        request = self._fit(sorted_arguments, (images.shape[-2], images.shape[-1]), resize)
-        if request.count not in (1, len(images)):
-            raise ValueError(f"{len(images)} pictures and {request.count} conditions: give one, or one for each.")
-        condition = self._condition_of(request, self._canvas(request.size), [0] * len(images))
-        weight = self.vqgan.to_codes.weight
-        tokens = torch.cat([self.vqgan.encode(one[None].to(weight)) for one in images])
-        return sampler.log_likelihood(self.gpt, condition, tokens)
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        source: str | os.PathLike[str],
-        *,
-        subfolder: str | None = None,
-        filename: str | None = None,
-        format: str | None = None,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        local_files_only: bool = False,
-        dtype: torch.dtype | str | None = None,
-        torch_dtype: torch.dtype | str | None = None,
-        device: torch.device | str | None = None,
-        **options: Any,
-    ) -> ImageSynthesisPipeline:
-        """Loads a saved pipeline, or a checkpoint of another program that holds all parts of one.
-
-        Arguments and errors are those of ``VQGAN.from_pretrained``.
-        """
-        wanted = resolve_dtype(dtype, torch_dtype)
-        path = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only).locate(cls.__name__)
-        known = {part.__name__: part for part in _PARTS}
-        if is_pipeline(path):
-            refuse_options(options, cls.from_pretrained)
-            classes = read_index(path, cls.__name__, known)
-            loaded: dict[str, Any] = {
-                part: kind.from_pretrained(path / part, dtype=wanted, device=device) for part, kind in classes.items()
-            }
-        else:
-            foreign = formats.read(path, cls.__name__, options, format=format)
-            loaded = {
-                part: known[name].assemble(config, tensors, dtype=wanted, device=device, where=f"{path} ({part})")
-                for part, (name, config, tensors) in foreign.items()
-            }
-        loaded.setdefault("sampler", SlidingWindowSampler())
-        for part, kind in (("vqgan", VQGAN), ("gpt", CondGPT), ("sampler", SlidingWindowSampler)):
-            if not isinstance(loaded.get(part), kind):
-                raise CheckpointError(f"the pipeline in {path} has no {kind.__name__} in a folder {part!r}.")
-        conditions = [part for part in loaded.values() if isinstance(part, Condition)]
-        return cls(vqgan=loaded["vqgan"], gpt=loaded["gpt"], sampler=loaded["sampler"], conditions=conditions)
-
-    def save_pretrained(
-        self,
-        folder: str | os.PathLike[str],
-        *,
-        dtype: torch.dtype | str | None = None,
-        max_shard_size: int | str = "5GB",
-    ) -> Path:
-        """Writes model_index.json, a folder for each part, and a model card where there is none.
-
-        The folder is complete or as it was before. Arguments are those of ``VQGAN.save_pretrained``.
-        """
-        folder = Path(folder).expanduser()
-        components = {"vqgan": self.vqgan, "gpt": self.gpt, "sampler": self.sampler}
-        components |= {f"conditions/{condition.name}": condition for condition in self.conditions}
-        save_components(
-            folder, type(self).__name__, components, dtype=resolve_dtype(dtype), max_shard_size=max_shard_size
-        )
-        return folder
-
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        token: str | bool | None = None,
-        private: bool | None = None,
-        commit_message: str = "Upload with vqgan_transformer",
-        revision: str | None = None,
-    ) -> str:
-        """Uploads what :meth:`save_pretrained` writes; arguments and result are those of ``VQGAN.push_to_hub``."""
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = self.save_pretrained(Path(temporary) / "pipeline")
-            return upload(
-                folder, repo_id, token=token, private=private, commit_message=commit_message, revision=revision
-            )
+        arguments = {"guidance_scale": 1.0} | arguments
+        size = images.shape[-2], images.shape[-1]
+        painting = self._painting(arguments, size, resize, pictures=len(images), seed=seed)
+        tokens = encode_on_canvas(self.vqgan, images, painting.canvas)
+        return painting.sampler.log_likelihood(self.gpt, painting.condition, tokens.expand(len(painting.seeds), -1, -1))
 
     def condition(self, name: str) -> Condition:
         """The condition of a name, e.g. "segmentation".
@@ -297,6 +234,46 @@ class ImageSynthesisPipeline:
             raise KeyError(f"this checkpoint has the conditions {sorted(by_name)}, not {name!r}.")
         return by_name[name]
 
+    def request(
+        self, arguments: Mapping[str, Any], size: tuple[int, int] | None = None, *, resize: bool = False
+    ) -> Request:
+        """What a call with these arguments would paint from: told apart, checked, maps scaled to the picture.
+
+        Args:
+            arguments: those that a call takes beyond its own: conditions, their options, settings of the sampler.
+            size: as for a call.
+            resize: as for a call.
+
+        Raises:
+            TypeError: as for a call.
+            ValueError: as for a call.
+        """
+        several = self._several
+        sorted_arguments = sort_arguments(
+            self.conditions, arguments, several=several, kinds=KINDS, call=_CALL_ARGUMENTS
+        )
+        return fit(self.conditions, sorted_arguments, size, resize=resize, several=several, check_size=self._check_size)
+
+    def diagnose(self, images: Any, *, seed: int = 0, **arguments: Any) -> Diagnosis:
+        """Which stage is at fault: what the tokenizer loses of given pictures, and what the GPT makes of the rest.
+
+        Args:
+            images: pictures, one or many; they may have different sizes, none smaller than a window.
+            seed: of the first sample.
+            **arguments: the conditions by name, one for each picture; options and settings, as for a call.
+
+        Returns:
+            a :class:`~vqgan_transformer.evaluation.Diagnosis`, with numbers, what they mean, and a contact sheet: photo,
+            condition, reconstruction, sample.
+
+        Raises:
+            TypeError: as for a call.
+            ValueError: as for a call, and where pictures and conditions differ in number.
+        """
+        from .evaluation import diagnose
+
+        return diagnose(self, images, seed=seed, **arguments)
+
     def to(self, *args: Any, **kwargs: Any) -> ImageSynthesisPipeline:
         """Moves all models to a device and/or dtype, as ``nn.Module.to``; returns the pipeline."""
         for module in self._models():
@@ -308,8 +285,30 @@ class ImageSynthesisPipeline:
         """Where the models are."""
         return self.gpt.head.weight.device
 
-    def _canvas(self, size: tuple[int, int]) -> Canvas:
-        return Canvas(size, self.vqgan.downsample_factor, self.gpt.config.window)
+    def _painting(
+        self,
+        arguments: dict[str, Any],
+        size: tuple[int, int] | None,
+        resize: bool,
+        *,
+        pictures: int = 1,
+        completion: Completion | None = None,
+        num_images: int = 1,
+        candidates: int = 1,
+        seed: int | Sequence[int] | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+    ) -> Painting:
+        """All that a call needs to paint, checked; ``pictures`` are given beside the conditions."""
+        request = self.request(arguments, size, resize=resize)
+        sampler = self.sampler.with_settings(**request.settings)
+        if pictures > 1 and request.count not in (1, pictures):
+            raise ValueError(f"{pictures} pictures and {request.count} conditions: give one, or one for each.")
+        count = max(pictures, request.count)
+        seeds = picture_seeds(seed, count * num_images, generator)
+        canvas = Canvas(request.size, self.vqgan.downsample_factor, self.gpt.config.window)
+        condition = self._condition_of(request, canvas, [one for one in seeds for _ in range(candidates)])
+        completion = None if completion is None else completion.expand(count).repeat(num_images)
+        return Painting(self.vqgan, self.gpt, sampler, condition, canvas, seeds, completion, candidates)
 
     def _condition_of(self, request: Request, canvas: Canvas, seeds: list[int]) -> Any:
         """What the GPT reads: tokens in the paper's form; for models that follow several kinds, a map or id of each."""
@@ -320,14 +319,6 @@ class ImageSynthesisPipeline:
             return {name: one.repeat_interleave(len(seeds) // len(one), dim=0) for name, one in extended.items()}
         ((name, parsed),) = request.given.items()
         return self.condition(name).for_canvas(parsed, canvas, seeds)
-
-    def _fit(self, arguments: Arguments, size: tuple[int, int] | None, resize: bool) -> Request:
-        return fit(self.conditions, arguments, size, resize=resize, several=self._several, check_size=self._check_size)
-
-    def _sort(self, arguments: dict[str, Any]) -> Arguments:
-        return sort_arguments(
-            self.conditions, arguments, several=self._several, kinds=_CONDITION_NAMES, call=_CALL_ARGUMENTS
-        )
 
     @property
     def _several(self) -> bool:
@@ -343,19 +334,6 @@ class ImageSynthesisPipeline:
         return [self.vqgan, self.gpt, *self.conditions]
 
 
-_PARTS: tuple[type[Pretrained], ...] = (
-    VQGAN,
-    CondGPT,
-    SlidingWindowSampler,
-    SegmentationCondition,
-    DepthCondition,
-    LayoutCondition,
-    ClassCondition,
-    CoordinatesCondition,
-    LayoutCondition,
-    Unconditional,
-)
-_CONDITION_NAMES = [part.name for part in _PARTS if issubclass(part, Condition)]
 _CALL_ARGUMENTS = [
     name
     for name, p in inspect.signature(ImageSynthesisPipeline.__call__).parameters.items()

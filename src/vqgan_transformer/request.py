@@ -44,10 +44,12 @@ class Request:
         given: what was passed for each kind of condition that is followed, by the kind's name: as its ``parse`` gives
             it, maps scaled to ``size``, all of one length or of length one.
         size: (height, width) of the pictures in pixels.
+        settings: of the sampler.
     """
 
     given: dict[str, Tensor]
     size: Size
+    settings: dict[str, Any]
 
     @property
     def count(self) -> int:
@@ -163,7 +165,7 @@ def fit(
     if len({*lengths.values()} - {1}) > 1:
         counts = " and ".join(f"{count} of {name}" for name, count in lengths.items())
         raise ValueError(f"conditions are for different numbers of pictures, {counts}: give one, or one for each.")
-    return Request(parsed, size)
+    return Request(parsed, size, arguments.settings)
 
 
 def has_default(condition: Condition) -> bool:

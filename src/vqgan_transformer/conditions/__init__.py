@@ -6,9 +6,12 @@ from .class_label import ClassCondition, ClassConfig
 from .condition import Condition
 from .coordinates import CoordinatesCondition, CoordinatesConfig
 from .depth import DepthCondition, DepthConfig
+from .image import ImageCondition, ImageConfig
+from .keypoints import KeypointsCondition, KeypointsConfig
 from .label_spaces import LABEL_SPACES, LabelSpace, LabelTranslation, label_space, translate
 from .layout import LayoutCondition, LayoutConfig, LayoutWindows
 from .segmentation import SegmentationCondition, SegmentationConfig
+from .skeleton import render_skeletons
 from .unconditional import Unconditional, UnconditionalConfig
 
 __all__ = [
@@ -20,6 +23,10 @@ __all__ = [
     "CoordinatesConfig",
     "DepthCondition",
     "DepthConfig",
+    "ImageCondition",
+    "ImageConfig",
+    "KeypointsCondition",
+    "KeypointsConfig",
     "LabelSpace",
     "LabelTranslation",
     "LayoutCondition",
@@ -30,5 +37,6 @@ __all__ = [
     "Unconditional",
     "UnconditionalConfig",
     "label_space",
+    "render_skeletons",
     "translate",
 ]

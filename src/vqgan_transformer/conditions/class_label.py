@@ -106,6 +106,11 @@ class ClassCondition(Condition):
             raise ValueError(f"class ids have the shape (B,) and lie in 0–{self.vocab_size - 1}, got {parsed}.")
         return parsed[:, None]
 
+    def describe(self, parsed: Tensor) -> str:
+        """The name of a class, or its id."""
+        label = int(parsed)
+        return self.config.labels[label] if self.config.labels is not None else f"class {label}"
+
 
 def class_id(item: Any, labels: Sequence[str] | None, count: int, name: str) -> int:
     """The id of a class that a user gives by its id or name.

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
 from ..hub.pretrained import Pretrained
+from ..images import to_pil
 
 if TYPE_CHECKING:
     from ..picture_size import Canvas
@@ -30,7 +32,7 @@ class Condition(Pretrained, nn.Module):
 
     Attributes:
         name: the keyword of a pipeline's call, and the folder in a saved pipeline.
-        spatial: whether the condition is a map that the picture follows; otherwise it is one token.
+        spatial: whether the condition is a map that the picture follows; otherwise it is of the picture as a whole.
     """
 
     name: ClassVar[str]
@@ -51,10 +53,11 @@ class Condition(Pretrained, nn.Module):
     def parse(self, value: Any) -> Tensor:
         """What a user passes, checked, as the map or ids that the other methods take.
 
-        Kinds with options have them as keyword-only parameters of this method.
+        Kinds with options have them as keyword-only parameters of this method. One of them is not the user's: a kind
+        that declares ``size`` is told the (height, width) in pixels that was asked for, or ``None``.
 
         Returns:
-            For maps int64 `(B, H, W)` (labels) or float32 `(B, 1, H, W)`; for ids int64 `(B,)`.
+            For maps int64 `(B, H, W)` (labels) or float32 `(B, C, H, W)`; for ids int64 `(B,)`.
 
         Raises:
             TypeError: for another type or number format.
@@ -124,6 +127,22 @@ class Condition(Pretrained, nn.Module):
         """
         return self.encode(self.extend_to(parsed, canvas.painted)).repeat_interleave(len(seeds) // len(parsed), dim=0)
 
+    def show(self, parsed: Tensor, size: tuple[int, int] = (256, 256)) -> list[Image.Image]:
+        """What :meth:`parse` gave, as people look at it: an RGB picture of each.
+
+        Args:
+            parsed: maps are shown in their own size.
+            size: (height, width) of the pictures of what is no map.
+        """
+        if self.spatial:
+            return to_pil(parsed.expand(-1, 3, -1, -1))
+        return [_card(self.describe(one), size) for one in parsed]
+
+    def describe(self, parsed: Tensor) -> str:
+        """One row of what :meth:`parse` gave, in words."""
+        del parsed
+        return self.name.replace("_", " ")
+
     def forward(self, parsed: Tensor) -> Tensor:
         """The same as :meth:`encode`."""
         return self.encode(parsed)
@@ -149,3 +168,12 @@ def encode_in_parts(vqgan: VQGAN, maps: Tensor, prepare: Callable[[Tensor], Tens
 def _nearest(old: int, new: int, device: torch.device) -> Tensor:
     """For each of `new` places along a side, the one of `old` places in which its centre lies."""
     return (2 * torch.arange(new, device=device) + 1) * old // (2 * new)
+
+
+def _card(text: str, size: tuple[int, int]) -> Image.Image:
+    """Words in the middle of a white picture of (height, width)."""
+    card = Image.new("RGB", (size[1], size[0]), "white")
+    ImageDraw.Draw(card).text(
+        (size[1] / 2, size[0] / 2), text, fill="black", anchor="mm", font=ImageFont.load_default()
+    )
+    return card

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from PIL import Image
 from torch import Tensor
 
 from .condition import Condition
@@ -131,3 +132,7 @@ class CoordinatesCondition(Condition):
         # a mean within half a step of 1 would round to codebook_size, which is no token; whole pictures stay below
         tokens = (means * self.vocab_size).round().long().clamp(max=self.vocab_size - 1)
         return rearrange(tokens, "b 1 h w -> b h w")
+
+    def show(self, parsed: Tensor, size: tuple[int, int] = (256, 256)) -> list[Image.Image]:
+        """Coordinate maps as gray pictures, from black to white."""
+        return super().show(2 * parsed - 1, size)

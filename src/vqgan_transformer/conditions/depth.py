@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from ..images import as_items, check_one_size, open_picture
 from ..vqgan.model import VQGAN, VQGANConfig
 from .condition import Condition, encode_in_parts
+from .depth_maps import read_depth_maps
+from .gaps import fill_gaps
 
 __all__ = ["DepthCondition", "DepthConfig"]
-
-_GRAY_MODES = ("L", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 
 
 @dataclass(frozen=True)
@@ -47,6 +44,11 @@ class DepthCondition(Condition):
 
     Raises:
         ValueError: for a VQGAN of several channels.
+
+    Example:
+        >>> metres = torch.tensor([[1.0, 2.0], [4.0, float("inf")]])
+        >>> DepthCondition().parse(metres, near="small").tolist()
+        [[[[1.0, 0.0], [-0.5, -1.0]]]]
     """
 
     name: ClassVar[str] = "depth"
@@ -73,25 +75,55 @@ class DepthCondition(Condition):
         """Pixels of a map that a token stands for, along each side."""
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
-    def parse(self, value: Any) -> Tensor:
-        """Depth maps, each scaled so that its farthest place is -1 and its nearest 1, as the original does.
+    def parse(
+        self,
+        value: Any,
+        *,
+        near: Literal["large", "small"] = "large",
+        depth_range: tuple[float, float] | None = None,
+        invalid: float | None = None,
+    ) -> Tensor:
+        """Depth maps from what people keep them in, as inverse depth scaled to [-1, 1].
 
         Args:
-            value: **inverse depth, near is large**, in any unit: what MiDaS, DPT and Depth Anything give, and their
-                pictures in which near is white. Depth in metres is the other way round: pass 1 / metres. An array or
-                tensor of numbers `(H, W)`, `(1, H, W)`, `(B, H, W)` or `(B, 1, H, W)`; a gray picture (PIL mode L, I,
-                I;16, F); a path; or a list of these, all of one size.
+            value: one of these, or a list of them, all of one size:
+
+                - numbers: an array or tensor `(H, W)`, or with a leading axis for a batch; a picture of mode L, I, I;16
+                  or F, or its path; or what a depth estimator returns, a dictionary with "predicted_depth";
+                - a gray picture of three equal channels, as ControlNet has it;
+                - an RGBA picture whose four bytes are a float32, as the original's data have it.
+
+            near: "large" if near places have large values: inverse depth in any unit, which MiDaS, DPT, Depth Anything
+                and ControlNet's pictures (near is white) give. "small" if the values are distances in any unit (metres,
+                millimetres), which laser scanners and metric estimators give; their reciprocal is taken, and infinity
+                is the horizon.
+            depth_range: (low, high), in the unit of the values, that become the ends of [-1, 1], so that several
+                pictures have one scale. By default each map's own smallest and largest value, as in the original.
+            invalid: the value that means "no reading", e.g. 0 in laser and Kinect data, or ``float("nan")``. These
+                pixels are filled from the readings around them (:func:`~.gaps.fill_gaps`).
 
         Returns:
-            float32 (B, 1, H, W) in [-1, 1]. A map that is the same everywhere becomes -1 (all far), with a warning.
+            float32 `(B, 1, H, W)`, the farthest place -1, the nearest 1. A map that is the same everywhere becomes -1,
+            with a warning.
 
         Raises:
             TypeError: for other types and number formats.
-            ValueError: for other shapes, colour pictures, values that are not finite, and maps of different sizes.
+            ValueError: for other shapes, colours, values that are not finite, distances that are not positive, values
+                outside `depth_range`, maps without a reading and maps of different sizes.
         """
-        maps = [one for item in as_items(value, self.name) for one in _read(item)]
-        check_one_size([(len(one), len(one[0])) for one in maps], self.name)
-        return torch.stack([torch.from_numpy(_normalised(one))[None] for one in maps])
+        if near not in ("large", "small"):
+            raise ValueError(f"near must be 'large' (inverse depth) or 'small' (distances), got {near!r}.")
+        limits = None if depth_range is None else _limits(depth_range, near)
+        if invalid is not None and (isinstance(invalid, bool) or not isinstance(invalid, int | float)):
+            raise TypeError(f"invalid is the number that means 'no reading', e.g. 0, got {invalid!r}.")
+        maps = []
+        for depth in read_depth_maps(value):
+            known = _known(depth, invalid)
+            inverse = _inverse_depth(depth, known, near)
+            if limits is not None:
+                _check_range(inverse[known], limits, depth[known], depth_range)
+            maps.append(_scaled(fill_gaps(inverse, known), limits))
+        return torch.from_numpy(np.stack(maps))[:, None]
 
     def encode(self, parsed: Tensor) -> Tensor:
         """Tokens of depth maps: float (B, 1, H, W) in [-1, 1] -> int64 (B, h, w).
@@ -106,50 +138,94 @@ class DepthCondition(Condition):
         return encode_in_parts(self.vqgan, parsed, lambda maps: maps.to(dtype))
 
 
-def _read(item: Any) -> list[np.ndarray]:
-    """One item of a user's input as maps of float64 (H, W)."""
-    if isinstance(item, str | Path | Image.Image):
-        picture = open_picture(item, "depth")
-        if picture.mode not in _GRAY_MODES:
-            raise ValueError(
-                f"depth has the PIL mode {picture.mode!r}; a depth picture has one channel ({', '.join(_GRAY_MODES)}). "
-                "If all channels are the same, pass picture.convert('L')."
-            )
-        array = np.asarray(picture)
-    elif isinstance(item, Tensor):
-        array = item.detach().cpu().double().numpy() if item.is_floating_point() else item.detach().cpu().numpy()
-    elif isinstance(item, np.ndarray):
-        array = item
-    else:
-        kind = type(item).__name__
-        raise TypeError(f"depth should be an array, a tensor, a gray picture, a path or a list of these; got {kind}.")
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"depth has values of type {array.dtype}; numbers are expected.")
-    if array.ndim == 4 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        raise ValueError(f"depth has the shape {array.shape}, expected (H, W), (B, H, W) or (B, 1, H, W).")
-    if array.ndim == 3 and array.shape[-1] in (3, 4):
+def _limits(depth_range: Any, near: str) -> tuple[float, float]:
+    """The inverse depths that become -1 and 1."""
+    try:
+        low, high = map(float, depth_range)
+    except (TypeError, ValueError):
+        raise TypeError(f"depth_range is (low, high), two numbers, got {depth_range!r}.") from None
+    lowest = -np.inf if near == "large" else 0
+    if not lowest < low < high or (near == "large" and high == np.inf):
         raise ValueError(
-            f"depth of shape {array.shape} looks like a colour picture; depth has one number for each pixel."
+            f"depth_range must be (low, high) with low < high{', both positive' if near == 'small' else ''}, "
+            f"got {depth_range}."
         )
-    array = array.astype(np.float64)
-    strange = float(np.mean(~np.isfinite(array)))
+    return (low, high) if near == "large" else (1 / high, 1 / low)
+
+
+def _known(depth: np.ndarray, invalid: float | None) -> np.ndarray:
+    """Which pixels have a reading: bool (H, W)."""
+    if invalid is None:
+        return np.ones(depth.shape, dtype=bool)
+    known = ~np.isnan(depth) if np.isnan(invalid) else depth != invalid
+    if not known.any():
+        raise ValueError(f"depth is {invalid} (invalid={invalid}: no reading) everywhere: nothing is left to scale.")
+    return known
+
+
+def _inverse_depth(depth: np.ndarray, known: np.ndarray, near: str) -> np.ndarray:
+    """Numbers of a user's map, where they are known, as inverse depth; refused where they can be none."""
+    readings = depth[known]
+    strange = np.mean(np.isnan(readings) | (np.isinf(readings) if near == "large" else readings == -np.inf))
     if strange:
-        raise ValueError(f"{strange:.2%} of the depth values are NaN or infinite. Fill them before the call.")
-    return list(array if array.ndim == 3 else array[None])
+        raise ValueError(
+            f"{strange:.2%} of the depth values are NaN or infinite. If NaN means 'no reading', pass "
+            "invalid=float('nan'); infinite distances are understood with near='small'."
+        )
+    if near == "large":
+        _warn_of_zeros(readings)
+        return depth
+    if readings.min() <= 0:
+        raise ValueError(
+            f"{np.mean(readings <= 0):.2%} of the depth values are 0 or below (the smallest is {readings.min():.4g}), "
+            "which distances (near='small') cannot be. If 0 means 'no reading', pass invalid=0. If the map was scaled "
+            "so that its nearest place is 0, the distances are lost: pass its maximum minus the map, with near='large'."
+        )
+    with np.errstate(over="ignore"):
+        inverse = 1 / np.where(known, depth, 1)
+    return _check_finite(inverse, depth)
 
 
-def _normalised(depth: np.ndarray) -> np.ndarray:
-    """(H, W) of any range -> float32 (H, W), its minimum -1 and its maximum 1."""
-    low, high = depth.min(), depth.max()
+def _warn_of_zeros(readings: np.ndarray) -> None:
+    """Warns of a map that looks like distances with zeros for "no reading", though it is read as inverse depth."""
+    high, zeros = readings.max(), np.mean(readings == 0)
+    if zeros < 0.01 or high < 256 or not np.array_equal(readings, np.round(readings)) or readings.min() < 0:
+        return
+    low = readings.min(where=readings > 0, initial=high)
+    if low > 0.02 * high:
+        warnings.warn(
+            f"{zeros:.1%} of the depth values are 0 and all others lie in {low:.0f}–{high:.0f}, as in maps of distances "
+            "where 0 means 'no reading'. It is read as inverse depth, near being large. For distances pass "
+            "near='small', invalid=0.",
+            stacklevel=4,
+        )
+
+
+def _check_finite(inverse: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    if not np.isfinite(inverse).all():
+        raise ValueError(f"depth has the distance {depth.min():.3g}, too small to be scaled. Rescale it yourself.")
+    return inverse
+
+
+def _check_range(inverse: np.ndarray, limits: tuple[float, float], depth: np.ndarray, depth_range: Any) -> None:
+    outside = np.mean((inverse < limits[0]) | (inverse > limits[1]))
+    if outside:
+        raise ValueError(
+            f"{outside:.2%} of the depth values lie outside depth_range={depth_range}: they run from {depth.min():.4g} "
+            f"to {depth.max():.4g}. Widen the range, or cut the values yourself: numpy.clip(depth, *depth_range)."
+        )
+
+
+def _scaled(inverse: np.ndarray, limits: tuple[float, float] | None) -> np.ndarray:
+    """(H, W) of any range -> float32 (H, W), the lower limit becoming -1 and the upper one 1."""
+    low, high = limits if limits is not None else (inverse.min(), inverse.max())
     if low == high:
-        warnings.warn("depth is the same everywhere; it is read as far away (-1).", stacklevel=5)
-        return np.full(depth.shape, -1, dtype=np.float32)
+        warnings.warn("depth is the same everywhere; it is read as far away (-1).", stacklevel=3)
+        return np.full(inverse.shape, -1, dtype=np.float32)
     with np.errstate(over="ignore"):
         span = high - low
     if not np.isfinite(span) or span < np.finfo(np.float64).tiny:
         raise ValueError(
             f"depth runs from {low:.3g} to {high:.3g}, a range that cannot be scaled. Rescale it yourself."
         )
-    return (2 * ((depth - low) / span) - 1).astype(np.float32)
+    return (2 * ((inverse - low) / span) - 1).astype(np.float32)

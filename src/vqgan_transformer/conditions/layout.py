@@ -254,30 +254,21 @@ class LayoutCondition(Condition):
         ordered = torch.stack([one[_order(one, seed)] for one, seed in zip(repeated, seeds, strict=True)])
         return LayoutWindows(self, ordered, canvas)
 
-    def draw(self, value: Any, size: tuple[int, int] = (256, 256), **options: Any) -> list[Image.Image]:
-        """Layouts as people look at them: named boxes on white.
-
-        Args:
-            value: layouts, as for :meth:`parse`.
-            size: (height, width) of the pictures in pixels.
-            **options: as for :meth:`parse`.
-
-        Returns:
-            an RGB picture for each layout.
-        """
+    def show(self, parsed: Tensor, size: tuple[int, int] = (256, 256)) -> list[Image.Image]:
+        """Layouts as named boxes on white pictures of (height, width)."""
         pictures = []
-        for objects in self.parse(value, **options).tolist():
+        for objects in parsed.tolist():
             picture = Image.new("RGB", (size[1], size[0]), "white")
             pen, font = ImageDraw.Draw(picture), ImageFont.load_default()
             for index, (label, *box) in enumerate(one for one in objects if one[0] >= 0):
                 left, top, right, bottom = (x * (size[1 - axis % 2] - 1) for axis, x in enumerate(box))
                 colour = _COLOURS[index % len(_COLOURS)]
                 pen.rectangle((left, top, right, bottom), outline=colour, width=2)
-                pen.text((left + 4, top + 3), self._describe(int(label)), fill=colour, font=font)
+                pen.text((left + 4, top + 3), self._name(int(label)), fill=colour, font=font)
             pictures.append(picture)
         return pictures
 
-    def _describe(self, token: int) -> str:
+    def _name(self, token: int) -> str:
         """The name of an object's token, with its attributes."""
         modifier, label = divmod(token, self.config.number_of_classes)
         name = self.config.labels[label] if self.config.labels is not None else str(label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -240,12 +241,18 @@ class SegmentationCondition(Condition):
         Raises:
             ValueError: where the labels have no palette; otherwise as :meth:`parse`.
         """
-        palette = self.space.palette
-        if palette is None:
+        if self.space.palette is None:
             raise ValueError(
                 f"the labels of {self.space.title} have no colours: pass palette= when making the condition."
             )
-        return [Image.fromarray(paint_labels(labels, palette)) for labels in self.parse(value, **options).numpy()]
+        return self.show(self.parse(value, **options))
+
+    def show(self, parsed: Tensor, size: tuple[int, int] = (256, 256)) -> list[Image.Image]:
+        """Label maps in this checkpoint's palette, or in hues of our own where it has none."""
+        palette: Sequence[Colour] = self.space.palette or [
+            _hue(0.618034 * label % 1) for label in range(len(self.config.labels))
+        ]
+        return [Image.fromarray(paint_labels(labels, palette)) for labels in parsed.cpu().numpy()]
 
     def _one_hot(self, labels: Tensor) -> Tensor:
         """Label ids (B, H, W) -> the VQGAN's input (B, channels, H, W), 1 in the channel that a label is drawn with."""
@@ -278,6 +285,11 @@ class SegmentationCondition(Condition):
         channels = config.channels or tuple(range(len(config.labels)))
         mates = [name for name, channel in zip(config.labels, channels, strict=True) if channel == channels[label]]
         return next((repr(mate) for mate in mates if mate in trained), "something arbitrary")
+
+
+def _hue(hue: float) -> Colour:
+    red, green, blue = (round(255 * value) for value in colorsys.hsv_to_rgb(hue, 0.65, 0.9))
+    return red, green, blue
 
 
 def _say(what: str, items: list[str], most: int = 12) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 from .positions import Rotation, rotate
 
-__all__ = ["CausalSelfAttention", "GPTCache", "visibility"]
+__all__ = ["CacheMemory", "CausalSelfAttention", "GPTCache", "Memory", "visibility"]
 
 
 @dataclass
@@ -33,6 +35,11 @@ class GPTCache:
     condition_length: int
 
     @property
+    def rows(self) -> int:
+        """B."""
+        return self.keys.shape[1]
+
+    @property
     def capacity(self) -> int:
         """The number of positions there is room for."""
         return self.keys.shape[3]
@@ -42,16 +49,67 @@ class GPTCache:
         """What keys and values take."""
         return 2 * self.keys.numel() * self.keys.itemsize
 
-    def rows(self, start: int, stop: int) -> GPTCache:
-        """The cache of rows start..stop-1 alone, as copies, so that the other rows' memory can be freed."""
-        rows = slice(start, stop)
-        return GPTCache(
-            self.keys[:, rows].clone(),
-            self.values[:, rows].clone(),
-            self.length,
-            self.last_hidden[rows].clone(),
-            self.condition_length,
-        )
+    def copy(self, rows: Sequence[int], capacity: int) -> GPTCache:
+        """A cache that goes on from some of the rows; a row may be taken several times.
+
+        Args:
+            rows: the row of this cache that each row of the new one starts from.
+            capacity: of the new cache.
+        """
+        n_layer, _, n_head, _, width = self.keys.shape
+        keys, values = (self.keys.new_empty(n_layer, len(rows), n_head, capacity, width) for _ in range(2))
+        for row, source in enumerate(rows):
+            keys[:, row, :, : self.length] = self.keys[:, source, :, : self.length]
+            values[:, row, :, : self.length] = self.values[:, source, :, : self.length]
+        return GPTCache(keys, values, self.length, self.last_hidden[list(rows)], self.condition_length)
+
+
+class Memory(Protocol):
+    """One layer of what a GPT remembers: where its attention puts keys and values, and finds those of before."""
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Remembers the keys and values, and attends from the queries, which are the last of their positions.
+
+        Args:
+            query: (B, n_head, Q, head_dim).
+            key: (B, n_head, T, head_dim), T >= Q.
+            value: likewise.
+
+        Returns:
+            (B, n_head, Q, head_dim).
+        """
+        ...
+
+
+class CacheMemory:
+    """One layer of caches, whose lengths may differ: each is read as far as it is filled.
+
+    Args:
+        caches: their rows make the batch, one cache after the other.
+        layer: number of the layer.
+        masks: what each cache's new positions may see (:func:`visibility`); ``None`` for the plain causal mask of a
+            cache that was empty.
+    """
+
+    def __init__(self, caches: Sequence[GPTCache], layer: int, masks: Sequence[Tensor | None]):
+        self.caches, self.layer, self.masks = caches, layer, masks
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """As :class:`Memory` says."""
+        rows = [cache.rows for cache in self.caches]
+        attended = []
+        for cache, mask, q, k, v in zip(
+            self.caches, self.masks, query.split(rows), key.split(rows), value.split(rows), strict=True
+        ):
+            total = cache.length + k.shape[2]
+            keys, values = cache.keys[self.layer, :, :, :total], cache.values[self.layer, :, :, :total]
+            keys[:, :, cache.length :] = k
+            values[:, :, cache.length :] = v
+            one = q.shape[2] == 1  # it sees all
+            visible = None if one or mask is None else mask[-q.shape[2] :]
+            causal = mask is None and not one
+            attended.append(F.scaled_dot_product_attention(q, keys, values, attn_mask=visible, is_causal=causal))
+        return attended[0] if len(attended) == 1 else torch.cat(attended)
 
 
 def visibility(queries: int, keys: int, n_unmasked: int = 0, device: torch.device | None = None) -> Tensor:
@@ -91,43 +149,33 @@ class CausalSelfAttention(nn.Module):
         *,
         rotation: Rotation | None = None,
         n_unmasked: int = 0,
-        remembered: tuple[Tensor, Tensor] | None = None,
-        past: int = 0,
+        memory: Memory | None = None,
         last_only: bool = False,
     ) -> Tensor:
         """Attends over x and, if given, over what is remembered.
 
         Args:
-            x: (B, T, n_embd), the positions past..past+T-1.
-            rotation: of queries and keys at these positions, (T, head_width / 2).
-            n_unmasked: the first positions that see each other whatever their order.
-            remembered: buffers for keys and values, (B, n_head, capacity, head_dim) each; x's are written into them.
-            past: positions already in the buffers.
+            x: (B, T, n_embd), the positions that follow what is remembered.
+            rotation: of queries and keys at these positions, (..., T, head_width / 2).
+            n_unmasked: the first positions that see each other whatever their order, where there is no memory.
+            memory: what came before, and what decides who sees it.
             last_only: give the output of the last position alone.
 
         Returns:
             (B, T, n_embd), or (B, 1, n_embd) with ``last_only``.
         """
-        steps = x.shape[1]
         query, key, value = rearrange(self.qkv(x), "b t (three h d) -> three b h t d", three=3, h=self.n_head)
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
-        if remembered is not None:
-            total = past + steps
-            for buffer, new in zip(remembered, (key, value), strict=True):
-                buffer[:, :, past:total] = new
-            key, value = (buffer[:, :, :total] for buffer in remembered)
         if last_only:
             query = query[:, :, -1:]
-        plain = past == 0 and n_unmasked < 2  # then the kernel's own causal mask is the right one
-        single = query.shape[2] == 1
-        mask = None if plain or single else visibility(query.shape[2], key.shape[2], n_unmasked, x.device)
-        attended = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=mask,
-            is_causal=plain and not single,
-            dropout_p=self.attention_dropout if self.training else 0.0,
-        )
+        if memory is not None:
+            attended = memory.attend(query, key, value)
+        else:
+            plain = n_unmasked < 2  # then the kernel's own causal mask is the right one
+            mask = None if plain else visibility(query.shape[2], key.shape[2], n_unmasked, x.device)
+            dropout = self.attention_dropout if self.training else 0.0
+            attended = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, is_causal=plain, dropout_p=dropout
+            )
         return self.residual_dropout(self.out(rearrange(attended, "b h t d -> b t (h d)")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import CausalSelfAttention
+from .attention import CausalSelfAttention, Memory
 from .config import CondGPTConfig
 from .positions import Rotation
 
@@ -71,8 +71,7 @@ class Block(nn.Module):
         *,
         rotation: Rotation | None = None,
         n_unmasked: int = 0,
-        remembered: tuple[Tensor, Tensor] | None = None,
-        past: int = 0,
+        memory: Memory | None = None,
         last_only: bool = False,
     ) -> Tensor:
         """(B, T, n_embd) -> (B, T, n_embd); arguments as for :class:`CausalSelfAttention`."""
@@ -80,8 +79,7 @@ class Block(nn.Module):
             self.norm1(x),
             rotation=rotation,
             n_unmasked=n_unmasked,
-            remembered=remembered,
-            past=past,
+            memory=memory,
             last_only=last_only,
         )
         x = (x[:, -1:] if last_only else x) + attended

@@ -7,6 +7,7 @@ table of their own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -14,7 +15,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..hub.pretrained import Pretrained
-from .attention import GPTCache
+from .attention import CacheMemory, GPTCache, visibility
 from .blocks import Block, normalisation
 from .config import CondGPTConfig
 from .positions import Rotation, window_rotation
@@ -77,7 +78,7 @@ class CondGPT(Pretrained, nn.Module):
         if self.training and self.config.pkeep < 1:
             tokens = self._corrupt(tokens)
         x = torch.cat((self._embed_condition(condition), self.token_embedding(tokens[:, :-1])), dim=1)
-        x, rotation = self._place(x, past=0, condition=condition.shape[1])
+        x, rotation = self._place(x, torch.arange(x.shape[1], device=x.device)[None], condition=condition.shape[1])
         for block in self.blocks:
             x = block(x, rotation=rotation, n_unmasked=self.config.n_unmasked)
         logits = self.head(self.norm_out(x[:, condition.shape[1] - 1 :]))
@@ -102,29 +103,38 @@ class CondGPT(Pretrained, nn.Module):
         shape = (self.config.n_layer, batch, self.config.n_head, capacity, self.config.n_embd // self.config.n_head)
         keys, values = (torch.empty(shape, dtype=weight.dtype, device=weight.device) for _ in range(2))
         cache = GPTCache(keys, values, 0, keys.new_empty(batch, self.config.n_embd), length)
-        self._read(cache, self._embed_condition(condition), n_unmasked=self.config.n_unmasked)
+        n_unmasked = self.config.n_unmasked
+        mask = None if n_unmasked < 2 else visibility(length, length, n_unmasked, weight.device)
+        self._read([cache], [mask], self._embed_condition(condition))
         return cache
 
-    def extend(self, cache: GPTCache, tokens: Tensor) -> Tensor:
+    def extend(self, cache: GPTCache | Sequence[GPTCache], tokens: Tensor) -> Tensor:
         """Reads further image tokens and scores the next one.
 
         Args:
-            cache: from :meth:`start`; it remembers the tokens afterwards.
-            tokens: integers (B, T) that follow what the cache holds; T may be 0.
+            cache: from :meth:`start`; it remembers the tokens afterwards. Or several caches, which may hold different
+                numbers of positions: their rows make the batch, one cache after the other.
+            tokens: integers (B, T) that follow what the caches hold; T may be 0.
 
         Returns:
             float (B, V), the logits of the token after the last one read.
 
         Raises:
-            ValueError: where the cache has no room for the tokens.
+            ValueError: where a cache has no room for the tokens.
         """
-        if cache.length + tokens.shape[1] > cache.capacity:
-            raise ValueError(
-                f"the cache holds {cache.length} of {cache.capacity} positions: no room for {tokens.shape[1]} tokens."
-            )
-        if tokens.shape[1]:
-            self._read(cache, self.token_embedding(tokens))
-        return self.head(self.norm_out(cache.last_hidden))
+        caches = [cache] if isinstance(cache, GPTCache) else cache
+        steps = tokens.shape[1]
+        for one in caches:
+            if one.length + steps > one.capacity:
+                raise ValueError(
+                    f"the cache holds {one.length} of {one.capacity} positions: no room for {steps} tokens."
+                )
+        if steps:
+            masks = [
+                None if steps == 1 else visibility(steps, one.length + steps, device=tokens.device) for one in caches
+            ]
+            self._read(caches, masks, self.token_embedding(tokens))
+        return self.head(self.norm_out(torch.cat([one.last_hidden for one in caches])))
 
     def null_condition(self, condition: Tensor) -> Tensor:
         """What stands for "no condition" in place of ``condition``: the same shape, filled with the null token.
@@ -157,32 +167,29 @@ class CondGPT(Pretrained, nn.Module):
         shared = self.config.condition_vocab_size is None
         return (self.token_embedding if shared else self.condition_embedding)(condition)
 
-    def _place(self, x: Tensor, *, past: int, condition: int) -> tuple[Tensor, Rotation | None]:
-        """Says where the embeddings (B, T, n_embd) of positions past..past+T-1 stand: added to them, or as a rotation."""
-        start, stop = past, past + x.shape[1]
+    def _place(self, x: Tensor, positions: Tensor, *, condition: int) -> tuple[Tensor, Rotation | None]:
+        """Says where embeddings (B, T, n_embd) stand, at positions (B or 1, T): added to them, or as a rotation."""
         if self.config.position == "learned":
-            return self.embedding_dropout(x + self.position_embedding[:, start:stop]), None
+            return self.embedding_dropout(x + self.position_embedding[0, positions]), None
         width, head_width = self.config.window[1], self.config.head_width
-        rotation = window_rotation(start, stop, condition=condition, width=width, head_width=head_width, like=x)
-        return self.embedding_dropout(x), rotation
+        found = window_rotation(
+            positions[:, None], condition=condition, width=width, head_width=head_width, dtype=x.dtype
+        )  # (B or 1, 1, T, head_width / 2), the same for all heads
+        return self.embedding_dropout(x), found
 
-    def _read(self, cache: GPTCache, x: Tensor, *, n_unmasked: int = 0) -> None:
-        # x: (B, T, n_embd), embeddings of what follows in the cache
-        steps = x.shape[1]
-        x, rotation = self._place(x, past=cache.length, condition=cache.condition_length)
+    def _read(self, caches: Sequence[GPTCache], masks: Sequence[Tensor | None], x: Tensor) -> None:
+        """Reads what follows in caches, embedded, (B, T, n_embd), and remembers it."""
+        rows, steps = [cache.rows for cache in caches], x.shape[1]
+        past = torch.tensor([cache.length for cache in caches for _ in range(cache.rows)], device=x.device)
+        positions = past[:, None] + torch.arange(steps, device=x.device)
+        x, rotation = self._place(x, positions, condition=caches[0].condition_length)
         last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):
             # nobody looks at the last block's output but at the last position
-            x = block(
-                x,
-                rotation=rotation,
-                n_unmasked=n_unmasked,
-                remembered=(cache.keys[index], cache.values[index]),
-                past=cache.length,
-                last_only=index == last,
-            )
-        cache.length += steps
-        cache.last_hidden = rearrange(x, "b 1 d -> b d")
+            x = block(x, rotation=rotation, memory=CacheMemory(caches, index, masks), last_only=index == last)
+        for cache, hidden in zip(caches, rearrange(x, "b 1 d -> b d").split(rows), strict=True):
+            cache.length += steps
+            cache.last_hidden = hidden
 
     def _corrupt(self, tokens: Tensor) -> Tensor:
         keep = torch.rand(tokens.shape, device=tokens.device) < self.config.pkeep

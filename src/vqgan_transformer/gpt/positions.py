@@ -40,23 +40,22 @@ def rotation(rows: Tensor, cols: Tensor, head_width: int, dtype: torch.dtype) ->
     return Rotation(angles.cos().to(dtype), angles.sin().to(dtype))
 
 
-def window_rotation(start: int, stop: int, *, condition: int, width: int, head_width: int, like: Tensor) -> Rotation:
-    """The rotation at positions start..stop-1 of a sequence [condition tokens, the tokens of a window, row by row].
+def window_rotation(positions: Tensor, *, condition: int, width: int, head_width: int, dtype: torch.dtype) -> Rotation:
+    """The rotation at positions of a sequence [condition tokens, the tokens of a window, row by row].
 
     Condition tokens have no place. As in LlamaGen, cosine and sine are both 0 for them: their queries and keys vanish,
     and every position gives them the score 0.
 
     Args:
-        start: first position.
-        stop: one past the last.
+        positions: integers (..., T).
         condition: condition tokens at the sequence's beginning.
         width: columns of the window.
         head_width: channels of a head.
-        like: a tensor of the wanted dtype and device.
+        dtype: of the result.
     """
-    place = torch.arange(start, stop, device=like.device) - condition
-    found = rotation(place // width, place % width, head_width, like.dtype)
-    return Rotation(*(part * (place >= 0)[:, None] for part in found))
+    place = positions - condition
+    found = rotation(place // width, place % width, head_width, dtype)
+    return Rotation(*(part * (place >= 0)[..., None] for part in found))
 
 
 def rotate(x: Tensor, by: Rotation) -> Tensor:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from types import NoneType
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
 import torch
@@ -15,73 +13,17 @@ from torch import Tensor
 from ..errors import nearest_name
 from ..gpt.model import CondGPT
 from ..hub.pretrained import Pretrained
+from .config import SamplerConfig
 from .draw import filter_logits, guide, place_noise
-from .schedule import Place, wavefront, without
-from .seeds import picture_seeds
-from .windows import GridCondition, SequenceCondition, WindowCondition, Windows
+from .likelihood import token_log_likelihood
+from .reading import WindowReader
+from .request import check_model, read_request
+from .schedule import Place, together, wavefront, without
+from .windows import TokenGrid, WindowCondition
 
 __all__ = ["SamplerConfig", "SlidingWindowSampler"]
 
-MOST_TOKENS = 2**24
-"""4096×4096 tokens, with f = 16 a picture of 65,536 pixels a side."""
-
-
-@dataclass(frozen=True)
-class SamplerConfig:
-    """How tokens are drawn.
-
-    Args:
-        temperature: divides the logits; below 1 favours likely codes.
-        top_k: draw among the k likeliest codes only (the paper's pictures: 100); ``None`` for all.
-        top_p: then among the likeliest codes that together reach probability p.
-        guidance_scale: how far to move from the logits without the condition through those with it; 1 is no guidance.
-            Other values need a model that was trained with a dropped condition, and cost twice the work.
-        stride: places, down and across, for which a window stays put. 1 is the paper's rule. A larger stride saves
-            most of the work but lets a place see less of one side: an approximation.
-        centre: row and column inside a window (that no border holds back) of the place it draws; half of the window's
-            height and width by default, as in most of the original's scripts. Its scene-layout models need (7, 7).
-
-    Raises:
-        TypeError: for what is no number.
-        ValueError: for a value out of range.
-    """
-
-    temperature: float = 1.0
-    top_k: int | None = 100
-    top_p: float = 1.0
-    guidance_scale: float = 1.0
-    stride: int = 1
-    centre: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("top_k", "stride"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | NoneType if name == "top_k" else int):
-                raise TypeError(f"{name} must be a whole number, got {value!r}.")
-        for name in ("temperature", "top_p", "guidance_scale"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"{name} must be a number, got {value!r}.")
-        if not self.temperature > 0 or self.temperature == float("inf"):
-            raise ValueError(
-                f"temperature must be a positive number, got {self.temperature}. For the likeliest code, use top_k=1."
-            )
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k must be at least 1 (or None for all codes), got {self.top_k}.")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must lie in (0, 1], got {self.top_p}.")
-        if not 0 <= self.guidance_scale < float("inf"):
-            raise ValueError(f"guidance_scale must be a number from 0 on, got {self.guidance_scale}.")
-        if self.stride < 1:
-            raise ValueError(f"stride must be at least 1, got {self.stride}.")
-        if self.centre is not None:
-            if not isinstance(self.centre, tuple | list) or len(self.centre) != 2:
-                raise TypeError(f"centre is (row, column) inside a window, got {self.centre!r}.")
-            if any(isinstance(index, bool) or not isinstance(index, int) for index in self.centre):
-                raise TypeError(f"centre is a row and a column, whole numbers, got {self.centre!r}.")
-            if min(self.centre) < 0:
-                raise ValueError(f"centre counts from 0, got {self.centre}.")
-            object.__setattr__(self, "centre", tuple(self.centre))
+Value = TypeVar("Value")
 
 
 class SlidingWindowSampler(Pretrained):
@@ -106,8 +48,9 @@ class SlidingWindowSampler(Pretrained):
         guidance_scale: float = 1.0,
         stride: int = 1,
         centre: tuple[int, int] | None = None,
+        memory_limit: int | None = None,
     ):
-        self.config = SamplerConfig(temperature, top_k, top_p, guidance_scale, stride, centre)
+        self.config = SamplerConfig(temperature, top_k, top_p, guidance_scale, stride, centre, memory_limit)
 
     @classmethod
     def from_config(cls, config: SamplerConfig) -> SlidingWindowSampler:
@@ -124,28 +67,57 @@ class SlidingWindowSampler(Pretrained):
                 raise TypeError(f"SlidingWindowSampler has no setting {name!r}.{nearest_name(name, known)}")
         return self.from_config(replace(self.config, **settings))
 
-    @torch.no_grad()
+    @overload
     def __call__(
         self,
         gpt: CondGPT,
         condition: Tensor | WindowCondition,
-        size: tuple[int, int] | None = None,
+        size: tuple[int, int] | None = ...,
+        *,
+        seed: int | Sequence[int] = ...,
+        codebook_size: int | None = ...,
+        tokens: Tensor | None = ...,
+        keep: Tensor | None = ...,
+        callback: Callable[[int, int, Tensor], None] | None = ...,
+    ) -> Tensor: ...
+
+    @overload
+    def __call__(
+        self,
+        gpt: CondGPT,
+        condition: Sequence[Tensor | WindowCondition],
+        size: Sequence[tuple[int, int] | None] | None = ...,
+        *,
+        seed: int | Sequence[int] = ...,
+        codebook_size: int | None = ...,
+        tokens: Sequence[Tensor | None] | None = ...,
+        keep: Sequence[Tensor | None] | None = ...,
+        callback: Callable[[int, int, list[Tensor]], None] | None = ...,
+    ) -> list[Tensor]: ...
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        gpt: CondGPT,
+        condition: Tensor | WindowCondition | Sequence[Tensor | WindowCondition],
+        size: Any = None,
         *,
         seed: int | Sequence[int] = 0,
         codebook_size: int | None = None,
-        tokens: Tensor | None = None,
-        keep: Tensor | None = None,
-        callback: Callable[[int, int, Tensor], None] | None = None,
-    ) -> Tensor:
+        tokens: Any = None,
+        keep: Any = None,
+        callback: Callable[[int, int, Any], None] | None = None,
+    ) -> Any:
         """Draws a token grid for each condition of a batch.
 
         Args:
             gpt: the model, in eval mode.
             condition: integers (B, h, w), a grid that the windows crop; or (B, C), a sequence such as a class label
                 or a start token that every window sees whole; or a :class:`~.windows.WindowCondition`, which makes
-                the condition of each window.
+                the condition of each window. Or a list of these, for pictures of several sizes at once; then ``size``,
+                ``tokens`` and ``keep`` are lists, too, and so are the grids that come back.
             size: (h, w) of the token grid; may be left out for a grid condition, whose size it must equal.
-            seed: a picture's seed, 0..2^64-1. One number: picture k of the batch uses seed + k. A sequence: one each.
+            seed: a picture's seed, 0..2^64-1. One number: picture k of the call uses seed + k. A sequence: one each.
             codebook_size: draw tokens below this only; for models whose vocabulary also covers other conditions.
             tokens: integers (B, h, w), grids to complete; given together with ``keep``.
             keep: bool (B, h, w), or (h, w) for all pictures. Where True, the token of ``tokens`` stays and is seen by
@@ -161,31 +133,59 @@ class SlidingWindowSampler(Pretrained):
             ValueError: for a size, seed, condition or tokens that do not fit.
             TypeError: for a condition or tokens that are not made of integers, or a ``keep`` that is not bool.
         """
-        height, width = self._check(gpt, condition, size)
-        batch = condition.batch if isinstance(condition, WindowCondition) else len(condition)
-        seeds = picture_seeds(seed, batch)
-        # below one window's size, a window is drawn whole and cut
-        painted = max(height, gpt.config.window[0]), max(width, gpt.config.window[1])
-        shape = batch, height, width
-        given, kept = _check_given(
-            tokens, keep, shape, gpt.config.vocab_size if codebook_size is None else codebook_size
+        check_model(gpt, self.config)
+        several = isinstance(condition, list | tuple)
+        codes = gpt.config.vocab_size if codebook_size is None else codebook_size
+        conditions: Sequence[Any] = condition if isinstance(condition, list | tuple) else [condition]
+        sizes, given, kept = (
+            [None] * len(conditions) if value is None else value if several else [value]
+            for value in (size, tokens, keep)
         )
-        grid = torch.zeros(batch, *painted, dtype=torch.int64)
-        keep = torch.zeros(batch, *painted, dtype=torch.bool)
-        keep[:, :height, :width] = kept
-        grid[:, :height, :width] = given.where(kept, 0)
-        grid, keep = grid.to(gpt.head.weight.device), keep.to(gpt.head.weight.device)
-        schedule = list(without(self._wavefront(gpt, painted), keep.all(0).cpu().numpy()))
-        drawn, total = 0, sum(map(len, schedule))
-        for places, logits in self._scores(gpt, condition, grid, schedule):
-            codes = self._draw(logits[..., :codebook_size], seeds, places)  # (N, B)
-            for place, code in zip(places, codes, strict=True):
-                at = slice(None), place.row, place.col
-                grid[at] = grid[at].where(keep[at], code)
-            drawn += len(places)
+        grids = read_request(gpt, conditions, sizes, seed=seed, tokens=given, keep=kept, codes=codes)
+        results = [grid.result for grid in grids]
+        for drawn, total in self._paint(gpt, grids, codes):
             if callback is not None:
-                callback(drawn, total, grid[:, :height, :width])
-        return grid[:, :height, :width].clone()
+                callback(drawn, total, results if several else results[0])
+        results = [result.clone() for result in results]
+        return results if several else results[0]
+
+    def _paint(self, gpt: CondGPT, grids: Sequence[TokenGrid], codes: int) -> Iterator[tuple[int, int]]:
+        """The one loop: draws all places that are due at once, step by step; yields how many are drawn, and of how many.
+
+        Each step scores the due places from their windows and puts the codes that are drawn into the grids.
+        """
+        schedule = list(together([self._schedule(gpt, grid) for grid in grids]))
+        windows = WindowReader(
+            gpt, grids, schedule, guided=self.config.guidance_scale != 1, memory_limit=self.config.memory_limit
+        )
+        drawn, total = 0, sum(map(len, schedule))
+        for places in schedule:
+            logits = windows.logits(places)
+            codes_drawn = self._draw(logits[:, :codes], grids, places)
+            for place, code in zip(places, codes_drawn, strict=True):
+                grids[place.grid].write(place, code)
+            drawn += len(places)
+            yield drawn, total
+
+    def _schedule(self, gpt: CondGPT, grid: TokenGrid) -> Iterator[list[Place]]:
+        """The places of a grid that are to be drawn, step by step."""
+        size = grid.tokens.shape[1], grid.tokens.shape[2]
+        steps = wavefront(size, gpt.config.window, self.config.stride, self.config.centre)
+        return steps if grid.keep is None else without(steps, grid.keep.all(0).cpu().numpy())
+
+    def _draw(self, logits: Tensor, grids: Sequence[TokenGrid], places: list[Place]) -> tuple[Tensor, ...]:
+        """Draws a code for each picture of each place's grid: (rows, V), twice as many if guided -> (B,) each."""
+        settings = self.config
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if settings.guidance_scale != 1:
+            conditional, unconditional = logits.chunk(2)
+            logits = guide(conditional, unconditional, settings.guidance_scale)
+        logits = filter_logits(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p)
+        size = logits.shape[1]
+        noise = [place_noise(seed, place.row, place.col, size) for place in places for seed in grids[place.grid].seeds]
+        # made in float64, rounded once
+        codes = (logits + torch.from_numpy(np.stack(noise)).to(logits.dtype).to(logits.device)).argmax(-1)
+        return codes.split([len(grids[place.grid].seeds) for place in places])
 
     @torch.no_grad()
     def token_log_likelihood(self, gpt: CondGPT, condition: Tensor | WindowCondition, tokens: Tensor) -> Tensor:
@@ -206,31 +206,17 @@ class SlidingWindowSampler(Pretrained):
             ValueError: for tokens or a condition that do not fit.
             TypeError: for a condition or tokens that are not made of integers.
         """
+        check_model(gpt, self.config)
         if tokens.ndim != 3:
             raise ValueError(f"tokens are grids (B, h, w), one for each condition, got {tuple(tokens.shape)}.")
-        size = height, width = self._check(gpt, condition, (tokens.shape[1], tokens.shape[2]))
-        window = gpt.config.window
-        batch = condition.batch if isinstance(condition, WindowCondition) else len(condition)
-        tokens, _ = _check_given(tokens, torch.ones(size, dtype=torch.bool), (batch, *size), gpt.config.vocab_size)
-        if height < window[0] or width < window[1]:
-            raise ValueError(f"a grid of {height}×{width} tokens is smaller than the window {window}.")
-        tokens = tokens.to(gpt.head.weight.device)
-        seen_by: dict[tuple[int, int], list[Place]] = defaultdict(list)
-        for places in self._wavefront(gpt, size):
-            for place in places:
-                seen_by[place.window].append(place)
-        likelihood = torch.zeros(tokens.shape, dtype=torch.float64)
-        for (top, left), places in seen_by.items():
-            inside = [place.prefix(window[1]) for place in places]
-            seen = tokens[:, top : top + window[0], left : left + window[1]].flatten(1)[:, : max(inside) + 1]
-            local = self._window_condition(gpt, condition).window(top, left).to(seen.device)
-            scores = gpt(seen, local)[:, inside]  # (B, N, V)
-            if self._guided:
-                scores = guide(scores, gpt(seen, gpt.null_condition(local))[:, inside], self.config.guidance_scale)
-            scores = scores.to(torch.promote_types(scores.dtype, torch.float32)).log_softmax(-1)
-            own = scores.gather(-1, seen[:, inside, None])[..., 0].cpu().double()
-            likelihood[:, [place.row for place in places], [place.col for place in places]] = own
-        return likelihood
+        size, window = (tokens.shape[1], tokens.shape[2]), gpt.config.window
+        if size[0] < window[0] or size[1] < window[1]:
+            raise ValueError(f"a grid of {size[0]}×{size[1]} tokens is smaller than the window {window}.")
+        known = torch.ones(size, dtype=torch.bool)
+        codes = gpt.config.vocab_size
+        [grid] = read_request(gpt, [condition], [size], seed=0, tokens=[tokens], keep=[known], codes=codes)
+        schedule = wavefront(size, window, self.config.stride, self.config.centre)
+        return token_log_likelihood(gpt, grid, schedule, self.config.guidance_scale)
 
     def log_likelihood(self, gpt: CondGPT, condition: Tensor | WindowCondition, tokens: Tensor) -> Tensor:
         """The mean over each grid of :meth:`token_log_likelihood`, whose arguments and errors it has.
@@ -239,106 +225,3 @@ class SlidingWindowSampler(Pretrained):
             float64 (B,), nats per token.
         """
         return self.token_log_likelihood(gpt, condition, tokens).mean((1, 2))
-
-    @property
-    def _guided(self) -> bool:
-        return self.config.guidance_scale != 1
-
-    def _wavefront(self, gpt: CondGPT, size: tuple[int, int]) -> Iterator[list[Place]]:
-        return wavefront(size, gpt.config.window, self.config.stride, self.config.centre)
-
-    def _window_condition(self, gpt: CondGPT, condition: Tensor | WindowCondition) -> WindowCondition:
-        if isinstance(condition, WindowCondition):
-            return condition
-        return GridCondition(condition, gpt.config.window) if condition.ndim == 3 else SequenceCondition(condition)
-
-    def _scores(
-        self, gpt: CondGPT, condition: Tensor | WindowCondition, tokens: Tensor, schedule: list[list[Place]]
-    ) -> Iterator[tuple[list[Place], Tensor]]:
-        """The one loop: places that are due, and their logits (N, B, V), given what ``tokens`` holds by then."""
-        windows = Windows(gpt, self._window_condition(gpt, condition), tokens, schedule, guided=self._guided)
-        for places in schedule:
-            logits = windows.logits(places)
-            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            if self._guided:
-                conditional, unconditional = logits.chunk(2, dim=1)
-                logits = guide(conditional, unconditional, self.config.guidance_scale)
-            yield places, logits
-
-    def _draw(self, logits: Tensor, seeds: list[int], places: list[Place]) -> Tensor:
-        # (N, B, V) -> (N, B)
-        settings = self.config
-        kept = filter_logits(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p)
-        noise = [[place_noise(seed, place.row, place.col, logits.shape[-1]) for seed in seeds] for place in places]
-        # made in float64, rounded once
-        return (kept + torch.from_numpy(np.array(noise)).to(kept.dtype).to(kept.device)).argmax(-1)
-
-    def _check(
-        self, gpt: CondGPT, condition: Tensor | WindowCondition, size: tuple[int, int] | None
-    ) -> tuple[int, int]:
-        if not isinstance(condition, WindowCondition):
-            size = _check_tensor(condition, gpt.config.condition_ids, size)
-        if size is None:
-            raise ValueError(
-                "give size=(h, w) in tokens: a condition without extent does not say how large a picture is."
-            )
-        if len(size) != 2 or min(size) < 1:
-            raise ValueError(f"size is (h, w) in tokens, both at least 1, got {tuple(size)}.")
-        if size[0] * size[1] > MOST_TOKENS:
-            raise ValueError(
-                f"a grid of {size[0]}×{size[1]} tokens would take {8 * size[0] * size[1] / 2**30:,.1f} GiB for "
-                f"the token ids of a picture alone; {MOST_TOKENS:,} tokens are the most that is drawn at once."
-            )
-        if self.config.stride > min(gpt.config.window):
-            raise ValueError(f"stride {self.config.stride} exceeds the GPT's window of {gpt.config.window} tokens.")
-        if self.config.centre is not None and any(
-            index >= extent for index, extent in zip(self.config.centre, gpt.config.window, strict=True)
-        ):
-            raise ValueError(
-                f"centre {self.config.centre} lies outside the GPT's window of {gpt.config.window} tokens."
-            )
-        if gpt.training:
-            raise ValueError("the GPT is in training mode, where dropout is active: call gpt.eval() first.")
-        return size
-
-
-def _check_tensor(condition: Tensor, vocab_size: int, size: tuple[int, int] | None) -> tuple[int, int] | None:
-    """The size of the grid, given or the condition's own."""
-    if condition.is_floating_point() or condition.dtype == torch.bool:
-        raise TypeError(f"a condition is made of token ids (int64), got {condition.dtype}.")
-    if condition.ndim not in (2, 3) or 0 in condition.shape:
-        raise ValueError(
-            f"a condition is a grid (B, h, w) or a sequence (B, C) of tokens, got {tuple(condition.shape)}."
-        )
-    low, high = int(condition.min()), int(condition.max())
-    if low < 0 or high >= vocab_size:
-        raise ValueError(f"condition tokens run from {low} to {high}, but the GPT knows 0–{vocab_size - 1}.")
-    if condition.ndim == 3:
-        grid = condition.shape[1], condition.shape[2]
-        if size is not None and tuple(size) != grid:
-            raise ValueError(f"the condition is a grid of {grid[0]}×{grid[1]} tokens, but size is {tuple(size)}.")
-        size = grid
-    return size
-
-
-def _check_given(
-    tokens: Tensor | None, keep: Tensor | None, shape: tuple[int, int, int], codes: int
-) -> tuple[Tensor, Tensor]:
-    """Tokens to complete and where they stay, (B, h, w) each; nothing stays where none are given."""
-    if (tokens is None) != (keep is None):
-        raise ValueError("tokens= and keep= go together: the tokens of a picture, and where they stay as they are.")
-    if tokens is None or keep is None:
-        return torch.zeros(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.bool)
-    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
-        raise TypeError(f"tokens are codebook indices (int64), got {tokens.dtype}.")
-    if keep.dtype != torch.bool:
-        raise TypeError(f"keep is a bool tensor, True where a token stays, got {keep.dtype}.")
-    if tokens.shape != shape:
-        raise ValueError(f"tokens are grids (B, h, w), here {shape}, got {tuple(tokens.shape)}.")
-    if keep.shape not in (shape, shape[1:]):
-        raise ValueError(f"keep is a mask (B, h, w) or (h, w), here {shape} or {shape[1:]}, got {tuple(keep.shape)}.")
-    tokens, keep = tokens.cpu().long(), keep.cpu().expand(shape)
-    wrong = tokens[keep & ((tokens < 0) | (tokens >= codes))]
-    if len(wrong):
-        raise ValueError(f"kept tokens must lie in 0–{codes - 1}, got {int(wrong[0])}.")
-    return tokens, keep

@@ -6,28 +6,28 @@ the crop of the grid, of the size that the model was trained on, from which a pl
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Place", "draws", "raster", "wavefront", "window_origin", "without"]
+__all__ = ["Place", "raster", "together", "wavefront", "window_origin", "without"]
 
 
-@dataclass(frozen=True)
-class Place:
-    """A position of the grid, and where the window that draws it starts."""
+class Place(NamedTuple):
+    """A position of a grid, where the window that draws it starts, and which grid of several it is."""
 
     row: int
     col: int
     top: int
     left: int
+    grid: int = 0
 
     @property
-    def window(self) -> tuple[int, int]:
-        """The window's origin; places of one window share what the model has read in it."""
-        return self.top, self.left
+    def window(self) -> tuple[int, int, int]:
+        """The grid and the window's origin; places of one window share what the model has read in it."""
+        return self.grid, self.top, self.left
 
     def prefix(self, window_width: int) -> int:
         """How many tokens of the window, in raster order, come before this place."""
@@ -88,9 +88,10 @@ def without(schedule: Iterable[list[Place]], keep: np.ndarray) -> Iterator[list[
             yield drawn
 
 
-def draws(schedule: Iterable[list[Place]]) -> Counter[tuple[int, int]]:
-    """How many places each window draws."""
-    return Counter(place.window for places in schedule for place in places)
+def together(schedules: Sequence[Iterable[list[Place]]]) -> Iterator[list[Place]]:
+    """The schedules of several grids, step by step at once: step t of each, as long as it has one."""
+    for steps in zip_longest(*schedules, fillvalue=[]):
+        yield [place._replace(grid=grid) for grid, places in enumerate(steps) for place in places]
 
 
 def _places(

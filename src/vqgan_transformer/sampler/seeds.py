@@ -1,12 +1,13 @@
-"""The seed of each picture."""
+"""The seed of each picture, and of the candidates for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
-__all__ = ["picture_seeds"]
+__all__ = ["candidate_seeds", "picture_seeds"]
 
 
 def picture_seeds(
@@ -50,3 +51,15 @@ def _draw(generator: torch.Generator | None) -> int:
     # far enough below the end for every picture of a batch
     device = generator.device if generator is not None else None
     return int(torch.randint(2**63 - 2**32, (), generator=generator, device=device))
+
+
+def candidate_seeds(seed: int, count: int) -> list[int]:
+    """Seeds of the candidates among which a picture is chosen: its own, then others that follow from it.
+
+    Args:
+        seed: the picture's, 0..2^64-1.
+        count: number of candidates.
+    """
+    # the sampler's noise has the key (seed, 0), the order of a layout's objects (seed, 1)
+    words = np.random.Philox(key=np.array([seed, 2], np.uint64)).random_raw(count)
+    return [seed, *(int(word) for word in words[1:])]

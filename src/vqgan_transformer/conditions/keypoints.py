@@ -1,0 +1,173 @@
+"""KeypointsCondition: people's poses, drawn as skeletons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from ..images import check_one_size
+from ..picture_size import requested_size, same_aspect
+from ..vqgan.model import VQGAN, VQGANConfig
+from .condition import Condition, encode_in_parts
+from .poses import Pose, read_poses
+from .skeleton import render_skeletons
+
+__all__ = ["KeypointsCondition", "KeypointsConfig"]
+
+
+@dataclass(frozen=True)
+class KeypointsConfig:
+    """What a checkpoint knows of keypoints.
+
+    Args:
+        vqgan: the tokenizer of skeleton pictures, of three input channels; ``None`` for models that read them directly.
+
+    Raises:
+        ValueError: for a VQGAN of another number of channels.
+    """
+
+    vqgan: VQGANConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.vqgan is not None and self.vqgan.in_channels != 3:
+            raise ValueError(
+                f"the VQGAN of skeleton pictures needs three input channels, got {self.vqgan.in_channels}."
+            )
+
+
+class KeypointsCondition(Condition):
+    """Poses of people as a condition, as in the paper: keypoints are drawn as a picture, which has a VQGAN of its own.
+
+    Args:
+        vqgan: encodes skeleton pictures in [-1, 1].
+
+    Raises:
+        ValueError: for a VQGAN that does not have three channels.
+    """
+
+    name: ClassVar[str] = "keypoints"
+    spatial: ClassVar[bool] = True
+    config_class: ClassVar[type] = KeypointsConfig
+
+    def __init__(self, *, vqgan: VQGAN | None = None):
+        super().__init__()
+        self.config = KeypointsConfig(None if vqgan is None else vqgan.config)
+        self.vqgan = vqgan
+
+    @classmethod
+    def from_config(cls, config: KeypointsConfig) -> KeypointsCondition:
+        """A condition with a new VQGAN, if the config has one."""
+        return cls(vqgan=None if config.vqgan is None else VQGAN(config.vqgan))
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens that skeleton pictures are encoded with."""
+        return 0 if self.vqgan is None else self.vqgan.codebook_size
+
+    @property
+    def downsample_factor(self) -> int:
+        """Pixels of a picture that a token stands for, along each side."""
+        return 1 if self.vqgan is None else self.vqgan.downsample_factor
+
+    def parse(
+        self,
+        value: Any,
+        *,
+        size: tuple[int, int] | None = None,
+        keypoints_size: tuple[int, int] | None = None,
+        keypoint_threshold: float = 0.3,
+        keypoint_format: str | Sequence[str] | None = None,
+        image_id: int | str | Sequence[int | str] | None = None,
+    ) -> Tensor:
+        """Skeleton pictures of poses in the forms people have them.
+
+        Args:
+            value: the people of a picture, as one of these, or a list of them, one for each picture:
+
+                - an array or tensor `(people, 17, 3)` in COCO's order: x, y, and COCO's visibility (0 not there, 1
+                  hidden, 2 seen; hidden joints are drawn like others) or a score from 0 to 1; with a leading axis a
+                  batch. Without the third number, joints at (0, 0) or NaN are not there. No people is a picture too;
+                - a COCO json, its path or content. One of several pictures is chosen by `image_id`, and the size that
+                  the json gives for it is `keypoints_size`;
+                - what pose models return: a list of dictionaries with "keypoints", one for each person, from
+                  transformers (``post_process_pose_estimation``), MMPose or COCO results; torchvision's dictionary;
+                - OpenPose's json content, ``{"people": [{"pose_keypoints_2d": …}]}``.
+
+            size: (height, width) of the picture that is asked for. A pipeline passes it on.
+            keypoints_size: (height, width) of the picture whose pixels x and y are, if not of the one asked for.
+            keypoint_threshold: joints, and people who have a score of their own, are left out below it. A visibility of
+                1 or 2 passes, and so do torchvision's joints, whose scores are on no scale.
+            keypoint_format: the order of the joints if it is not COCO's: "openpose" (18), "openpose25", "crowdpose"
+                (14), "coco_wholebody" (133), or the name of each joint. Files that name their joints need none.
+            image_id: id or file name of a picture in a COCO json, or a list of them.
+
+        Returns:
+            float32 `(B, 3, H, W)` in [-1, 1], black being -1: of `size` where the aspect is that of the keypoints' own
+            picture, else of the latter, in whose pixels they are drawn.
+
+        Raises:
+            TypeError: for other types and number formats.
+            ValueError: for other shapes and contents, people who are all outside the picture, and where nothing says
+                how large the picture is.
+            FileNotFoundError: if there is no such file.
+        """
+        if isinstance(keypoint_threshold, bool) or not isinstance(keypoint_threshold, int | float):
+            raise TypeError(f"keypoint_threshold is a number from 0 to 1, got {keypoint_threshold!r}.")
+        if not 0 <= keypoint_threshold <= 1:
+            raise ValueError(f"keypoint_threshold is a number from 0 to 1, got {keypoint_threshold}.")
+        own_size = None if keypoints_size is None else requested_size(keypoints_size, None, None)
+        poses = read_poses(value, keypoint_format=keypoint_format, image_id=image_id, threshold=keypoint_threshold)
+        pictures = [_drawn(pose, size, own_size) for pose in poses]
+        check_one_size([(one.shape[0], one.shape[1]) for one in pictures], self.name)
+        pixels = torch.from_numpy(np.stack(pictures)).float() / 127.5 - 1
+        return rearrange(pixels, "b h w c -> b c h w").contiguous()
+
+    def encode(self, parsed: Tensor) -> Tensor:
+        """Tokens of skeleton pictures: float (B, 3, H, W) in [-1, 1] -> int64 (B, h, w).
+
+        Raises:
+            ValueError: for another shape, sides that are no multiples of :attr:`downsample_factor`, and for a condition
+                without a VQGAN.
+        """
+        if self.vqgan is None:
+            raise ValueError("this condition has no VQGAN that could encode skeletons: pass vqgan= when making it.")
+        dtype = next(self.vqgan.parameters()).dtype
+        return encode_in_parts(self.vqgan, parsed, lambda pictures: pictures.to(dtype))
+
+
+def _drawn(pose: Pose, size: tuple[int, int] | None, keypoints_size: tuple[int, int] | None) -> np.ndarray:
+    """The skeletons of a pose as a picture: uint8 (H, W, 3)."""
+    if pose.size is not None and keypoints_size not in (None, pose.size):
+        raise ValueError(
+            f"keypoints says that its picture is {pose.size[0]}×{pose.size[1]}, but keypoints_size={keypoints_size}: "
+            "leave keypoints_size out."
+        )
+    own = pose.size or keypoints_size or size
+    if own is None:
+        raise ValueError(
+            "nothing says how large the picture of the keypoints is: give size=(height, width), of which they are pixels, "
+            "or keypoints_size= if they are pixels of another picture."
+        )
+    target = size if size is not None and same_aspect(own, size) else own
+    people = pose.people.copy()
+    people[..., :2] *= target[1] / own[1], target[0] / own[0]
+    _check_inside(people, target, own)
+    return render_skeletons(people, target)
+
+
+def _check_inside(people: np.ndarray, size: tuple[int, int], own: tuple[int, int]) -> None:
+    spots = people[people[..., 2] > 0, :2]
+    if len(spots) and not ((spots >= 0) & (spots < (size[1], size[0]))).all(axis=-1).any():
+        spots = spots * (own[1] / size[1], own[0] / size[0])
+        (left, top), (right, bottom) = spots.min(axis=0), spots.max(axis=0)
+        raise ValueError(
+            f"all keypoints lie outside the picture of {own[0]}×{own[1]} pixels (height × width): x runs from {left:.4g} "
+            f"to {right:.4g}, y from {top:.4g} to {bottom:.4g}. If they are pixels of another picture, pass its "
+            "keypoints_size=(height, width)."
+        )

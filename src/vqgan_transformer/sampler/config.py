@@ -1,0 +1,71 @@
+"""SamplerConfig: how tokens are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import NoneType
+
+__all__ = ["SamplerConfig"]
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """How tokens are drawn.
+
+    Args:
+        temperature: divides the logits; below 1 favours likely codes.
+        top_k: draw among the k likeliest codes only (the paper's pictures: 100); ``None`` for all.
+        top_p: then among the likeliest codes that together reach probability p.
+        guidance_scale: how far to move from the logits without the condition through those with it; 1 is no guidance.
+            Other values need a model that was trained with a dropped condition, and cost twice the work.
+        stride: places, down and across, for which a window stays put. 1 is the paper's rule. A larger stride saves
+            most of the work but lets a place see less of one side: an approximation.
+        centre: row and column inside a window (that no border holds back) of the place it draws; half of the window's
+            height and width by default, as in most of the original's scripts. Its scene-layout models need (7, 7).
+        memory_limit: bytes of keys and values that may wait for the next row; half of what is free on the device by
+            default. Less makes more work where windows serve several rows (a stride, the borders), not other tokens.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for a value out of range.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = 100
+    top_p: float = 1.0
+    guidance_scale: float = 1.0
+    stride: int = 1
+    centre: tuple[int, int] | None = None
+    memory_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("top_k", "stride", "memory_limit"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int if name == "stride" else int | NoneType):
+                raise TypeError(f"{name} must be a whole number, got {value!r}.")
+        for name in ("temperature", "top_p", "guidance_scale"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name} must be a number, got {value!r}.")
+        if not self.temperature > 0 or self.temperature == float("inf"):
+            raise ValueError(
+                f"temperature must be a positive number, got {self.temperature}. For the likeliest code, use top_k=1."
+            )
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k must be at least 1 (or None for all codes), got {self.top_k}.")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must lie in (0, 1], got {self.top_p}.")
+        if not 0 <= self.guidance_scale < float("inf"):
+            raise ValueError(f"guidance_scale must be a number from 0 on, got {self.guidance_scale}.")
+        if self.stride < 1:
+            raise ValueError(f"stride must be at least 1, got {self.stride}.")
+        if self.memory_limit is not None and self.memory_limit < 0:
+            raise ValueError(f"memory_limit is a number of bytes, got {self.memory_limit}.")
+        if self.centre is not None:
+            if not isinstance(self.centre, tuple | list) or len(self.centre) != 2:
+                raise TypeError(f"centre is (row, column) inside a window, got {self.centre!r}.")
+            if any(isinstance(index, bool) or not isinstance(index, int) for index in self.centre):
+                raise TypeError(f"centre is a row and a column, whole numbers, got {self.centre!r}.")
+            if min(self.centre) < 0:
+                raise ValueError(f"centre counts from 0, got {self.centre}.")
+            object.__setattr__(self, "centre", tuple(self.centre))

@@ -1,0 +1,107 @@
+"""Whose fault it is: a report on a user's own pictures, from tiny models whose faults are known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from test_pipeline import LABELS, label_map, label_vqgan
+from vqgan_transformer import ImageSynthesisPipeline, SegmentationCondition, Unconditional
+from vqgan_transformer.evaluation import contact_sheet, diagnose
+from vqgan_transformer.evaluation.diagnosis import unigram_entropy
+
+
+def pictures(*sizes: tuple[int, int]) -> list[np.ndarray]:
+    return [np.random.default_rng(k).integers(256, size=(*size, 3), dtype=np.uint8) for k, size in enumerate(sizes)]
+
+
+@pytest.fixture
+def pipe(vqgan, gpt) -> ImageSynthesisPipeline:
+    condition = SegmentationCondition(labels=LABELS, vqgan=label_vqgan(3))
+    return ImageSynthesisPipeline(vqgan, gpt, conditions=(condition,))
+
+
+def test_it_measures_both_stages_picture_by_picture(pipe):
+    sizes = [(16, 20), (21, 18)]
+    photos, maps = pictures(*sizes), [label_map(*size) for size in sizes]
+    report = pipe.diagnose(photos, segmentation=maps, seed=3)
+
+    image = torch.from_numpy(photos[0]).permute(2, 0, 1)[None].double() / 127.5 - 1
+    with torch.no_grad():
+        tokens = pipe.vqgan.encode(image)
+        error = (pipe.vqgan.decode(tokens).clamp(-1, 1) - image).pow(2).mean().item()
+    assert report.psnr[0] == pytest.approx(10 * math.log10(4 / error), abs=1e-4)
+    assert report.nats == [
+        -pipe.log_likelihood(photo, segmentation=labels).item() for photo, labels in zip(photos, maps, strict=True)
+    ]
+    swapped = pipe.log_likelihood(photos[0], segmentation=maps[1], resize=True)
+    assert report.nats_of_others[0] == pytest.approx(-swapped.item())
+    assert (report.tokens, report.codebook_size) == (4 * 5 + 6 * 5, 24)
+    # photo, map, reconstruction and sample stand in columns as wide as the widest
+    assert report.sheet.size == (4 * (20 + 4), 18 + 16 + 4 + 21 + 4)
+    assert np.array_equal(np.asarray(report.sheet)[18:34, :20], photos[0])
+    sample = pipe(segmentation=maps[1], seed=4, progress=False).images[0]
+    assert np.array_equal(np.asarray(report.sheet)[38:59, 72:90], np.asarray(sample))
+
+
+def test_a_condition_that_is_not_followed_is_found_out(pipe):
+    with torch.no_grad():
+        pipe.gpt.position_embedding.zero_()
+        pipe.gpt.token_embedding.weight.zero_()  # whatever it reads is the same
+    report = pipe.diagnose(pictures((16, 16), (16, 16)), segmentation=[label_map(16, 16, k) for k in range(2)])
+    assert report.nats == pytest.approx(report.nats_of_others)
+    assert any("does not follow its condition" in finding for finding in report.findings)
+
+
+def test_a_tokenizer_that_loses_much_is_found_out(pipe):
+    report = pipe.diagnose(pictures((16, 16))[0], segmentation=label_map(16, 16))
+    assert "The tokenizer loses much" in report.findings[0]
+    assert f"{report.psnr[0]:.1f} dB" in str(report)
+    assert report.nats_of_others == []
+
+
+def test_a_model_that_knows_its_pictures_is_not_blamed(vqgan, gpt):
+    # a codebook and a head of one likely token: nats far below the entropy of the codes
+    pipe = ImageSynthesisPipeline(vqgan, gpt, conditions=(Unconditional(),))
+    photo = pictures((16, 16))[0]
+    report = diagnose(pipe, photo)
+    better = type(report)(**{**vars(report), "psnr": [30.0], "nats": [0.5 * report.unigram_entropy], "codes_used": 20})
+    assert better.findings[0].startswith("Neither stage stands out")
+    worse = type(report)(**{**vars(report), "nats": [1.1 * report.unigram_entropy]})
+    assert any("worse than counting codes" in finding for finding in worse.findings)
+
+
+def test_unigram_entropy_of_draws_from_a_known_distribution():
+    probabilities = torch.tensor([0.5, 0.25, 0.125, 0.125])
+    drawn = torch.multinomial(probabilities, 4000, replacement=True, generator=torch.Generator().manual_seed(0))
+    assert unigram_entropy(drawn) == pytest.approx(1.75 * math.log(2), abs=0.02)
+    assert unigram_entropy(torch.tensor([3, 3, 3])) == 0
+
+
+def test_pictures_and_conditions_go_in_pairs(pipe):
+    photos = pictures((16, 16), (16, 16))
+    with pytest.raises(ValueError, match="2 pictures, but not as many of segmentation"):
+        pipe.diagnose(photos, segmentation=[label_map(16, 16)])
+    with pytest.raises(ValueError, match="not as many of segmentation"):
+        pipe.diagnose(photos, segmentation=Image.new("L", (16, 16)))
+    with pytest.raises(TypeError, match="'segmentation'"):
+        pipe.diagnose(photos, segmentatoin=[label_map(16, 16)] * 2)
+    with pytest.raises(ValueError, match="paints from segmentation"):
+        pipe.diagnose(photos)
+    with pytest.raises(ValueError, match="smaller than the window"):
+        pipe.diagnose(pictures((8, 8)), segmentation=[label_map(8, 8)])
+
+
+def test_a_contact_sheet_has_rows_and_columns():
+    red, blue = Image.new("RGB", (10, 8), "red"), Image.new("L", (20, 4), 0)
+    sheet = contact_sheet([[red, blue], [blue]], ["first"])
+    assert sheet.size == (20 + 4 + 20 + 4, 18 + 8 + 4 + 4 + 4)
+    assert sheet.getpixel((0, 18)) == (255, 0, 0)
+    assert sheet.getpixel((24, 18)) == sheet.getpixel((0, 30)) == (0, 0, 0)
+    assert contact_sheet([[red], [blue]], height=16).size == (80 + 4, 40)
+    with pytest.raises(ValueError, match="at least one"):
+        contact_sheet([[]])
