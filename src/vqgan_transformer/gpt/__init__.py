@@ -1,5 +1,6 @@
 """From the tokens so far to the logits of the next one."""
 
-from .model import CondGPT, CondGPTConfig
+from .config import CondGPTConfig, ConditionInput
+from .model import CondGPT
 
-__all__ = ["CondGPT", "CondGPTConfig"]
+__all__ = ["CondGPT", "CondGPTConfig", "ConditionInput"]

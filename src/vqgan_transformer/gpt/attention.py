@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from .config import CondGPTConfig
 from .positions import Rotation, rotate
 
 __all__ = ["CacheMemory", "CausalSelfAttention", "GPTCache", "Memory", "visibility"]
@@ -126,22 +127,16 @@ class CausalSelfAttention(nn.Module):
     """Multi-head attention in which a position sees itself and what came before.
 
     Args:
-        n_embd: width.
-        n_head: number of heads; divides n_embd.
-        bias: whether the linear layers add one.
-        attention_dropout: probability that an attention weight is dropped while training.
-        residual_dropout: the same for the output.
+        config: of the GPT.
     """
 
-    def __init__(
-        self, n_embd: int, n_head: int, *, bias: bool = True, attention_dropout: float, residual_dropout: float
-    ):
+    def __init__(self, config: CondGPTConfig):
         super().__init__()
-        self.n_head = n_head
-        self.attention_dropout = attention_dropout
-        self.qkv = nn.Linear(n_embd, 3 * n_embd, bias=bias)
-        self.out = nn.Linear(n_embd, n_embd, bias=bias)
-        self.residual_dropout = nn.Dropout(residual_dropout)
+        self.n_head = config.n_head
+        self.attention_dropout = config.attention_dropout
+        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
+        self.out = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+        self.residual_dropout = nn.Dropout(config.residual_dropout)
 
     def forward(
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import CausalSelfAttention, Memory
+from .attention import CausalSelfAttention
 from .config import CondGPTConfig
-from .positions import Rotation
+from .local_attention import LocalSelfAttention
 
 __all__ = ["Block", "normalisation"]
 
@@ -55,32 +57,14 @@ class Block(nn.Module):
     def __init__(self, config: CondGPTConfig):
         super().__init__()
         self.norm1 = normalisation(config)
-        self.attention = CausalSelfAttention(
-            config.n_embd,
-            config.n_head,
-            bias=config.bias,
-            attention_dropout=config.attention_dropout,
-            residual_dropout=config.residual_dropout,
-        )
+        self.attention = CausalSelfAttention(config) if config.attention == "full" else LocalSelfAttention(config)
         self.norm2 = normalisation(config)
         self.mlp = feed_forward(config)
 
-    def forward(
-        self,
-        x: Tensor,
-        *,
-        rotation: Rotation | None = None,
-        n_unmasked: int = 0,
-        memory: Memory | None = None,
-        last_only: bool = False,
-    ) -> Tensor:
-        """(B, T, n_embd) -> (B, T, n_embd); arguments as for :class:`CausalSelfAttention`."""
-        attended = self.attention(
-            self.norm1(x),
-            rotation=rotation,
-            n_unmasked=n_unmasked,
-            memory=memory,
-            last_only=last_only,
-        )
+    def forward(self, x: Tensor, *, last_only: bool = False, **attention: Any) -> Tensor:
+        """(B, T, n_embd) -> (B, T, n_embd), or of the last position alone; other arguments are the attention's."""
+        if last_only:
+            attention["last_only"] = True
+        attended = self.attention(self.norm1(x), **attention)
         x = (x[:, -1:] if last_only else x) + attended
         return x + self.mlp(self.norm2(x))

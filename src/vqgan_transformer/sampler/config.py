@@ -17,7 +17,8 @@ class SamplerConfig:
         top_k: draw among the k likeliest codes only (the paper's pictures: 100); ``None`` for all.
         top_p: then among the likeliest codes that together reach probability p.
         guidance_scale: how far to move from the logits without the condition through those with it; 1 is no guidance.
-            Other values need a model that was trained with a dropped condition, and cost twice the work.
+            Other values need a model that was trained with a dropped condition, and cost twice the work. For models
+            with several conditions, a dictionary from a kind's name guides by each kind by itself.
         stride: places, down and across, for which a window stays put. 1 is the paper's rule. A larger stride saves
             most of the work but lets a place see less of one side: an approximation.
         centre: row and column inside a window (that no border holds back) of the place it draws; half of the window's
@@ -33,7 +34,7 @@ class SamplerConfig:
     temperature: float = 1.0
     top_k: int | None = 100
     top_p: float = 1.0
-    guidance_scale: float = 1.0
+    guidance_scale: float | dict[str, float] = 1.0
     stride: int = 1
     centre: tuple[int, int] | None = None
     memory_limit: int | None = None
@@ -43,8 +44,9 @@ class SamplerConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int if name == "stride" else int | NoneType):
                 raise TypeError(f"{name} must be a whole number, got {value!r}.")
-        for name in ("temperature", "top_p", "guidance_scale"):
-            value = getattr(self, name)
+        scales = self.guidance_scale if isinstance(self.guidance_scale, dict) else {"": self.guidance_scale}
+        numbers = [("temperature", self.temperature), ("top_p", self.top_p)]
+        for name, value in numbers + [("guidance_scale", scale) for scale in scales.values()]:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise TypeError(f"{name} must be a number, got {value!r}.")
         if not self.temperature > 0 or self.temperature == float("inf"):
@@ -55,7 +57,7 @@ class SamplerConfig:
             raise ValueError(f"top_k must be at least 1 (or None for all codes), got {self.top_k}.")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must lie in (0, 1], got {self.top_p}.")
-        if not 0 <= self.guidance_scale < float("inf"):
+        if not all(0 <= scale < float("inf") for scale in scales.values()):
             raise ValueError(f"guidance_scale must be a number from 0 on, got {self.guidance_scale}.")
         if self.stride < 1:
             raise ValueError(f"stride must be at least 1, got {self.stride}.")

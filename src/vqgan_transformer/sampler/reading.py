@@ -12,7 +12,7 @@ from ..gpt.attention import GPTCache
 from ..gpt.model import CondGPT
 from .memory import free_memory
 from .schedule import Place
-from .windows import TokenGrid
+from .windows import TokenGrid, WindowCondition
 
 __all__ = ["ConditionsAhead", "WindowReader"]
 
@@ -164,7 +164,9 @@ class ConditionsAhead:
     def _condition(self, window: Window) -> list[tuple[int, ...]]:
         """The tokens of each picture's condition; if guided, then those of each dropped one."""
         grid, top, left = window
-        condition = self.grids[grid].condition.window(top, left)
+        given = self.grids[grid].condition
+        assert isinstance(given, WindowCondition)
+        condition = given.window(top, left)
         if self.guided:
             condition = torch.cat((condition, self.gpt.null_condition(condition)))
         return [tuple(row) for row in condition.tolist()]

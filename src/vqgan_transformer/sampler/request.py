@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..gpt.model import CondGPT
+from .aligned import AlignedCondition
 from .config import SamplerConfig
 from .seeds import picture_seeds
 from .windows import GridCondition, SequenceCondition, TokenGrid, WindowCondition
@@ -21,7 +22,7 @@ MOST_TOKENS = 2**24
 
 def read_request(
     gpt: CondGPT,
-    conditions: Sequence[Tensor | WindowCondition],
+    conditions: Sequence[Tensor | WindowCondition | Mapping[str, Tensor]],
     sizes: Sequence[tuple[int, int] | None],
     *,
     seed: int | Sequence[int],
@@ -38,18 +39,22 @@ def read_request(
     for name, values in (("sizes", sizes), ("tokens", tokens), ("keep masks", keep)):
         if len(values) != len(conditions):
             raise ValueError(f"{len(conditions)} conditions and {len(values)} {name}: give one for each.")
-    checked = [_check_condition(gpt, *pair) for pair in zip(conditions, sizes, strict=True)]
+    batches = [_batch(given, seed if len(conditions) == 1 else 0) for given in tokens]
+    checked = [_check_condition(gpt, *parts) for parts in zip(conditions, sizes, batches, strict=True)]
     batches = [condition.batch for condition, _ in checked]
     seeds = picture_seeds(seed, sum(batches))
     grids = []
     for (condition, size), own_tokens, own_keep in zip(checked, tokens, keep, strict=True):
         seeds, own_seeds = seeds[condition.batch :], seeds[: condition.batch]
         # below one window's size, a window is drawn whole and cut
-        painted = max(size[0], gpt.config.window[0]), max(size[1], gpt.config.window[1])
+        painted = size
+        if isinstance(condition, WindowCondition):
+            painted = max(size[0], gpt.config.window[0]), max(size[1], gpt.config.window[1])
         grid, mask = _given(own_tokens, own_keep, (condition.batch, *size), painted, codes)
         device = gpt.head.weight.device
         grids.append(TokenGrid(condition, grid.to(device), mask if mask is None else mask.to(device), own_seeds, size))
-    lengths = sorted({grid.condition.window(0, 0).shape[1] for grid in grids})
+    windowed = [grid.condition for grid in grids if isinstance(grid.condition, WindowCondition)]
+    lengths = sorted({condition.window(0, 0).shape[1] for condition in windowed})
     if len(lengths) > 1:
         raise ValueError(f"conditions of one call have equally many tokens in a window, got {lengths}.")
     return grids
@@ -62,6 +67,8 @@ def check_model(gpt: CondGPT, config: SamplerConfig) -> None:
         ValueError: if not.
     """
     window = gpt.config.window
+    if gpt.config.conditioning == "aligned" and (config.stride != 1 or config.centre is not None):
+        raise ValueError("this GPT sees neighbourhoods, not windows: stride and centre are not for it.")
     if config.stride > min(window):
         raise ValueError(f"stride {config.stride} exceeds the GPT's window of {window} tokens.")
     if config.centre is not None and (config.centre[0] >= window[0] or config.centre[1] >= window[1]):
@@ -70,10 +77,21 @@ def check_model(gpt: CondGPT, config: SamplerConfig) -> None:
         raise ValueError("the GPT is in training mode, where dropout is active: call gpt.eval() first.")
 
 
+def _batch(tokens: Tensor | None, seed: int | Sequence[int]) -> int:
+    """The number of pictures, where conditions do not say it."""
+    return len(tokens) if tokens is not None else len(seed) if isinstance(seed, Sequence) else 1
+
+
 def _check_condition(
-    gpt: CondGPT, condition: Tensor | WindowCondition, size: tuple[int, int] | None
-) -> tuple[WindowCondition, tuple[int, int]]:
-    if isinstance(condition, Tensor):
+    gpt: CondGPT, condition: Tensor | WindowCondition | Mapping[str, Tensor], size: tuple[int, int] | None, batch: int
+) -> tuple[WindowCondition | AlignedCondition, tuple[int, int]]:
+    aligned: AlignedCondition | None = None
+    if gpt.config.conditioning == "aligned":
+        if not isinstance(condition, Mapping):
+            raise TypeError(f"this GPT takes conditions as a dictionary of tensors, got {type(condition).__name__}.")
+        aligned = AlignedCondition(gpt, condition, size, batch)
+        size = aligned.size
+    elif isinstance(condition, Tensor):
         _check_tensor(condition, gpt.config.condition_ids)
         if condition.ndim == 3:
             grid = condition.shape[1], condition.shape[2]
@@ -91,10 +109,14 @@ def _check_condition(
             f"a grid of {size[0]}×{size[1]} tokens would take {8 * size[0] * size[1] / 2**30:,.1f} GiB for "
             f"the token ids of a picture alone; {MOST_TOKENS:,} tokens are the most that is drawn at once."
         )
-    if isinstance(condition, Tensor):
-        condition = condition.cpu()
-        condition = GridCondition(condition, gpt.config.window) if condition.ndim == 3 else SequenceCondition(condition)
-    return condition, (size[0], size[1])
+    return aligned or _by_window(gpt, condition), (size[0], size[1])
+
+
+def _by_window(gpt: CondGPT, condition: Any) -> WindowCondition:
+    if not isinstance(condition, Tensor):
+        return condition
+    condition = condition.cpu()
+    return GridCondition(condition, gpt.config.window) if condition.ndim == 3 else SequenceCondition(condition)
 
 
 def _check_tensor(condition: Tensor, ids: int) -> None:

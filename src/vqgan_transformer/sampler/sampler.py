@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, TypeVar, overload
 
@@ -13,12 +13,14 @@ from torch import Tensor
 from ..errors import nearest_name
 from ..gpt.model import CondGPT
 from ..hub.pretrained import Pretrained
+from .aligned import AlignedCondition, AlignedReader, aligned_log_likelihood
 from .config import SamplerConfig
-from .draw import filter_logits, guide, place_noise
+from .draw import filter_logits, place_noise
+from .guidance import Guidance
 from .likelihood import token_log_likelihood
 from .reading import WindowReader
 from .request import check_model, read_request
-from .schedule import Place, together, wavefront, without
+from .schedule import Place, neighbourhoods, together, wavefront, without
 from .windows import TokenGrid, WindowCondition
 
 __all__ = ["SamplerConfig", "SlidingWindowSampler"]
@@ -71,7 +73,7 @@ class SlidingWindowSampler(Pretrained):
     def __call__(
         self,
         gpt: CondGPT,
-        condition: Tensor | WindowCondition,
+        condition: Tensor | WindowCondition | Mapping[str, Tensor],
         size: tuple[int, int] | None = ...,
         *,
         seed: int | Sequence[int] = ...,
@@ -85,7 +87,7 @@ class SlidingWindowSampler(Pretrained):
     def __call__(
         self,
         gpt: CondGPT,
-        condition: Sequence[Tensor | WindowCondition],
+        condition: Sequence[Tensor | WindowCondition | Mapping[str, Tensor]],
         size: Sequence[tuple[int, int] | None] | None = ...,
         *,
         seed: int | Sequence[int] = ...,
@@ -99,7 +101,10 @@ class SlidingWindowSampler(Pretrained):
     def __call__(
         self,
         gpt: CondGPT,
-        condition: Tensor | WindowCondition | Sequence[Tensor | WindowCondition],
+        condition: Tensor
+        | WindowCondition
+        | Mapping[str, Tensor]
+        | Sequence[Tensor | WindowCondition | Mapping[str, Tensor]],
         size: Any = None,
         *,
         seed: int | Sequence[int] = 0,
@@ -142,6 +147,9 @@ class SlidingWindowSampler(Pretrained):
             for value in (size, tokens, keep)
         )
         grids = read_request(gpt, conditions, sizes, seed=seed, tokens=given, keep=kept, codes=codes)
+        for grid in grids:
+            if isinstance(grid.condition, AlignedCondition) and grid.keep is not None:
+                grid.condition.know(gpt, grid.tokens, grid.keep)
         results = [grid.result for grid in grids]
         for drawn, total in self._paint(gpt, grids, codes):
             if callback is not None:
@@ -155,13 +163,17 @@ class SlidingWindowSampler(Pretrained):
         Each step scores the due places from their windows and puts the codes that are drawn into the grids.
         """
         schedule = list(together([self._schedule(gpt, grid) for grid in grids]))
-        windows = WindowReader(
-            gpt, grids, schedule, guided=self.config.guidance_scale != 1, memory_limit=self.config.memory_limit
-        )
+        guidance = self._guidance(gpt, grids)
+        reader: WindowReader | AlignedReader
+        if gpt.config.conditioning == "aligned":
+            reader = AlignedReader(gpt, grids, guidance)
+        else:
+            guided, limit = bool(guidance.scales), self.config.memory_limit
+            reader = WindowReader(gpt, grids, schedule, guided=guided, memory_limit=limit)
         drawn, total = 0, sum(map(len, schedule))
         for places in schedule:
-            logits = windows.logits(places)
-            codes_drawn = self._draw(logits[:, :codes], grids, places)
+            logits = reader.logits(places)
+            codes_drawn = self._draw(logits[:, :codes], guidance, grids, places)
             for place, code in zip(places, codes_drawn, strict=True):
                 grids[place.grid].write(place, code)
             drawn += len(places)
@@ -170,16 +182,23 @@ class SlidingWindowSampler(Pretrained):
     def _schedule(self, gpt: CondGPT, grid: TokenGrid) -> Iterator[list[Place]]:
         """The places of a grid that are to be drawn, step by step."""
         size = grid.tokens.shape[1], grid.tokens.shape[2]
+        if gpt.config.conditioning == "aligned":
+            return neighbourhoods(size, gpt.config.columns_beside)  # places that stay are read on their turn
         steps = wavefront(size, gpt.config.window, self.config.stride, self.config.centre)
         return steps if grid.keep is None else without(steps, grid.keep.all(0).cpu().numpy())
 
-    def _draw(self, logits: Tensor, grids: Sequence[TokenGrid], places: list[Place]) -> tuple[Tensor, ...]:
-        """Draws a code for each picture of each place's grid: (rows, V), twice as many if guided -> (B,) each."""
+    def _guidance(self, gpt: CondGPT, grids: Sequence[TokenGrid]) -> Guidance:
+        given = {
+            name for grid in grids if isinstance(grid.condition, AlignedCondition) for name in grid.condition.by_name
+        }
+        return Guidance.of(gpt, self.config.guidance_scale, given)
+
+    def _draw(
+        self, logits: Tensor, guidance: Guidance, grids: Sequence[TokenGrid], places: list[Place]
+    ) -> tuple[Tensor, ...]:
+        """Draws a code for each picture of each place's grid: (rows, V), more if guided -> (B,) each."""
         settings = self.config
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        if settings.guidance_scale != 1:
-            conditional, unconditional = logits.chunk(2)
-            logits = guide(conditional, unconditional, settings.guidance_scale)
+        logits = guidance.applied(logits.to(torch.promote_types(logits.dtype, torch.float32)))
         logits = filter_logits(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p)
         size = logits.shape[1]
         noise = [place_noise(seed, place.row, place.col, size) for place in places for seed in grids[place.grid].seeds]
@@ -188,7 +207,9 @@ class SlidingWindowSampler(Pretrained):
         return codes.split([len(grids[place.grid].seeds) for place in places])
 
     @torch.no_grad()
-    def token_log_likelihood(self, gpt: CondGPT, condition: Tensor | WindowCondition, tokens: Tensor) -> Tensor:
+    def token_log_likelihood(
+        self, gpt: CondGPT, condition: Tensor | WindowCondition | Mapping[str, Tensor], tokens: Tensor
+    ) -> Tensor:
         """How likely the GPT finds each token of given grids, each seen from the window it would be drawn from.
 
         Temperature, top-k and top-p play no part; guidance, stride and centre do. All tokens are known, so each window
@@ -210,15 +231,21 @@ class SlidingWindowSampler(Pretrained):
         if tokens.ndim != 3:
             raise ValueError(f"tokens are grids (B, h, w), one for each condition, got {tuple(tokens.shape)}.")
         size, window = (tokens.shape[1], tokens.shape[2]), gpt.config.window
-        if size[0] < window[0] or size[1] < window[1]:
+        aligned = gpt.config.conditioning == "aligned"
+        if not aligned and (size[0] < window[0] or size[1] < window[1]):
             raise ValueError(f"a grid of {size[0]}×{size[1]} tokens is smaller than the window {window}.")
         known = torch.ones(size, dtype=torch.bool)
         codes = gpt.config.vocab_size
         [grid] = read_request(gpt, [condition], [size], seed=0, tokens=[tokens], keep=[known], codes=codes)
+        guidance = self._guidance(gpt, [grid])
+        if aligned:
+            return aligned_log_likelihood(gpt, grid, guidance)
         schedule = wavefront(size, window, self.config.stride, self.config.centre)
-        return token_log_likelihood(gpt, grid, schedule, self.config.guidance_scale)
+        return token_log_likelihood(gpt, grid, schedule, guidance)
 
-    def log_likelihood(self, gpt: CondGPT, condition: Tensor | WindowCondition, tokens: Tensor) -> Tensor:
+    def log_likelihood(
+        self, gpt: CondGPT, condition: Tensor | WindowCondition | Mapping[str, Tensor], tokens: Tensor
+    ) -> Tensor:
         """The mean over each grid of :meth:`token_log_likelihood`, whose arguments and errors it has.
 
         Returns:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Place", "raster", "together", "wavefront", "window_origin", "without"]
+__all__ = ["Place", "neighbourhoods", "raster", "together", "wavefront", "window_origin", "without"]
 
 
 class Place(NamedTuple):
@@ -73,11 +73,19 @@ def wavefront(
     tokens are the same: each sees just what it would have seen in raster order.
     """
     place_at = _places(size, window, stride, centre)
-    (height, width), lag = size, window[1]
-    for step in range(lag * (height - 1) + width):
-        first = max(0, -(-(step - width + 1) // lag))
-        last = min(height - 1, step // lag)
-        yield [place_at(row, step - lag * row) for row in range(first, last + 1)]
+    for line in _lines(size, window[1]):
+        yield [place_at(row, col) for row, col in line]
+
+
+def neighbourhoods(size: tuple[int, int], columns_beside: int) -> Iterator[list[Place]]:
+    """All places whose step is the same, columns_beside · row + col, at once: for models with local attention.
+
+    What a place sees of the row above ends with the position columns_beside to its right, which is of the same step and
+    reads a token of the step before. Places have no window: their origin is (0, 0).
+    """
+    for line in _lines(size, columns_beside):
+        if line:  # a narrow row may be complete before the next one begins
+            yield [Place(row, col, 0, 0) for row, col in line]
 
 
 def without(schedule: Iterable[list[Place]], keep: np.ndarray) -> Iterator[list[Place]]:
@@ -92,6 +100,15 @@ def together(schedules: Sequence[Iterable[list[Place]]]) -> Iterator[list[Place]
     """The schedules of several grids, step by step at once: step t of each, as long as it has one."""
     for steps in zip_longest(*schedules, fillvalue=[]):
         yield [place._replace(grid=grid) for grid, places in enumerate(steps) for place in places]
+
+
+def _lines(size: tuple[int, int], lag: int) -> Iterator[list[tuple[int, int]]]:
+    """Rows and columns with equal lag · row + col, for all that occur, in ascending order."""
+    height, width = size
+    for step in range(lag * (height - 1) + width):
+        first = max(0, -(-(step - width + 1) // lag))
+        last = min(height - 1, step // lag)
+        yield [(row, step - lag * row) for row in range(first, last + 1)]
 
 
 def _places(

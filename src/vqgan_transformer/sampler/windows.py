@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from .schedule import Place
+
+if TYPE_CHECKING:
+    from .aligned import AlignedCondition
 
 __all__ = ["GridCondition", "SequenceCondition", "TokenGrid", "WindowCondition"]
 
@@ -64,13 +67,13 @@ class TokenGrid:
 
     Attributes:
         condition: what they are painted from.
-        tokens: int64 (B, h, w), at least as large as a window; filled as tokens are drawn.
+        tokens: int64 (B, h, w), at least as large as a window if there is one; filled as tokens are drawn.
         keep: bool (B, h, w), where tokens stay as they are; ``None`` for nowhere.
         seeds: of each picture.
         size: rows and columns that were asked for, from the top left; what lies beyond fills up a window.
     """
 
-    condition: WindowCondition
+    condition: WindowCondition | AlignedCondition
     tokens: Tensor
     keep: Tensor | None
     seeds: list[int]

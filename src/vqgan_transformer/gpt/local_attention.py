@@ -1,0 +1,162 @@
+"""Causal attention to a neighbourhood: some rows above, and in each of them some columns either side.
+
+A place (i, j) sees the places (i - r, j + c) with 0 <= r <= rows_above and -columns_beside <= c <= columns_beside that
+come before it in raster order, and itself. Whole grids are read in tiles, for training and for likelihoods; while a grid
+is drawn, a rolling cache holds the keys and values that are still in reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from .config import CondGPTConfig
+from .positions import Rotation, rotate
+from .rolling_cache import Remembered
+
+__all__ = ["LocalSelfAttention", "Tiles"]
+
+LARGEST_TILE = (24, 24)
+"""Grids up to this size are one tile, whose places are all compared with each other."""
+
+TILE = (8, 16)
+"""Places of a tile in larger grids: compared with the tile's own and those around it."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How a grid is cut into tiles, and which keys each place of a tile may see.
+
+    Attributes:
+        size: (h, w) of the grid.
+        tile: (height, width) of a tile.
+        rows_above: keys reach so far above a tile,
+        columns_beside: and so far to either side of it.
+        mask: bool (tiles or 1, places of a tile, keys of a tile), True where the key is seen.
+    """
+
+    size: tuple[int, int]
+    tile: tuple[int, int]
+    rows_above: int
+    columns_beside: int
+    mask: Tensor
+
+    @classmethod
+    def of(cls, size: tuple[int, int], config: CondGPTConfig, device: torch.device) -> Tiles:
+        """The tiles of a grid for a model."""
+        above, beside = config.rows_above, config.columns_beside
+        if size[0] <= LARGEST_TILE[0] and size[1] <= LARGEST_TILE[1]:
+            row, col = (index.flatten() for index in torch.meshgrid(*map(torch.arange, size), indexing="ij"))
+            mask = _sees(row[:, None] - row, col - col[:, None], above, beside)
+            return cls(size, size, 0, 0, mask[None].to(device))
+        height, width = (min(tile, extent) for tile, extent in zip(TILE, size, strict=True))
+        tops, lefts = torch.arange(0, size[0], height), torch.arange(0, size[1], width)
+        row, col = (i.flatten() for i in torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"))
+        key_row, key_col = (
+            i.flatten()
+            for i in torch.meshgrid(torch.arange(-above, height), torch.arange(-beside, width + beside), indexing="ij")
+        )
+        seen = _sees(row[:, None] - key_row, key_col - col[:, None], above, beside)
+        rows = (tops[:, None] + key_row)[:, None]  # (tiles down, 1, keys)
+        cols = (lefts[:, None] + key_col)[None]  # (1, tiles across, keys)
+        inside = ((rows >= 0) & (cols >= 0) & (cols < size[1])).flatten(0, 1)
+        # a place beyond the border sees itself, so that no sum of weights is empty
+        own = (row[:, None] == key_row) & (col[:, None] == key_col)
+        return cls(size, (height, width), above, beside, ((inside[:, None] & seen) | own).to(device))
+
+    def of_queries(self, x: Tensor) -> Tensor:
+        """(B, h, w, heads, d) -> (B, tiles, heads, places of a tile, d)."""
+        (height, width), (rows, cols) = self.tile, self._count
+        x = F.pad(x, (0, 0, 0, 0, 0, cols * width - self.size[1], 0, rows * height - self.size[0]))
+        return rearrange(x, "b (r p) (c q) h d -> b (r c) h (p q) d", p=height, q=width)
+
+    def of_keys(self, x: Tensor) -> Tensor:
+        """(B, h, w, heads, d) -> (B, tiles, heads, keys of a tile, d)."""
+        (height, width), (rows, cols) = self.tile, self._count
+        above, beside = self.rows_above, self.columns_beside
+        right, below = cols * width - self.size[1] + beside, rows * height - self.size[0]
+        x = F.pad(x, (0, 0, 0, 0, beside, right, above, below))
+        x = x.unfold(1, height + above, height).unfold(2, width + 2 * beside, width)
+        return rearrange(x, "b r c h d p q -> b (r c) h (p q) d")
+
+    def to_grid(self, x: Tensor) -> Tensor:
+        """What :meth:`of_queries` does, undone."""
+        height, width = self.tile
+        x = rearrange(x, "b (r c) h (p q) d -> b (r p) (c q) h d", r=self._count[0], p=height, q=width)
+        return x[:, : self.size[0], : self.size[1]]
+
+    @property
+    def _count(self) -> tuple[int, int]:
+        rows, cols = (-(-extent // tile) for extent, tile in zip(self.size, self.tile, strict=True))
+        return rows, cols
+
+
+def _sees(above: Tensor, right: Tensor, rows_above: int, columns_beside: int) -> Tensor:
+    """Whether a place sees another, which is some rows above it and some columns to its right."""
+    before = (above > 0) | ((above == 0) & (right <= 0))
+    return before & (above <= rows_above) & (right.abs() <= columns_beside)
+
+
+class LocalSelfAttention(nn.Module):
+    """Multi-head attention to a causal neighbourhood.
+
+    Args:
+        config: of the GPT.
+    """
+
+    def __init__(self, config: CondGPTConfig):
+        super().__init__()
+        self.n_head = config.n_head
+        self.attention_dropout = config.attention_dropout
+        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
+        self.out = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+        self.residual_dropout = nn.Dropout(config.residual_dropout)
+
+    def forward(self, x: Tensor, *, rotation: Rotation, over: Tiles | Remembered) -> Tensor:
+        """Attends over a whole grid, or over what is remembered of it.
+
+        Args:
+            x: (B, h, w, n_embd), all places; or (N, B, n_embd), those that are due.
+            rotation: of queries and keys there, (h, w, 1, 1, head_width / 2) or (N, 1, 1, 1, head_width / 2).
+            over: the grid's tiles, or the memory, which takes x's keys and values in.
+
+        Returns:
+            as x.
+        """
+        qkv = self.qkv(x).unflatten(-1, (3, self.n_head, -1))  # (..., 3, heads, d)
+        query, key = rotate(qkv[..., :2, :, :], rotation).unbind(-3)
+        value = qkv[..., 2, :, :]
+        if isinstance(over, Remembered):
+            attended = _attend_to_neighbours(query, *over.take(key, value), over.mask)
+        else:
+            tiled = F.scaled_dot_product_attention(
+                over.of_queries(query),
+                over.of_keys(key),
+                over.of_keys(value),
+                attn_mask=over.mask[:, None],
+                dropout_p=self.attention_dropout if self.training else 0.0,
+            )
+            attended = over.to_grid(tiled)
+        return self.residual_dropout(self.out(attended.flatten(-2)))
+
+
+def _attend_to_neighbours(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    """Attention of each place to neighbours that lie strided in memory; products one by one spare copying them.
+
+    Args:
+        query: (N, B, heads, d).
+        keys: (N, rows, columns, B, heads, d), as a view.
+        values: likewise.
+        mask: (N, rows, columns), 0 where a neighbour is seen and -inf elsewhere.
+
+    Returns:
+        (N, B, heads, d).
+    """
+    query = query * query.shape[-1] ** -0.5
+    scores = (keys * query[:, None, None]).sum(-1) + mask[..., None, None]  # (N, rows, columns, B, heads)
+    weights = scores.flatten(1, 2).softmax(dim=1).view_as(scores)
+    return (weights[..., None] * values).sum((1, 2))
