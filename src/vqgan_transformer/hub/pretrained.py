@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
@@ -24,6 +24,9 @@ from .config_json import from_json, read_json, to_json
 from .model_card import write_model_card
 from .source import CONFIG, Origin, component_folder
 from .weights import StoredTensor, build_on_meta, check_numbers, load_strictly, read_weights, resolve_dtype
+
+if TYPE_CHECKING:
+    from .inspection import CheckpointReport
 
 __all__ = ["STALE", "Pretrained", "upload"]
 
@@ -107,6 +110,29 @@ class Pretrained:
 
             config, tensors = formats.read(path, cls.__name__, options, format=format)
         return cls.assemble(config, tensors, dtype=wanted, device=device, where=str(path))
+
+    @classmethod
+    def inspect(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        subfolder: str | None = None,
+        filename: str | None = None,
+        format: str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        **options: Any,
+    ) -> CheckpointReport:
+        """What a checkpoint is and how it can be loaded, without reading a tensor; ``print`` shows it.
+
+        Arguments and errors are those of :meth:`from_pretrained`; from the Hub, the file is downloaded.
+        """
+        from .inspection import inspect_path
+
+        origin = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only)
+        return inspect_path(origin.locate(cls.__name__), format=format, options=options)
 
     @classmethod
     def assemble(

@@ -17,7 +17,7 @@ from ...errors import CheckpointError, nearest_name
 from .family import Family
 from .opened import Opened
 
-__all__ = ["all_options", "companions", "families", "family_of", "read", "table"]
+__all__ = ["Opened", "all_options", "companions", "families", "family_of", "read", "table"]
 
 
 def families() -> dict[str, Family]:

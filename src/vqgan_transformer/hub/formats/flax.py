@@ -52,7 +52,7 @@ FAMILY = Family(
     description="a VQGAN of vqgan-jax (flax_model.msgpack; needs the extra `flax`)",
     examples=("dalle-mini/vqgan_imagenet_f16_16384", "flax-community/vqgan_f16_16384"),
     gives="encode, decode",
-    checked="taming-transformers, by vqgan-jax's rule for names and axes",
+    checked="vqgan-jax",
     detect=detect,
     readers={"VQGAN": read_vqgan},
 )
