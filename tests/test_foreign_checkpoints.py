@@ -251,9 +251,9 @@ def test_llamagens_gpt_and_tokenizer_make_a_guided_pipeline(checkpoints, tmp_pat
 
 
 def test_a_thousand_classes_are_imagenets():
-    from vqgan_transformer.conditions.imagenet import imagenet_names
+    from vqgan_transformer.conditions.class_names import imagenet_classes
 
-    names = imagenet_names()
+    names = imagenet_classes()
     assert len(names) == 1000
     assert {0: "tench, Tinca tinca", 207: "golden retriever", 999: "toilet tissue, toilet paper, bathroom tissue"} == {
         number: names[number] for number in (0, 207, 999)

@@ -159,7 +159,7 @@ def _taming(path: Path, vqgan: VQGAN) -> Program:
     from .hub.formats import Opened
 
     opened = Opened(path)
-    section = opened.model.section("params") if opened.model is not None else None
+    section = opened.yaml.section("model").section("params") if opened.yaml is not None else None
     stage = "first_stage_model." if "transformer.tok_emb.weight" in opened.tensors else ""
     if section is not None and stage:
         section = section.section("first_stage_config").section("params")

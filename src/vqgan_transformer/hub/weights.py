@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from tqdm import tqdm
 
 from ..errors import CheckpointError, UnsafeFileError
 from .config_json import read_json
@@ -327,7 +328,10 @@ def load_strictly(
             "The config and the weights belong to different models, or the file is damaged."
         )
     state = {}
-    for name in expected:
+    # shown where loading takes more than two seconds; None: and where there is somebody to look
+    for name in tqdm(
+        expected, desc=f"Loading {type(module).__name__}", unit="tensor", delay=2, leave=False, disable=None
+    ):
         tensor = tensors[name].read()
         state[name] = tensor.to(device=device or "cpu", dtype=_target(tensor.dtype, dtype))
     module.load_state_dict(state, strict=True, assign=True)

@@ -6,7 +6,7 @@ from ...vqgan.model import VQGANConfig
 from .family import Family, Tensors
 from .opened import Opened
 from .original_names import rename_vqgan
-from .taming import is_original
+from .original_vqgan import is_original
 from .vqgan_shapes import config_from_shapes
 
 __all__ = ["FAMILY"]

@@ -8,7 +8,7 @@ from ...errors import CheckpointError
 from ...vqgan.model import VQGANConfig
 from .family import Family, Tensors
 from .opened import Opened
-from .taming import is_original, vqgan_from
+from .original_vqgan import is_original, names_ldm, vqgan_from
 
 __all__ = ["FAMILY"]
 
@@ -19,8 +19,7 @@ def detect(opened: Opened) -> bool:
     """Whether a file is a diffusion model's, or a VQGAN whose yaml names a class of latent-diffusion."""
     if f"{STAGE}encoder.conv_in.weight" in opened.tensors:
         return "transformer.tok_emb.weight" not in opened.tensors
-    named = opened.model is not None and "ldm." in str(opened.model.data.get("target"))
-    return named and is_original(opened.tensors)
+    return names_ldm(opened) and is_original(opened.tensors)
 
 
 def read_vqgan(opened: Opened, *, config: str | Path | None = None) -> tuple[VQGANConfig, Tensors]:
@@ -30,7 +29,8 @@ def read_vqgan(opened: Opened, *, config: str | Path | None = None) -> tuple[VQG
         opened: the file, or the folder with it and its yaml.
         config: the yaml file, where it does not lie beside the file. Without one, the config is inferred from shapes.
     """
-    section = opened.with_yaml(config)
+    document = opened.with_yaml(config)
+    section = document.section("model") if document is not None else None
     inside = f"{STAGE}encoder.conv_in.weight" in opened.tensors
     tensors = opened.below(STAGE) if inside else dict(opened.tensors)
     if "quantize.embedding.weight" not in tensors:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...conditions import ClassConfig
-from ...conditions.imagenet import imagenet_names
+from ...conditions.class_names import imagenet_classes
 from ...errors import CheckpointError
 from ...gpt.config import CondGPTConfig
 from ...sampler.sampler import SamplerConfig
@@ -139,7 +139,7 @@ def read_pipeline(
     if not tokenizer.is_file():
         raise CheckpointError(f"{opened} needs its tokenizer, which is not at {tokenizer}. Pass vqgan= with its path.")
     classes = config.condition_ids - 1  # the last one is the null class
-    names = tuple(labels) if labels is not None else imagenet_names() if classes == 1000 else None
+    names = tuple(labels) if labels is not None else imagenet_classes() if classes == 1000 else None
     known: dict[str, Any] = {"number_of_classes": classes, "labels": names}
     return {
         "vqgan": ("VQGAN", *read_vqgan(Opened(tokenizer))),

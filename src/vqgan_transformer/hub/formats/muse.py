@@ -19,7 +19,7 @@ from ..weights import StoredTensor
 from .family import Family, Tensors
 from .opened import Opened
 from .original_names import rename_vqgan, replaced
-from .taming import is_original
+from .original_vqgan import is_original
 from .vqgan_shapes import config_from_shapes, count
 
 __all__ = ["FAMILY"]

@@ -82,21 +82,21 @@ class Opened:
         return named if isinstance(named, str) else None
 
     @cached_property
-    def model(self) -> Section | None:
-        """The section "model" of the yaml file beside the weights; ``None`` if there is none."""
-        yaml = self._find_yaml()
-        return Section(read_yaml(yaml), str(yaml)).section("model") if yaml is not None else None
+    def yaml(self) -> Section | None:
+        """The yaml file beside the weights; ``None`` if there is none."""
+        path = self._find_yaml()
+        return Section(read_yaml(path), str(path)) if path is not None else None
 
-    def with_yaml(self, yaml: str | Path | None) -> Section | None:
-        """The section "model" of the given yaml file, or by default of the one that was found.
+    def with_yaml(self, path: str | Path | None) -> Section | None:
+        """The given yaml file, or by default the one that was found.
 
         Raises:
             FileNotFoundError: if the given one does not exist.
         """
-        if yaml is None:
-            return self.model
-        yaml = Path(yaml).expanduser()
-        return Section(read_yaml(yaml), str(yaml)).section("model")
+        if path is None:
+            return self.yaml
+        path = Path(path).expanduser()
+        return Section(read_yaml(path), str(path))
 
     def below(self, prefix: str) -> dict[str, StoredTensor]:
         """The tensors whose names begin so, without that beginning."""

@@ -6,35 +6,26 @@ the VQGAN of its pictures (`first_stage_model`) and that of its condition (`cond
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...conditions import ClassConfig, CoordinatesConfig, DepthConfig, SegmentationConfig, UnconditionalConfig
-from ...conditions.imagenet import imagenet_names
-from ...conditions.label_spaces import space_of_size
 from ...errors import CheckpointError
 from ...gpt.config import CondGPTConfig
+from ...sampler.sampler import SamplerConfig
 from ...vqgan.model import VQGANConfig
-from ..weights import StoredTensor
 from .family import Family, Known, Tensors
 from .opened import Opened
-from .original_names import rename_gpt, rename_vqgan
-from .vqgan_shapes import config_from_shapes, count, made
-from .yaml_section import Section
+from .original_names import rename_gpt
+from .original_vqgan import is_original, names_ldm, vqgan_from
+from .taming_conditions import condition_of
+from .taming_run import STAGES, Run
+from .vqgan_shapes import count, made
 
-__all__ = ["FAMILY", "is_original", "vqgan_from"]
+__all__ = ["FAMILY"]
 
-STAGES = {"image": "first_stage_model.", "condition": "cond_stage_model."}
 PREFIXES = (*STAGES.values(), "transformer.", "loss.", "model_ema.")
-PUBLISHED_LABELS = (182, 183, 151)
-
-
-def is_original(names: Mapping[str, Any]) -> bool:
-    """Whether names of tensors are those of the original's VQGAN, whatever the program that wrote them."""
-    return {"encoder.conv_in.weight", "encoder.mid.block_1.conv1.weight", "quant_conv.weight"} <= names.keys()
 
 
 def detect(opened: Opened) -> bool:
@@ -42,34 +33,9 @@ def detect(opened: Opened) -> bool:
     if "transformer.tok_emb.weight" in opened.tensors:
         return True
     # the same names come from other programs, which say so
-    said = opened.class_name is not None or (
-        opened.model is not None and "ldm." in str(opened.model.data.get("target"))
-    )
+    said = opened.class_name is not None or names_ldm(opened)
     upward = "decoder.up.0.upsample.conv.weight" in opened.tensors
     return is_original(opened.tensors) and "decoder.conv_in.weight" in opened.tensors and not said and not upward
-
-
-@dataclass(frozen=True)
-class Run:
-    """A checkpoint and the config that goes with it.
-
-    Attributes:
-        opened: the file.
-        model: the config's section "model"; ``None`` if there is no config.
-    """
-
-    opened: Opened
-    model: Section | None
-
-    @property
-    def tensors(self) -> Mapping[str, StoredTensor]:
-        """By the original's names, not read yet."""
-        return self.opened.tensors
-
-    @property
-    def is_transformer(self) -> bool:
-        """Whether it holds a GPT beside VQGANs."""
-        return "transformer.tok_emb.weight" in self.tensors
 
 
 def read_vqgan(
@@ -86,7 +52,7 @@ def read_vqgan(
         raise ValueError(f"stage is 'image' or 'condition', got {stage!r}.")
     run = Run(opened, opened.with_yaml(config))
     if run.is_transformer:
-        return _stage(run, stage)
+        return run.stage(stage)
     if stage == "condition":
         raise CheckpointError(f"{run.opened} is a VQGAN by itself: it has no condition. Leave stage out.")
     if run.model is not None and run.model.target == "Net2NetTransformer":
@@ -126,10 +92,13 @@ def read_pipeline(
         labels: the names of a segmentation's labels, where they are none of the published lists.
     """
     run = _transformer(opened, config)
-    name, condition = _condition(run, labels)
+    name, condition = condition_of(run, labels)
+    # scene models draw a place that has 7 rows above it and 7 columns left of it, others 8
+    sampler = SamplerConfig(centre=(7, 7) if name == "layout" else None)
     return {
-        "vqgan": ("VQGAN", *_stage(run, "image")),
+        "vqgan": ("VQGAN", *run.stage("image")),
         "gpt": ("CondGPT", *_gpt(run, n_head, window)),
+        "sampler": ("SlidingWindowSampler", sampler, {}),
         f"conditions/{name}": condition,
     }
 
@@ -139,13 +108,21 @@ def read_condition(
 ) -> tuple[Any, Tensors]:
     """The condition of a transformer's run, if it is of the class ``wanted``."""
     run = _transformer(opened, config)
-    found, *condition = _condition(run, labels)[1]
+    found, *condition = condition_of(run, labels)[1]
     if found != wanted:
         raise CheckpointError(f"the condition of {run.opened} is a {found}, not a {wanted}.")
     return condition[0], condition[1]
 
 
-CONDITIONS = ("SegmentationCondition", "DepthCondition", "ClassCondition", "CoordinatesCondition", "Unconditional")
+CONDITIONS = (
+    "SegmentationCondition",
+    "DepthCondition",
+    "ImageCondition",
+    "LayoutCondition",
+    "ClassCondition",
+    "CoordinatesCondition",
+    "Unconditional",
+)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -165,17 +142,6 @@ def _transformer(opened: Opened, config: str | Path | None) -> Run:
         reason = "orders its tokens in another way than row by row" if permuted else "has parts that are not known"
         raise CheckpointError(f"{run.opened} {reason} ({', '.join(strange[:5])}): it cannot be loaded.")
     return run
-
-
-def _stage(run: Run, stage: str) -> tuple[VQGANConfig, Tensors]:
-    tensors = run.opened.below(STAGES[stage])
-    if "quant_conv.weight" not in tensors:
-        raise CheckpointError(f"{run.opened} holds no VQGAN for its {stage} ({STAGES[stage]}…).")
-    names = {"image": "first_stage_config", "condition": "cond_stage_config"}
-    section = run.model.section("params") if run.model is not None else None
-    shared = section is not None and section.data.get(names[stage]) == "__is_first_stage__"
-    section = section.section(names["image" if shared else stage]) if section is not None else None
-    return vqgan_from(section, tensors, run.opened)
 
 
 def _gpt(run: Run, n_head: int | None, window: Sequence[int]) -> tuple[CondGPTConfig, Tensors]:
@@ -211,147 +177,6 @@ def _gpt(run: Run, n_head: int | None, window: Sequence[int]) -> tuple[CondGPTCo
         )
     height, width = window
     return made(CondGPTConfig, where, **fields, n_head=n_head, window=(height, width)), rename_gpt(tensors)
-
-
-def _condition(run: Run, labels: Sequence[str] | None) -> tuple[str, Known]:
-    """The condition's name in a pipeline, and what there is of it. Classes are compared by name, never imported."""
-    if run.model is None:
-        raise CheckpointError(f"{run.opened} does not say what its condition is. Pass config= with its project.yaml.")
-    parameters = run.model.section("params")
-    given, where = parameters.data.get("cond_stage_config"), f"{parameters.where}.cond_stage_config"
-    if given == "__is_unconditional__" or parameters.flag("unconditional", False):
-        return "unconditional", _known(
-            "Unconditional", UnconditionalConfig, where, token=parameters.whole("sos_token", 0)
-        )
-    if given == "__is_first_stage__":
-        raise CheckpointError(
-            f"{where}: pictures as a condition ({given}) are not supported. Its VQGAN and CondGPT load."
-        )
-    section = parameters.section("cond_stage_config")
-    options = section.section("params") if "params" in section else Section({}, f"{where}.params")
-    kind = section.target
-    if kind in ("VQModel", "VQSegmentationModel"):
-        return _condition_with_vqgan(run, kind, options, labels)
-    if kind == "Labelator":
-        count = options.whole("n_classes")
-        names = imagenet_names() if count == 1000 else None  # of the published model
-        return "class_label", _known("ClassCondition", ClassConfig, where, number_of_classes=count, labels=names)
-    if kind == "CoordStage":
-        numbers = {"codebook_size": options.whole("n_embed"), "downsample_factor": options.whole("down_factor")}
-        return "coordinates", _known("CoordinatesCondition", CoordinatesConfig, where, **numbers)
-    if kind == "SOSProvider":
-        return "unconditional", _known("Unconditional", UnconditionalConfig, where, token=options.whole("sos_token"))
-    raise CheckpointError(
-        f"{where}.target is {kind!r}; known are VQModel, VQSegmentationModel, Labelator, CoordStage and SOSProvider."
-    )
-
-
-def _condition_with_vqgan(run: Run, kind: str, options: Section, labels: Sequence[str] | None) -> tuple[str, Known]:
-    config, tensors = _stage(run, "condition")
-    tensors = {f"vqgan.{name}": tensor for name, tensor in tensors.items()}
-    name: str
-    ours: type
-    fields: dict[str, Any]
-    if kind == "VQModel" and config.in_channels == 1:
-        name, ours, fields = "depth", DepthConfig, {}
-    elif kind == "VQModel":
-        raise CheckpointError(
-            f"{options.where}: a condition of {config.in_channels} channels is not supported; one channel is depth, and "
-            "label maps are VQSegmentationModel."
-        )
-    else:
-        name, ours, fields = "segmentation", SegmentationConfig, _label_names(config.in_channels, labels)
-    return name, _known(
-        ours.__name__.replace("Config", "Condition"), ours, options.where, tensors, vqgan=config, **fields
-    )
-
-
-def _label_names(count: int, labels: Sequence[str] | None) -> dict[str, Any]:
-    if labels is not None:
-        return {"labels": tuple(labels)}
-    space = space_of_size(count) if count in PUBLISHED_LABELS else None
-    if space is not None:
-        return {"labels": space.names, "label_space": space.title}
-    return {"labels": tuple(f"label {number}" for number in range(count))}
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# VQGANs
-# ---------------------------------------------------------------------------------------------------------------------
-
-# options of the original's autoencoder that change what it computes: name -> (what it has to be, what it is by default)
-FIXED = {
-    "double_z": (False, True),
-    "resamp_with_conv": (True, True),
-    "give_pre_end": (False, False),
-    "tanh_out": (False, False),
-    "use_linear_attn": (False, False),
-}
-
-
-def vqgan_from(
-    section: Section | None, tensors: Mapping[str, StoredTensor], where: object
-) -> tuple[VQGANConfig, Tensors]:
-    """A VQGAN by its config, or by shapes alone, and its tensors by our names."""
-    renamed = rename_vqgan(tensors)
-    if section is not None:
-        return _config_from_yaml(section), renamed
-    # of all published files; the original's yaml cannot ask for anything else
-    return config_from_shapes(renamed, where, legacy_commitment=True), renamed
-
-
-def _config_from_yaml(section: Section) -> VQGANConfig:
-    kinds = {
-        "VQModel": "nearest",
-        "VQSegmentationModel": "nearest",
-        "VQModelInterface": "nearest",
-        "GumbelVQ": "gumbel",
-    }
-    if section.target not in kinds:
-        raise CheckpointError(f"{section.where}.target is {section.target!r}; known are {', '.join(kinds)}.")
-    parameters = section.section("params")
-    network = parameters.section("ddconfig")
-    for name, (needed, default) in FIXED.items():
-        if network.flag(name, default) is not needed:
-            shown = "missing (true by default)" if name not in network else "not " + str(needed).lower()
-            raise CheckpointError(f"{network.where}.{name} is {shown}: this variant is not supported.")
-    if "remap" in parameters:
-        raise CheckpointError(f"{parameters.where}.remap is not supported.")
-    attention = network.data.get("attn_type", "vanilla")
-    if attention not in ("vanilla", "none"):
-        raise CheckpointError(f"{network.where}.attn_type is {attention!r}; known are vanilla and none.")
-    multipliers = network.wholes("ch_mult")
-    # attention sits at nominal resolutions: those that a training crop would have
-    resolutions = [network.whole("resolution") // 2**level for level in range(len(multipliers))]
-    return made(
-        VQGANConfig,
-        parameters.where,
-        in_channels=network.whole("in_channels"),
-        out_channels=network.whole("out_ch"),
-        channels=network.whole("ch"),
-        channel_multipliers=multipliers,
-        num_res_blocks=network.whole("num_res_blocks"),
-        attention_levels=tuple(
-            level for level, size in enumerate(resolutions) if size in network.wholes("attn_resolutions")
-        ),
-        mid_attention=attention != "none",
-        dropout=network.number("dropout", 0.0),
-        latent_channels=network.whole("z_channels"),
-        quantizer=kinds[section.target],
-        codebook_size=parameters.whole("n_embed"),
-        code_dim=parameters.whole("embed_dim"),
-        legacy_commitment=True,  # of all published files; the original's yaml cannot ask for anything else
-        **({"kl_weight": parameters.number("kl_weight", 1e-8)} if section.target == "GumbelVQ" else {}),
-    )
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Small things
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def _known(class_name: str, config: type, where: str, tensors: Tensors | None = None, /, **fields: Any) -> Known:
-    return class_name, made(config, where, **fields), tensors or {}
 
 
 FAMILY = Family(
