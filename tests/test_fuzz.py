@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -18,9 +19,12 @@ from vqgan_transformer.hub.safe_unpickle import read_checkpoint
 from vqgan_transformer.hub.safe_yaml import read_yaml
 from vqgan_transformer.hub.weights import read_safetensors
 
-BOUNDS = settings(
-    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+
+def bounded(examples: int) -> settings:
+    quiet = [HealthCheck.function_scoped_fixture]
+    return settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=quiet)
+
+
 # overwrite, insert, delete or repeat a stretch: (what, where in thousandths of the file, bytes)
 MUTATIONS = st.lists(
     st.tuples(
@@ -81,7 +85,7 @@ def originals(tmp_path_factory):
 
 
 @pytest.mark.parametrize("ending", [".ckpt", ".pt", ".safetensors", ".msgpack", ".yaml"])
-@BOUNDS
+@bounded(60)
 @given(mutations=MUTATIONS)
 def test_mutated_files_are_clean_errors_or_read(originals, tmp_path, ending, mutations):
     path = tmp_path / f"mutated{ending}"
@@ -97,11 +101,9 @@ def test_mutated_files_are_clean_errors_or_read(originals, tmp_path, ending, mut
 SIZES = st.sampled_from([0, 1, -1, 2, 31, 33, 10**6, 2**31, 2**63, 1.5, "32", None, True, [], {}])
 
 
-@BOUNDS
+@bounded(25)
 @given(fields=st.dictionaries(st.sampled_from(list(VQGANConfig.__dataclass_fields__)), SIZES, min_size=1, max_size=3))
 def test_mutated_configs_are_clean_errors_or_fit(tmp_path, fields):
-    import json
-
     path = tmp_path / "model" / "config.json"
     if not path.exists():
         config = VQGANConfig(
@@ -117,7 +119,7 @@ def test_mutated_configs_are_clean_errors_or_fit(tmp_path, fields):
         assert "model" in str(error)
 
 
-@BOUNDS
+@bounded(12)
 @given(
     name=st.sampled_from(["diffusers_attention", "maskgit_vqgan", "llamagen_gpt", "llamagen_vqgan", "chameleon_vqvae"]),
     dropped=st.sets(st.integers(0, 400), max_size=4),
@@ -134,12 +136,8 @@ def test_missing_and_misshapen_tensors_are_clean_errors(tmp_path, name, dropped,
         weights.pop(keys[number % len(keys)], None)
     path = tmp_path / "file.safetensors"
     save_file({key: tensor.contiguous() for key, tensor in weights.items()}, path)
-    for kind in ("VQGAN",) if not name.endswith("gpt") else ():
+    for look in (VQGAN.from_pretrained, VQGAN.inspect):
         try:
-            VQGAN.from_pretrained(path)
+            look(path)
         except CheckpointError as error:
-            assert kind and str(tmp_path) in str(error)
-    try:
-        VQGAN.inspect(path)
-    except CheckpointError:
-        pass
+            assert str(tmp_path) in str(error)
