@@ -36,10 +36,15 @@ ARROWS = {
     "scenes": set(),
     "evaluation": PARTS | {"pipeline", "completion", "picture_size", "images"},
     "training": PARTS | {"pipeline", "picture_size", "images", "hub", "scenes"},
+    "conversion": {"pipeline", "vqgan", "gpt", "hub"},
+    "verification": {"conversion", "vqgan", "gpt", "hub"},
+    "cli": {"conversion", "verification", "vqgan"},
     "": PARTS | {"pipeline", "training"},  # the lazy public names
 }
 LAZY = {
     ("hub", "hub.formats"),  # looked up inside from_pretrained, when a foreign checkpoint is met
+    ("vqgan", "hub.formats"),  # vqgan.save_diffusers
+    ("verification", "hub.formats"),
     ("pipeline", "evaluation"),  # pipe.diagnose
 }
 

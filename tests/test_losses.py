@@ -11,7 +11,7 @@ import torch
 
 import golden_checkpoints
 from vqgan_transformer import VQGAN, VQGANConfig
-from vqgan_transformer.hub.formats.taming_names import rename_vqgan
+from vqgan_transformer.hub.formats.original_names import rename_vqgan
 from vqgan_transformer.hub.weights import StoredTensor
 from vqgan_transformer.training.discriminator import PatchDiscriminator
 from vqgan_transformer.training.losses import (
@@ -143,7 +143,7 @@ def test_one_training_step_has_the_losses_of_the_original() -> None:
         name: StoredTensor(tuple(tensor.shape), tensor.dtype, lambda tensor=tensor: tensor)
         for name, tensor in golden_checkpoints.state_dict(case).items()
     }
-    vqgan.load_state_dict({name: t.read() for name, t in rename_vqgan(stored, len(network["ch_mult"])).items()})
+    vqgan.load_state_dict({name: t.read() for name, t in rename_vqgan(stored).items()})
     vqgan, discriminator = vqgan.double(), original_discriminator(case["seed"])
 
     out = vqgan(images)

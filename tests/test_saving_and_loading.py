@@ -1,4 +1,4 @@
-"""What is saved comes back the same, from a folder or the Hub; what does not fit is an error that says why."""
+"""What is saved comes back the same; what does not fit is an error that says why."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Literal
 
 import huggingface_hub
 import pytest
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -289,74 +287,3 @@ def test_subfolders_stay_inside(folder, tmp_path, way):
             pytest.skip("links need a privilege here")
     with pytest.raises(UnsafeFileError, match="leads out"):
         VQGAN.from_pretrained(folder, subfolder=way)
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    """A Hub in a folder, which logs what is asked of it."""
-    root, calls = tmp_path / "hub", []
-
-    def snapshot_download(repository, *, allow_patterns, **options):
-        calls.append((repository, tuple(allow_patterns), options))
-        if not (root / repository).is_dir():
-            raise LocalEntryNotFoundError("no connection")
-        return str(root / repository)
-
-    class Api:
-        def __init__(self, token=None):
-            calls.append(("token", token))
-
-        def create_repo(self, name, **options):
-            (root / name).mkdir(parents=True, exist_ok=True)
-            return SimpleNamespace(repo_id=name)
-
-        def file_exists(self, repository, name, **_):
-            return (root / repository / name).exists()
-
-        def upload_folder(self, *, repo_id, folder_path, ignore_patterns, **options):
-            calls.append(("upload", options))
-            shutil.copytree(
-                folder_path, root / repo_id, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*ignore_patterns or ())
-            )
-            return SimpleNamespace(commit_url=f"https://example.org/{repo_id}/commit/1")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    return SimpleNamespace(root=root, calls=calls)
-
-
-def test_what_is_pushed_can_be_loaded_by_its_name(small, hub):
-    address = small.push_to_hub("someone/clouds", token="secret", commit_message="First", revision="main")
-    assert address == "https://example.org/someone/clouds/commit/1"
-    assert ("token", "secret") in hub.calls
-    assert ("upload", {"commit_message": "First", "revision": "main"}) in hub.calls
-    assert same_weights(VQGAN.from_pretrained("someone/clouds", revision="v1", local_files_only=True), small)
-    repository, _, options = hub.calls[-1]
-    assert repository == "someone/clouds"
-    assert options["library_name"] == "vqgan_transformer"
-    assert options["library_version"]
-    assert (options["revision"], options["local_files_only"]) == ("v1", True)
-
-
-def test_a_card_on_the_hub_stays(small, hub):
-    (hub.root / "someone/clouds").mkdir(parents=True)
-    (hub.root / "someone/clouds/README.md").write_text("Trained on clouds.")
-    small.push_to_hub("someone/clouds")
-    assert (hub.root / "someone/clouds/README.md").read_text() == "Trained on clouds."
-
-
-def test_only_the_part_that_is_needed_is_downloaded(small, hub):
-    repository = hub.root / "someone/pipeline"
-    small.save_pretrained(repository / "vqgan")
-    SlidingWindowSampler().save_pretrained(repository / "sampler")
-    index = {"vqgan": ["vqgan_transformer", "VQGAN"], "sampler": ["vqgan_transformer", "SlidingWindowSampler"]}
-    (repository / "model_index.json").write_text(json.dumps(index))
-    SlidingWindowSampler.from_pretrained("someone/pipeline")
-    patterns = {pattern for _, patterns, _ in hub.calls for pattern in patterns}
-    assert patterns == {"config.json", "model_index.json", "sampler/*.json", "sampler/*.safetensors"}
-
-
-@pytest.mark.parametrize("source", ["someone/nothing", "nothing", "no/such/folder", "./nothing", "nothing.ckpt"])
-def test_what_is_neither_here_nor_on_the_hub_is_not_found(hub, source):
-    with pytest.raises(FileNotFoundError, match=r"nothing|folder"):
-        VQGAN.from_pretrained(source)

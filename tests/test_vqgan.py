@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -25,6 +27,9 @@ VARIANTS = {
     "patches": {"patch_size": 2},
     "blocks by level": {"num_res_blocks": (0, 1, 2), "decoder_res_blocks": (1, 0, 2)},
     "unit codes": {"normalize_codes": True},
+    "sixteen groups": {"norm_groups": 16, "channels": 48},
+    "spatial": {"norm": "spatial"},
+    "averaging": {"downsample": "average"},
 }
 
 
@@ -173,10 +178,10 @@ def test_a_config_that_contradicts_itself_is_refused(fields, message):
 
 
 def test_attention_is_the_softmax_over_all_places():
-    from vqgan_transformer.vqgan.autoencoder import AttentionBlock
+    from vqgan_transformer.vqgan.autoencoder import AttentionBlock, normalisation
 
     torch.manual_seed(0)
-    block = AttentionBlock(32, norm="group").double()
+    block = AttentionBlock(32, norm=partial(normalisation, kind="group")).double()
     x = torch.randn(1, 32, 3, 2, dtype=torch.double)
     q, k, v = (f(block.norm(x)).flatten(2) for f in (block.query, block.key, block.value))
     weights = F.softmax(q.transpose(1, 2) @ k * 32**-0.5, dim=2)

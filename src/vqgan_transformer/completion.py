@@ -147,7 +147,7 @@ def read_masks(value: Any) -> Tensor:
 
 def encode_on_canvas(vqgan: VQGAN, pictures: Tensor, canvas: Canvas) -> Tensor:
     """Tokens of pictures that are as large as a canvas: float (B, 3, H, W) in [-1, 1] -> int64 (B, h, w) on the CPU."""
-    weight = vqgan.from_codes.weight
+    weight = vqgan.to_codes.weight
     # one at a time, since memory is bounded by the size of one
     return torch.cat([vqgan.encode(one[None].to(weight)).cpu() for one in continue_edges(pictures, canvas)])
 

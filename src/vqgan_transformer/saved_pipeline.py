@@ -66,6 +66,8 @@ class SavedPipeline:
         source: str | os.PathLike[str],
         *,
         subfolder: str | None = None,
+        filename: str | None = None,
+        format: str | None = None,
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
@@ -80,7 +82,7 @@ class SavedPipeline:
         Arguments and errors are those of ``VQGAN.from_pretrained``.
         """
         wanted = resolve_dtype(dtype, torch_dtype)
-        path = Origin(source, subfolder, revision, token, cache_dir, local_files_only).locate(cls.__name__)
+        path = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only).locate(cls.__name__)
         known = {part.__name__: part for part in _PARTS}
         if is_pipeline(path):
             refuse_options(options, cls.from_pretrained)
@@ -89,7 +91,7 @@ class SavedPipeline:
                 part: kind.from_pretrained(path / part, dtype=wanted, device=device) for part, kind in classes.items()
             }
         else:
-            foreign = formats.read(path, cls.__name__, options)
+            foreign = formats.read(path, cls.__name__, options, format=format)
             loaded = {
                 part: known[name].assemble(config, tensors, dtype=wanted, device=device, where=f"{path} ({part})")
                 for part, (name, config, tensors) in foreign.items()

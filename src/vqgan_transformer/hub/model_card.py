@@ -30,6 +30,7 @@ def write_model_card(
     pipeline_tag: str | None = None,
     facts: Mapping[str, str] | None = None,
     licence: str | None = None,
+    base_model: str | None = None,
 ) -> None:
     """Writes README.md.
 
@@ -38,7 +39,8 @@ def write_model_card(
         class_name: the class that loads the checkpoint.
         pipeline_tag: the task it is listed under on the Hub, e.g. "image-to-image".
         facts: rows of a table, e.g. ``{"conditions": "segmentation"}``.
-        licence: of the weights, by its identifier on the Hub.
+        licence: of the weights, by its identifier on the Hub, e.g. "mit" or "other".
+        base_model: the id of the repository on the Hub that the weights come from.
     """
     from huggingface_hub import ModelCardData
 
@@ -46,6 +48,7 @@ def write_model_card(
         library_name="vqgan_transformer",
         pipeline_tag=pipeline_tag,
         license=licence,
+        base_model=base_model,
         tags=["vqgan", "taming-transformers"],
     )
     variable = "pipe" if class_name.endswith("Pipeline") else class_name.lower()

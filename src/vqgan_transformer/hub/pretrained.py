@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
@@ -24,6 +24,9 @@ from .config_json import from_json, read_json, to_json
 from .model_card import write_model_card
 from .source import CONFIG, Origin, component_folder
 from .weights import StoredTensor, build_on_meta, check_numbers, load_strictly, read_weights, resolve_dtype
+
+if TYPE_CHECKING:
+    from .inspection import CheckpointReport
 
 __all__ = ["STALE", "Pretrained", "upload"]
 
@@ -53,6 +56,8 @@ class Pretrained:
         source: str | os.PathLike[str],
         *,
         subfolder: str | None = None,
+        filename: str | None = None,
+        format: str | None = None,
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
@@ -68,9 +73,12 @@ class Pretrained:
 
         Args:
             source: a folder written by :meth:`save_pretrained`, by the pipeline's (the part of this class is taken), a
-                checkpoint of the original program (a run folder or a file), the id of a repository on the Hugging Face
-                Hub, or "builtin:<name>".
+                checkpoint of another program (a folder or a file), the id of a repository on the Hugging Face Hub,
+                "hf://owner/name/file" or the address of a file there, or "builtin:<name>".
             subfolder: a folder inside the source.
+            filename: of several files of weights the one that is meant.
+            format: the family of another program's checkpoint, see docs/checkpoints.md; by default it is found out from
+                the file itself.
             revision: branch, tag or commit on the Hub.
             token: for private repositories.
             cache_dir: where downloads are kept.
@@ -86,22 +94,45 @@ class Pretrained:
             CheckpointError: if it is no checkpoint of this class, damaged, or at odds with its config.
             UnsafeFileError: if it asks for more than data.
             TypeError: for an unknown option, with the nearest right one.
-            ValueError: for an unknown dtype, or two different ones.
+            ValueError: for an unknown dtype or format, or two different dtypes.
         """
         wanted = resolve_dtype(dtype, torch_dtype)
-        origin = Origin(source, subfolder, revision, token, cache_dir, local_files_only)
+        origin = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only)
         path = origin.locate(cls.__name__)
         path = component_folder(path, cls.__name__) or path
-        if path.suffix == ".safetensors" and (path.parent / CONFIG).is_file():
+        if path.suffix == ".safetensors" and is_saved(path.parent):
             path = path.parent  # a file of ours stands for its folder
-        if is_saved(path):
+        if is_saved(path) and format is None:
             refuse_options(options, cls.from_pretrained)
             config, tensors = _read_own(cls, path)
         else:
             from . import formats
 
-            config, tensors = formats.read(path, cls.__name__, options)
+            config, tensors = formats.read(path, cls.__name__, options, format=format)
         return cls.assemble(config, tensors, dtype=wanted, device=device, where=str(path))
+
+    @classmethod
+    def inspect(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        subfolder: str | None = None,
+        filename: str | None = None,
+        format: str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        **options: Any,
+    ) -> CheckpointReport:
+        """What a checkpoint is and how it can be loaded, without reading a tensor; ``print`` shows it.
+
+        Arguments and errors are those of :meth:`from_pretrained`; from the Hub, the file is downloaded.
+        """
+        from .inspection import inspect_path
+
+        origin = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only)
+        return inspect_path(origin.locate(cls.__name__), format=format, options=options)
 
     @classmethod
     def assemble(

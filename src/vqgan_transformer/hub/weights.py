@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from tqdm import tqdm
 
 from ..errors import CheckpointError, UnsafeFileError
 from .config_json import read_json
@@ -24,8 +26,10 @@ __all__ = [
     "check_numbers",
     "load_strictly",
     "read_safetensors",
+    "read_sharded",
     "read_weights",
     "resolve_dtype",
+    "shards_with_vqgan",
     "stay_inside",
 ]
 
@@ -74,17 +78,24 @@ def read_weights(folder: Path) -> dict[str, StoredTensor] | None:
         UnsafeFileError: for an index that points out of the folder.
     """
     if (folder / INDEX).exists():
-        return _read_sharded(folder)
+        return read_sharded(folder / INDEX)
     return read_safetensors(folder / WEIGHTS) if (folder / WEIGHTS).exists() else None
 
 
-def _read_sharded(folder: Path) -> dict[str, StoredTensor]:
-    index = folder / INDEX
-    weight_map = read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
-        raise CheckpointError(f"{index} has no weight_map from tensor names to file names. Save or download it again.")
+def read_sharded(index: Path, only: Iterable[str] | None = None) -> dict[str, StoredTensor]:
+    """What the shards hold that an index lists.
+
+    Args:
+        index: the JSON file.
+        only: names of shards to look into; by default all.
+
+    Raises:
+        CheckpointError: for shards that are missing, damaged or cut short.
+        UnsafeFileError: for an index that points out of its folder.
+    """
+    folder, weight_map = index.parent, _weight_map(index)
     headers = {}
-    for name in sorted(set(weight_map.values())):
+    for name in sorted(set(weight_map.values() if only is None else only)):
         shard = stay_inside(folder, name)
         if shard.suffix != ".safetensors":
             raise UnsafeFileError(f"{index} names the shard {name!r}; shards are .safetensors files.")
@@ -93,10 +104,29 @@ def _read_sharded(folder: Path) -> dict[str, StoredTensor]:
                 f"{index} names the shard {name!r}, which is missing from {folder}. Download it again."
             )
         headers[name] = read_safetensors(shard)
-    lost = [f"{tensor} ({name})" for tensor, name in weight_map.items() if tensor not in headers[name]]
+    wanted = {tensor: name for tensor, name in weight_map.items() if name in headers}
+    lost = [f"{tensor} ({name})" for tensor, name in wanted.items() if tensor not in headers[name]]
     if lost:
         raise CheckpointError(f"{index} places tensors in shards that do not hold them: {_listed(lost)}.")
-    return {tensor: headers[name][tensor] for tensor, name in weight_map.items()}
+    return {tensor: headers[name][tensor] for tensor, name in wanted.items()}
+
+
+def shards_with_vqgan(index: Path) -> list[str]:
+    """The shards that matter to us: those with a VQGAN, if it is a part of a larger model, otherwise all."""
+    weight_map = _weight_map(index)
+    parts = tuple(name.removesuffix("encoder.conv_in.weight") for name in weight_map if _ENCODER.search(name))
+    matter = {shard for name, shard in weight_map.items() if "" not in parts and name.startswith(parts)}
+    return sorted(matter or set(weight_map.values()))
+
+
+_ENCODER = re.compile(r"(^|\.)encoder\.conv_in\.weight$")
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
+        raise CheckpointError(f"{index} has no weight_map from tensor names to file names. Save or download it again.")
+    return weight_map
 
 
 def read_safetensors(path: Path) -> dict[str, StoredTensor]:
@@ -298,7 +328,10 @@ def load_strictly(
             "The config and the weights belong to different models, or the file is damaged."
         )
     state = {}
-    for name in expected:
+    # shown where loading takes more than two seconds; None: and where there is somebody to look
+    for name in tqdm(
+        expected, desc=f"Loading {type(module).__name__}", unit="tensor", delay=2, leave=False, disable=None
+    ):
         tensor = tensors[name].read()
         state[name] = tensor.to(device=device or "cpu", dtype=_target(tensor.dtype, dtype))
     module.load_state_dict(state, strict=True, assign=True)

@@ -5,14 +5,18 @@ Shapes below use B pictures, C channels, H×W pixels and f, the downsampling fac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-__all__ = ["AttentionBlock", "ChannelNorm", "Decoder", "Encoder", "ResidualBlock"]
+__all__ = ["AttentionBlock", "ChannelNorm", "Decoder", "Encoder", "ResidualBlock", "SpatialNorm"]
+
+MakeNorm = Callable[[int], nn.Module]
+"""Makes the normalisation of so many channels."""
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -27,44 +31,68 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(input.movedim(1, -1)).movedim(-1, 1)
 
 
-def normalisation(kind: str, channels: int) -> nn.Module:
-    """The original's group normalisation (32 groups, eps 1e-6), or the local one."""
-    return nn.GroupNorm(32, channels, eps=1e-6) if kind == "group" else ChannelNorm(channels, eps=1e-6)
+class SpatialNorm(nn.Module):
+    """Group normalisation that each place scales and shifts by its code (MoVQ, Zheng et al. 2022, section 3.2)."""
+
+    def __init__(self, channels: int, *, groups: int, code_dim: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(groups, channels, eps=1e-6)
+        self.scale = nn.Conv2d(code_dim, channels, 1)
+        self.shift = nn.Conv2d(code_dim, channels, 1)
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        """Features (B, C, H, W) and codes (B, code_dim, h, w) -> (B, C, H, W)."""
+        codes = F.interpolate(codes, size=x.shape[-2:], mode="nearest")
+        return self.norm(x) * self.scale(codes) + self.shift(codes)
+
+
+def normalisation(channels: int, *, kind: str, groups: int = 32, code_dim: int | None = None) -> nn.Module:
+    """The original's group normalisation (32 groups, eps 1e-6), the local one, or one that sees codes, if there are."""
+    if kind == "channel":
+        return ChannelNorm(channels, eps=1e-6)
+    if kind == "spatial" and code_dim is not None:
+        return SpatialNorm(channels, groups=groups, code_dim=code_dim)
+    return nn.GroupNorm(groups, channels, eps=1e-6)
+
+
+def normalise(norm: nn.Module, x: Tensor, codes: Tensor | None) -> Tensor:
+    """Applies a normalisation; only a spatial one looks at the codes."""
+    return norm(x, codes) if isinstance(norm, SpatialNorm) else norm(x)
 
 
 class ResidualBlock(nn.Module):
     """x + conv(silu(norm(conv(silu(norm(x)))))); a 1×1 convolution stands in for x where the width changes."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, norm: str, dropout: float):
+    def __init__(self, in_channels: int, out_channels: int, *, norm: MakeNorm, dropout: float):
         super().__init__()
-        self.norm1 = normalisation(norm, in_channels)
+        self.norm1 = norm(in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.norm2 = normalisation(norm, out_channels)
+        self.norm2 = norm(out_channels)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(self.dropout(F.silu(self.norm2(h))))
+        h = self.conv1(F.silu(normalise(self.norm1, x, codes)))
+        h = self.conv2(self.dropout(F.silu(normalise(self.norm2, h, codes))))
         return self.shortcut(x) + h
 
 
 class AttentionBlock(nn.Module):
     """Single-head attention over all places of a feature map, added to it."""
 
-    def __init__(self, channels: int, *, norm: str):
+    def __init__(self, channels: int, *, norm: MakeNorm):
         super().__init__()
-        self.norm = normalisation(norm, channels)
+        self.norm = norm(channels)
         self.query = nn.Conv2d(channels, channels, 1)
         self.key = nn.Conv2d(channels, channels, 1)
         self.value = nn.Conv2d(channels, channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        normed = self.norm(x)
+        normed = normalise(self.norm, x, codes)
         query, key, value = (
             rearrange(projection(normed), "b c h w -> b 1 (h w) c") for projection in (self.query, self.key, self.value)
         )
@@ -104,9 +132,10 @@ class Level(nn.Module):
         *,
         blocks: int,
         attention: bool,
-        norm: str,
+        norm: MakeNorm,
         dropout: float,
-        resample: type[Downsample] | type[Upsample] | None,
+        downsample: str | None = None,
+        upsample: bool = False,
     ):
         super().__init__()
         widths = [in_channels] + [out_channels] * blocks
@@ -114,15 +143,17 @@ class Level(nn.Module):
             ResidualBlock(before, after, norm=norm, dropout=dropout) for before, after in pairwise(widths)
         )
         self.attentions = nn.ModuleList(AttentionBlock(out_channels, norm=norm) for _ in range(blocks * attention))
-        self.downsample = Downsample(widths[-1]) if resample is Downsample else None
-        self.upsample = Upsample(widths[-1]) if resample is Upsample else None
+        self.downsample: nn.Module | None = None
+        if downsample is not None:
+            self.downsample = Downsample(widths[-1]) if downsample == "convolution" else nn.AvgPool2d(2)
+        self.upsample = Upsample(widths[-1]) if upsample else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H', W')."""
         for index, block in enumerate(self.blocks):
-            x = block(x)
+            x = block(x, codes)
             if self.attentions:
-                x = self.attentions[index](x)
+                x = self.attentions[index](x, codes)
         if self.downsample is not None:
             x = self.downsample(x)
         if self.upsample is not None:
@@ -133,15 +164,18 @@ class Level(nn.Module):
 class Middle(nn.Module):
     """The lowest resolution's core: residual block, attention, residual block."""
 
-    def __init__(self, channels: int, *, attention: bool, norm: str, dropout: float):
+    def __init__(self, channels: int, *, attention: bool, norm: MakeNorm, dropout: float):
         super().__init__()
         self.block1 = ResidualBlock(channels, channels, norm=norm, dropout=dropout)
-        self.attention = AttentionBlock(channels, norm=norm) if attention else nn.Identity()
+        self.attention = AttentionBlock(channels, norm=norm) if attention else None
         self.block2 = ResidualBlock(channels, channels, norm=norm, dropout=dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return self.block2(self.attention(self.block1(x)))
+        x = self.block1(x, codes)
+        if self.attention is not None:
+            x = self.attention(x, codes)
+        return self.block2(x, codes)
 
 
 class Encoder(nn.Module):
@@ -155,7 +189,9 @@ class Encoder(nn.Module):
         mid_attention: whether the core has attention.
         latent_channels: channels of the features.
         patch_size: side of the pixel squares that are folded into channels first.
-        norm: "group" or "channel".
+        downsample: "convolution" or "average", how a level halves the resolution.
+        norm: "group", "channel" or "spatial"; spatial normalisation is for decoders, an encoder has groups instead.
+        norm_groups: of group and spatial normalisation.
         dropout: probability inside residual blocks.
     """
 
@@ -169,11 +205,14 @@ class Encoder(nn.Module):
         mid_attention: bool,
         latent_channels: int,
         patch_size: int,
+        downsample: str,
         norm: str,
+        norm_groups: int,
         dropout: float,
     ):
         super().__init__()
         self.patch_size = patch_size
+        make_norm = partial(normalisation, kind=norm, groups=norm_groups)
         width = widths[0]
         self.conv_in = nn.Conv2d(in_channels * patch_size**2, width, 3, padding=1)
         self.levels = nn.ModuleList()
@@ -184,14 +223,14 @@ class Encoder(nn.Module):
                     level_width,
                     blocks=blocks[index],
                     attention=index in attention_levels,
-                    norm=norm,
+                    norm=make_norm,
                     dropout=dropout,
-                    resample=Downsample if index < len(widths) - 1 else None,
+                    downsample=downsample if index < len(widths) - 1 else None,
                 )
             )
             width = level_width if blocks[index] else width
-        self.middle = Middle(width, attention=mid_attention, norm=norm, dropout=dropout)
-        self.norm_out = normalisation(norm, width)
+        self.middle = Middle(width, attention=mid_attention, norm=make_norm, dropout=dropout)
+        self.norm_out = make_norm(width)
         self.conv_out = nn.Conv2d(width, latent_channels, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -205,8 +244,9 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Features to pictures: (B, latent_channels, h, w) -> (B, out_channels, h·f, w·f).
 
-    Takes the encoder's arguments; ``widths``, ``blocks`` and ``attention_levels`` count from the highest resolution
-    here too, while ``self.levels`` stands in the order in which the levels run: lowest resolution first.
+    Takes the encoder's arguments but ``downsample``, and the length of codes for spatial normalisation; ``widths``,
+    ``blocks`` and ``attention_levels`` count from the highest resolution here too, while ``self.levels`` stands in the
+    order in which the levels run: lowest resolution first.
     """
 
     def __init__(
@@ -220,13 +260,16 @@ class Decoder(nn.Module):
         latent_channels: int,
         patch_size: int,
         norm: str,
+        norm_groups: int,
+        code_dim: int,
         dropout: float,
     ):
         super().__init__()
         self.patch_size = patch_size
+        make_norm = partial(normalisation, kind=norm, groups=norm_groups, code_dim=code_dim)
         width = widths[-1]
         self.conv_in = nn.Conv2d(latent_channels, width, 3, padding=1)
-        self.middle = Middle(width, attention=mid_attention, norm=norm, dropout=dropout)
+        self.middle = Middle(width, attention=mid_attention, norm=make_norm, dropout=dropout)
         self.levels = nn.ModuleList()
         for index in reversed(range(len(widths))):
             self.levels.append(
@@ -235,21 +278,24 @@ class Decoder(nn.Module):
                     widths[index],
                     blocks=blocks[index],
                     attention=index in attention_levels,
-                    norm=norm,
+                    norm=make_norm,
                     dropout=dropout,
-                    resample=Upsample if index > 0 else None,
+                    upsample=index > 0,
                 )
             )
             width = widths[index] if blocks[index] else width
-        self.norm_out = normalisation(norm, width)
+        self.norm_out = make_norm(width)
         self.conv_out = nn.Conv2d(width, out_channels * patch_size**2, 3, padding=1)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """(B, latent_channels, h, w) -> (B, out_channels, h·f, w·f)."""
-        x = self.middle(self.conv_in(latents))
+    def forward(self, latents: Tensor, codes: Tensor | None = None) -> Tensor:
+        """(B, latent_channels, h, w) -> (B, out_channels, h·f, w·f).
+
+        Spatial normalisation needs the codes (B, code_dim, h, w) that the latents were made from.
+        """
+        x = self.middle(self.conv_in(latents), codes)
         for level in self.levels:
-            x = level(x)
-        x = self.conv_out(F.silu(self.norm_out(x)))
+            x = level(x, codes)
+        x = self.conv_out(F.silu(normalise(self.norm_out, x, codes)))
         return F.pixel_shuffle(x, self.patch_size) if self.patch_size > 1 else x
 
     @property

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ..hub.pretrained import Pretrained
+from ..hub.weights import resolve_dtype
 from .autoencoder import Decoder, Encoder
 from .quantizer import GumbelQuantizer, NearestQuantizer, perplexity
 
@@ -29,8 +32,11 @@ class VQGANConfig:
         decoder_res_blocks: the decoder's; ``None`` stands for one more than the encoder's, as in the original.
         attention_levels: levels with attention after each residual block (0 is the highest resolution).
         mid_attention: attention at the core, too.
-        norm: ``"group"``, the original's, or ``"channel"``, which looks at one place only, so that with no attention
-            all operations are local and a strip of a picture decodes exactly as in the whole.
+        downsample: ``"convolution"``, the original's, or ``"average"`` over 2×2 pixels, as in MaskGIT.
+        norm: ``"group"``, the original's; ``"channel"``, which looks at one place only, so that with no attention
+            all operations are local and a strip of a picture decodes exactly as in the whole; or ``"spatial"``, by
+            which a decoder sees its codes at every level (MoVQ).
+        norm_groups: of group and spatial normalisation; divides all widths.
         patch_size: side of the squares of pixels that the encoder folds into channels and the decoder unfolds.
         dropout: probability inside residual blocks.
         latent_channels: channels between the encoder and the projection to codes.
@@ -42,6 +48,9 @@ class VQGANConfig:
         legacy_commitment: put beta on the codebook's term instead of the encoder's, as in all published checkpoints
             of the original. Only training sees a difference.
         kl_weight: weight of the Gumbel quantizer's divergence from uniform codes.
+        unit_range: the network's own pictures lie in [0, 1], as in MaskGIT and aMUSEd. Those that are encoded and
+            decoded lie in [-1, 1] all the same.
+        has_decoder: false for checkpoints that can encode only, e.g. Chameleon's.
 
     Raises:
         ValueError: where two fields contradict each other or one is out of range.
@@ -55,7 +64,9 @@ class VQGANConfig:
     decoder_res_blocks: int | tuple[int, ...] | None = None
     attention_levels: tuple[int, ...] = (4,)
     mid_attention: bool = True
-    norm: Literal["group", "channel"] = "group"
+    downsample: Literal["convolution", "average"] = "convolution"
+    norm: Literal["group", "channel", "spatial"] = "group"
+    norm_groups: int = 32
     patch_size: int = 1
     dropout: float = 0.0
     latent_channels: int = 256
@@ -66,11 +77,13 @@ class VQGANConfig:
     commitment_weight: float = 0.25
     legacy_commitment: bool = False
     kl_weight: float = 5e-4
+    unit_range: bool = False
+    has_decoder: bool = True
 
     def __post_init__(self) -> None:
         levels = len(self.channel_multipliers)
-        sizes = {name: getattr(self, name) for name in ("in_channels", "out_channels", "channels", "patch_size")}
-        sizes |= {name: getattr(self, name) for name in ("latent_channels", "codebook_size", "code_dim")}
+        sizes = {name: getattr(self, name) for name in ("in_channels", "out_channels", "channels", "norm_groups")}
+        sizes |= {name: getattr(self, name) for name in ("patch_size", "latent_channels", "codebook_size", "code_dim")}
         for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"VQGANConfig.{name} must be at least 1, got {value}.")
@@ -86,14 +99,15 @@ class VQGANConfig:
                 raise ValueError(f"{name} must not be negative, got {blocks}.")
         if any(not 0 <= level < levels for level in self.attention_levels):
             raise ValueError(f"attention_levels must lie in 0..{levels - 1}, got {self.attention_levels}.")
-        if self.norm not in ("group", "channel"):
-            raise ValueError(f"norm must be 'group' or 'channel', got {self.norm!r}.")
-        if self.quantizer not in ("nearest", "gumbel"):
-            raise ValueError(f"quantizer must be 'nearest' or 'gumbel', got {self.quantizer!r}.")
-        if self.norm == "group" and any(self.channels * m % 32 for m in self.channel_multipliers):
+        choices = {"norm": ("group", "channel", "spatial"), "quantizer": ("nearest", "gumbel")}
+        choices |= {"downsample": ("convolution", "average")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {getattr(self, name)!r}.")
+        if self.norm != "channel" and any(width % self.norm_groups for width in self.widths):
             raise ValueError(
-                f"group normalisation has 32 groups, so the width of every level must divide by 32; got "
-                f"{[self.channels * m for m in self.channel_multipliers]}. Change channels, or pass norm='channel'."
+                f"{self.norm} normalisation has {self.norm_groups} groups, so the width of every level must divide by "
+                f"{self.norm_groups}; got {list(self.widths)}. Change channels or norm_groups, or pass norm='channel'."
             )
         if self.quantizer == "gumbel" and self.code_dim != self.latent_channels:
             raise ValueError(
@@ -192,10 +206,16 @@ class VQGAN(Pretrained, nn.Module):
             "latent_channels": config.latent_channels,
             "patch_size": config.patch_size,
             "norm": config.norm,
+            "norm_groups": config.norm_groups,
             "dropout": config.dropout,
         }
-        self.encoder = Encoder(config.in_channels, config.widths, blocks=config.encoder_blocks, **shared)
-        self.decoder = Decoder(config.out_channels, config.widths, blocks=config.decoder_blocks, **shared)
+        self.encoder = Encoder(
+            config.in_channels, config.widths, blocks=config.encoder_blocks, downsample=config.downsample, **shared
+        )
+        if config.has_decoder:
+            self.decoder = Decoder(
+                config.out_channels, config.widths, blocks=config.decoder_blocks, code_dim=config.code_dim, **shared
+            )
         self.quantizer: NearestQuantizer | GumbelQuantizer
         if config.quantizer == "nearest":
             self.quantizer = NearestQuantizer(
@@ -213,7 +233,8 @@ class VQGAN(Pretrained, nn.Module):
                 kl_weight=config.kl_weight,
             )
         self.to_codes = nn.Conv2d(config.latent_channels, config.code_dim, 1)
-        self.from_codes = nn.Conv2d(config.code_dim, config.latent_channels, 1)
+        if config.has_decoder:
+            self.from_codes = nn.Conv2d(config.code_dim, config.latent_channels, 1)
 
     @property
     def downsample_factor(self) -> int:
@@ -244,7 +265,8 @@ class VQGAN(Pretrained, nn.Module):
         """Tokens to pictures: integers (B, h, w) -> (B, out_channels, h·f, w·f), about [-1, 1], not clipped.
 
         Raises:
-            ValueError: for another number of axes, or a token that is no index of the codebook.
+            ValueError: for another number of axes, a token that is no index of the codebook, or a checkpoint without a
+                decoder.
             TypeError: for tokens that are not integers.
         """
         if tokens.dtype not in (torch.int64, torch.int32):
@@ -261,11 +283,14 @@ class VQGAN(Pretrained, nn.Module):
     def encode_to_latents(self, images: Tensor) -> Tensor:
         """The encoder's features before they become codes: (B, in_channels, H, W) -> (B, code_dim, H/f, W/f)."""
         self._check_images(images)
-        return self.to_codes(self.encoder(images))
+        return self.to_codes(self.encoder((images + 1) / 2 if self.config.unit_range else images))
 
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Codes, or anything in their place, to pictures: (B, code_dim, h, w) -> (B, out_channels, h·f, w·f)."""
-        return self.decoder(self.from_codes(latents))
+        if not self.config.has_decoder:
+            raise ValueError("this checkpoint has the encoder's half only: it makes tokens and cannot decode them.")
+        images = self.decoder(self.from_codes(latents), latents)
+        return 2 * images - 1 if self.config.unit_range else images
 
     def forward(self, images: Tensor) -> VQGANOutput:
         """Reconstructs pictures; arguments and errors as for :meth:`encode`."""
@@ -276,6 +301,25 @@ class VQGAN(Pretrained, nn.Module):
             codebook_loss=quantized.loss,
             perplexity=perplexity(quantized.tokens, self.codebook_size),
         )
+
+    def save_diffusers(self, folder: str | os.PathLike[str], *, dtype: torch.dtype | str | None = None) -> Path:
+        """Writes a folder that ``diffusers.VQModel.from_pretrained`` reads, whole or not at all.
+
+        Args:
+            folder: is made if need be.
+            dtype: of the weights in the file, as torch.dtype or by name; by default as they are.
+
+        Returns:
+            the folder. A VQModel works in the network's own range: pictures in [0, 1] if ``unit_range`` is set.
+
+        Raises:
+            ValueError: for a VQGAN that a VQModel cannot express, with what stands in the way.
+        """
+        from ..hub.formats.diffusers import save_diffusers
+
+        folder = Path(folder).expanduser()
+        save_diffusers(self, folder, resolve_dtype(dtype))
+        return folder
 
     def _check_images(self, images: Tensor) -> None:
         channels, factor = self.config.in_channels, self.downsample_factor

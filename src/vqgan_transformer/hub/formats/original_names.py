@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
 from ..weights import StoredTensor
 
-__all__ = ["rename_gpt", "rename_vqgan"]
+Replacement = str | Callable[[re.Match[str]], str]
+
+__all__ = ["Replacement", "rename_gpt", "rename_vqgan", "replaced", "stacked"]
 
 # what a VQGAN's file holds beside the VQGAN: losses and their networks, colours of labels, moving averages
 NOT_OF_THE_MODEL = ("loss.", "colorize", "model_ema.")
@@ -40,14 +42,23 @@ GPT_NAMES = [
 ]
 
 
-def rename_vqgan(tensors: Mapping[str, StoredTensor], levels: int) -> dict[str, StoredTensor]:
-    """A VQGAN's tensors by our names. The original counts the decoder's levels from the last to run to the first."""
+def rename_vqgan(tensors: Mapping[str, StoredTensor], *, first_runs_last: bool = True) -> dict[str, StoredTensor]:
+    """A VQGAN's tensors by our names.
+
+    Args:
+        tensors: by the original's names; what is not of the model is left out.
+        first_runs_last: whether the decoder's level 0 is the one that runs last, as in the original.
+    """
+    levels = len({name.split(".")[2] for name in tensors if name.startswith("decoder.up.")})
     renamed = {}
     for name, tensor in tensors.items():
         if name.startswith(NOT_OF_THE_MODEL):
             continue
-        name = re.sub(r"^decoder\.up\.(\d+)\.", lambda match: f"decoder.levels.{levels - 1 - int(match[1])}.", name)
-        renamed[_replaced(name, VQGAN_NAMES)] = tensor
+        match = re.match(r"decoder\.up\.(\d+)\.", name)
+        if match is not None:
+            level = levels - 1 - int(match[1]) if first_runs_last else int(match[1])
+            name = f"decoder.levels.{level}.{name[match.end() :]}"
+        renamed[replaced(name, VQGAN_NAMES)] = tensor
     return renamed
 
 
@@ -57,24 +68,26 @@ def rename_gpt(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
     for name, tensor in tensors.items():
         match = re.fullmatch(r"(blocks\.\d+)\.attn\.(query|key|value|mask)(?:\.(weight|bias))?", name)
         if match is None:
-            renamed[_replaced(name, GPT_NAMES)] = tensor
+            renamed[replaced(name, GPT_NAMES)] = tensor
             continue
         block, role, kind = match.groups()
         parts = [tensors.get(f"{block}.attn.{each}.{kind}") for each in ("query", "key", "value")]
         present = [part for part in parts if part is not None]
         if role == "query" and len(present) == 3 and len({(part.shape[1:], part.dtype) for part in present}) == 1:
-            renamed[f"{block}.attention.qkv.{kind}"] = _stacked(present)
+            renamed[f"{block}.attention.qkv.{kind}"] = stacked(present)
         elif role != "mask" and (len(present) < 3 or role == "query"):
             renamed[name] = tensor  # something is missing: say so by the original's names
     return renamed
 
 
-def _stacked(parts: Sequence[StoredTensor]) -> StoredTensor:
+def stacked(parts: Sequence[StoredTensor]) -> StoredTensor:
+    """Tensors one below the other, along the first axis."""
     shape = (sum(part.shape[0] for part in parts), *parts[0].shape[1:])
     return StoredTensor(shape, parts[0].dtype, lambda: torch.cat([part.read() for part in parts]))
 
 
-def _replaced(name: str, replacements: Sequence[tuple[str, str]]) -> str:
+def replaced(name: str, replacements: Sequence[tuple[str, Replacement]]) -> str:
+    """A name after all replacements of patterns, one after the other."""
     for pattern, new in replacements:
         name = re.sub(pattern, new, name)
     return name

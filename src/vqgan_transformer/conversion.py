@@ -1,0 +1,106 @@
+"""Checkpoints of other programs, converted to our own format once and for all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .errors import CheckpointError
+from .gpt.model import CondGPT
+from .hub.model_card import write_model_card
+from .pipeline import ImageSynthesisPipeline
+from .vqgan.model import VQGAN
+
+__all__ = ["convert_checkpoint", "load_checkpoint"]
+
+REPOSITORY = re.compile(r"(?:hf://)?([\w.-]+/[\w.-]+)(?:@.*)?")
+
+
+def load_checkpoint(source: str | os.PathLike[str], **options: Any) -> ImageSynthesisPipeline | VQGAN | CondGPT:
+    """The most that a checkpoint holds: a pipeline, otherwise a VQGAN, otherwise a GPT.
+
+    Args:
+        source: as for ``VQGAN.from_pretrained``.
+        **options: likewise; those of a family apply where they can.
+
+    Raises:
+        CheckpointError: where it holds none of them, or what it holds needs an option to be loaded.
+        FileNotFoundError: if there is no such source.
+    """
+    place = ("subfolder", "filename", "format", "revision", "token", "cache_dir", "local_files_only")
+    report = VQGAN.inspect(
+        source, **{name: value for name, value in options.items() if name not in ("dtype", "device")}
+    )
+    if "ImageSynthesisPipeline" in report.holds:
+        return ImageSynthesisPipeline.from_pretrained(source, **options)
+    given = {name: value for name, value in options.items() if name in (*place, "dtype", "device")}
+    own = {name: value for name, value in options.items() if name not in given}
+    for kind in (VQGAN, CondGPT):
+        if kind.__name__ in report.holds:
+            return kind.from_pretrained(source, **given, **own)
+    reasons = "".join(f"\n  {name}: {reason}" for name, reason in report.problems.items())
+    raise CheckpointError(f"{source} cannot be loaded as it is.{reasons}")
+
+
+def convert_checkpoint(
+    source: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    save_dtype: torch.dtype | str | None = None,
+    max_shard_size: int | str = "5GB",
+    licence: str | None = None,
+    **options: Any,
+) -> Path:
+    """Writes a checkpoint of any known family in our own format: safetensors, config.json and a model card.
+
+    A pipeline is converted whole where the checkpoint holds one, otherwise its VQGAN or GPT.
+
+    Args:
+        source: as for ``VQGAN.from_pretrained``.
+        folder: is made if need be, complete or not at all.
+        save_dtype: of the weights in the file, e.g. "bfloat16"; by default as they are.
+        max_shard_size: weights beyond it are split into several files.
+        licence: of the weights, by its identifier on the Hub, e.g. "mit"; it goes into the model card.
+        **options: as for ``VQGAN.from_pretrained``.
+
+    Returns:
+        the folder.
+
+    Raises:
+        CheckpointError: where the checkpoint cannot be loaded.
+        FileNotFoundError: if there is no such source.
+    """
+    folder = Path(folder).expanduser()
+    own_card = (folder / "README.md").exists()
+    if save_dtype is not None:
+        options.setdefault("dtype", save_dtype)  # read as it is written: half the memory
+    model = load_checkpoint(source, **options)
+    model.save_pretrained(folder, dtype=save_dtype, max_shard_size=max_shard_size)
+    if not own_card:
+        repository = REPOSITORY.fullmatch(os.fspath(source))
+        on_hub = repository is not None and not Path(os.fspath(source)).exists()
+        inner = {name: options[name] for name in ("subfolder", "filename", "revision") if options.get(name)}
+        facts = {"converted from": Path(source).name if Path(source).exists() else os.fspath(source), **inner}
+        write_model_card(
+            folder,
+            type(model).__name__,
+            pipeline_tag="image-to-image" if isinstance(model, ImageSynthesisPipeline) else None,
+            facts={name: f"`{value}`" for name, value in facts.items()},
+            licence=licence,
+            base_model=repository[1] if on_hub and repository is not None else None,
+        )
+    return folder
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
