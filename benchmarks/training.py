@@ -136,6 +136,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="timed steps of each variant in each round")
     parser.add_argument("--rounds", type=int, default=2, help="how often each variant has its turn")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--bf16", action="store_true", help="also in bf16, which only some CPUs are fast in")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -148,6 +149,8 @@ def main() -> None:
         best: dict[str, dict[str, float]] = {}
         for _ in range(arguments.rounds):
             for variant in VARIANTS[what]:
+                if "bf16" in variant and not arguments.bf16:
+                    continue
                 command = [sys.executable, __file__, what, "--only", variant, "--steps", str(arguments.steps)]
                 command += ["--threads", str(arguments.threads)]
                 found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -122,15 +122,16 @@ def make_optimizer(
         chosen = {id(p) for p in hidden}
         rest = [p for _, p in named if id(p) not in chosen]
         return Muon(hidden, rest, lr=1e-3, betas=betas, weight_decay=weight_decay)
+    fused = all(parameter.device.type in ("cpu", "cuda") for _, parameter in named)  # one pass over the weights
     if name == "adam":
-        return torch.optim.Adam([p for _, p in named], lr=1e-3, betas=betas)
+        return torch.optim.Adam([p for _, p in named], lr=1e-3, betas=betas, fused=fused)
     layers = (nn.Linear, nn.Conv2d)
     decayed = {id(module.weight) for module in model.modules() if isinstance(module, layers)}
     groups = [
         {"params": [p for _, p in named if id(p) in decayed], "weight_decay": weight_decay},
         {"params": [p for _, p in named if id(p) not in decayed], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=1e-3, betas=betas)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=1e-3, betas=betas, fused=fused)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

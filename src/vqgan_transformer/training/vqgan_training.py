@@ -159,14 +159,17 @@ class VQGANTrainer:
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
             critic = Critic(vqgan.config.out_channels, training).to(device, dtype)
-        if training.channels_last:
+        self.channels_last = training.channels_last
+        if self.channels_last is None:
+            self.channels_last = device.type == "cuda" or vqgan.config.norm == "channel"
+        if self.channels_last:
             for module in (vqgan, critic, self.perceptual):
                 if module is not None:
                     channels_last(module)
         optimizer = make_optimizer(
             vqgan, training.optimizer, betas=training.betas, weight_decay=training.weight_decay, outer=OUTER_LAYERS
         )
-        judge = torch.optim.Adam(critic.discriminator.parameters(), lr=1e-3, betas=(0.5, 0.9))
+        judge = make_optimizer(critic.discriminator, "adam", betas=(0.5, 0.9), weight_decay=0.0)
         if training.gradient_checkpointing:
             checkpoint_gradients([*vqgan.encoder.levels, *vqgan.decoder.levels])
         if training.compile:
@@ -253,7 +256,7 @@ class VQGANTrainer:
             else from_maps(batch[self.reader.name], self.reader, self.vqgan.config)
         )
         images = images.to(weight.device, weight.dtype)
-        return images.contiguous(memory_format=torch.channels_last) if self.training.channels_last else images
+        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
 
     def distance(self, images: Tensor, reconstruction: Tensor) -> Tensor:
         """The reconstruction term of the kind."""
