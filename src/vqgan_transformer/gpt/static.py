@@ -97,7 +97,8 @@ class StaticGPT:
         ):
             shape = (config.n_layer, rows, config.n_head, capacity + 1, config.head_width)
             # zeros, since what is masked must still be a number
-            known = _Buffers(*(torch.zeros(shape, dtype=weight.dtype, device=weight.device) for _ in range(2)), [])
+            keys, values = (torch.zeros(shape, dtype=weight.dtype, device=weight.device) for _ in range(2))
+            known = _Buffers(keys, values, [])
             self.buffers[rows] = known
             self.graphs = {key: graph for key, graph in self.graphs.items() if key[0] != rows}
         return known
