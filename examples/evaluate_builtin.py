@@ -64,8 +64,7 @@ def train_reader(folder: Path, minutes: float) -> Reader:
 
     def step(progress: float) -> dict[str, float]:
         images, groups = scenes.crops(4, 256, people=0.2)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = reader(images).float()
+        logits = reader(images)
         loss = F.cross_entropy(logits, groups)
         loss.backward()
         optimizer.step(learning_rate(progress, 1.5e-3))
