@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 from tqdm import tqdm
 
 from ..errors import CheckpointError, UnsafeFileError
@@ -256,6 +257,15 @@ def check_numbers(fields: Any, tensors: Mapping[str, StoredTensor], where: str) 
             )
 
 
+class _NoInitialisation(TorchFunctionMode):
+    """Skips ``torch.nn.init``: there is nothing to fill, and on the meta device it would import a compiler to do so."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 @contextmanager
 def build_on_meta(most_parameters: int, where: str) -> Iterator[None]:
     """Modules built inside have shapes but no memory, and not many more parameters than a file has tensors.
@@ -281,7 +291,7 @@ def build_on_meta(most_parameters: int, where: str) -> Iterator[None]:
 
     hook = register_module_parameter_registration_hook(register)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NoInitialisation():
             yield
     except (RuntimeError, OverflowError, MemoryError) as error:
         raise CheckpointError(f"the config of {where} describes a model that cannot be built: {error}") from error
