@@ -300,7 +300,7 @@ def test_encode_works_in_parts_and_in_the_models_precision(monkeypatch):
     condition = SegmentationCondition(labels=("a", "b", "c"), vqgan=label_vqgan(3).double())
     labels = torch.randint(3, (5, 8, 8), generator=torch.Generator().manual_seed(1))
     whole = condition.encode(labels)
-    monkeypatch.setattr("vqgan_transformer.conditions.condition.PIXELS_AT_ONCE", 128)
+    monkeypatch.setattr("vqgan_transformer.conditions.tokenized_map.PIXELS_AT_ONCE", 128)
     assert torch.equal(condition.encode(labels), whole)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -16,15 +16,11 @@ from ..images import to_pil
 
 if TYPE_CHECKING:
     from ..picture_size import Canvas
-    from ..vqgan.model import VQGAN
 
-__all__ = ["AlignedForm", "Condition", "encode_in_parts"]
+__all__ = ["AlignedForm", "Condition"]
 
 AlignedForm = Literal["labels", "values", "class"]
 """The forms in which an aligned GPT reads what a user passes; ``ConditionInput`` describes them."""
-
-PIXELS_AT_ONCE = 2**20
-"""Pixels of condition maps that are encoded together; more are encoded in parts, since one-hot maps are large."""
 
 
 class Condition(Pretrained, nn.Module):
@@ -161,23 +157,6 @@ class Condition(Pretrained, nn.Module):
     def forward(self, parsed: Tensor) -> Tensor:
         """The same as :meth:`encode`."""
         return self.encode(parsed)
-
-
-def encode_in_parts(vqgan: VQGAN, maps: Tensor, prepare: Callable[[Tensor], Tensor]) -> Tensor:
-    """Tokens of a batch of maps, of which only so many are prepared at a time that memory stays bounded.
-
-    Args:
-        vqgan: is frozen here; no gradient passes through tokens.
-        maps: `(B, ..., H, W)`.
-        prepare: makes the VQGAN's input of some of them: `(b, ..., H, W)` -> `(b, C, H, W)`.
-
-    Returns:
-        int64 `(B, h, w)` on the VQGAN's device.
-    """
-    device = next(vqgan.parameters()).device
-    at_once = max(1, PIXELS_AT_ONCE // (maps.shape[-2] * maps.shape[-1]))
-    with torch.no_grad():
-        return torch.cat([vqgan.encode(prepare(part.to(device))) for part in maps.split(at_once)])
 
 
 def _nearest(old: int, new: int, device: torch.device) -> Tensor:

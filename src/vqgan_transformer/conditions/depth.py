@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import AlignedForm, Condition, encode_in_parts
+from .condition import AlignedForm
 from .depth_maps import read_depth_maps
 from .gaps import fill_gaps
+from .tokenized_map import TokenizedMap
 
 __all__ = ["DepthCondition", "DepthConfig"]
 
@@ -36,7 +37,7 @@ class DepthConfig:
             raise ValueError(f"the depth VQGAN needs one input channel, got {self.vqgan.in_channels}.")
 
 
-class DepthCondition(Condition):
+class DepthCondition(TokenizedMap):
     """Depth as a condition.
 
     Args:
@@ -52,28 +53,16 @@ class DepthCondition(Condition):
     """
 
     name: ClassVar[str] = "depth"
-    spatial: ClassVar[bool] = True
     config_class: ClassVar[type] = DepthConfig
 
     def __init__(self, *, vqgan: VQGAN | None = None):
-        super().__init__()
+        super().__init__(vqgan)
         self.config = DepthConfig(None if vqgan is None else vqgan.config)
-        self.vqgan = vqgan
 
     @classmethod
     def from_config(cls, config: DepthConfig) -> DepthCondition:
         """A condition with a new VQGAN, if the config has one."""
         return cls(vqgan=None if config.vqgan is None else VQGAN(config.vqgan))
-
-    @property
-    def vocab_size(self) -> int:
-        """The number of tokens that maps are encoded with."""
-        return 0 if self.vqgan is None else self.vqgan.codebook_size
-
-    @property
-    def downsample_factor(self) -> int:
-        """Pixels of a map that a token stands for, along each side."""
-        return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
     @property
     def aligned_input(self) -> tuple[AlignedForm, int] | None:
@@ -129,18 +118,6 @@ class DepthCondition(Condition):
                 _check_range(inverse[known], limits, depth[known], depth_range)
             maps.append(_scaled(fill_gaps(inverse, known), limits))
         return torch.from_numpy(np.stack(maps))[:, None]
-
-    def encode(self, parsed: Tensor) -> Tensor:
-        """Tokens of depth maps: float (B, 1, H, W) in [-1, 1] -> int64 (B, h, w).
-
-        Raises:
-            ValueError: for another shape, sides that are no multiples of :attr:`downsample_factor`, and for a condition
-                without a VQGAN.
-        """
-        if self.vqgan is None:
-            raise ValueError("this condition has no VQGAN that could encode depth maps: pass vqgan= when making it.")
-        dtype = next(self.vqgan.parameters()).dtype
-        return encode_in_parts(self.vqgan, parsed, lambda maps: maps.to(dtype))
 
 
 def _limits(depth_range: Any, near: str) -> tuple[float, float]:

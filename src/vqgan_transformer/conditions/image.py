@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..images import as_items, from_pixels
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import AlignedForm, Condition, encode_in_parts
+from .condition import AlignedForm
+from .tokenized_map import TokenizedMap
 
 __all__ = ["ImageCondition", "ImageConfig"]
 
@@ -40,7 +41,7 @@ class ImageConfig:
             )
 
 
-class ImageCondition(Condition):
+class ImageCondition(TokenizedMap):
     """A picture as a condition: edges, a sketch, a scene by night, anything that was paired with pictures in training.
 
     Args:
@@ -52,30 +53,18 @@ class ImageCondition(Condition):
     """
 
     name: ClassVar[str] = "condition_image"
-    spatial: ClassVar[bool] = True
     config_class: ClassVar[type] = ImageConfig
 
     def __init__(self, *, vqgan: VQGAN | None = None, channels: int | None = None):
-        super().__init__()
+        super().__init__(vqgan)
         if channels is None:
             channels = 3 if vqgan is None else vqgan.config.in_channels
         self.config = ImageConfig(channels, None if vqgan is None else vqgan.config)
-        self.vqgan = vqgan
 
     @classmethod
     def from_config(cls, config: ImageConfig) -> ImageCondition:
         """A condition with a new VQGAN, if the config has one."""
         return cls(vqgan=None if config.vqgan is None else VQGAN(config.vqgan), channels=config.channels)
-
-    @property
-    def vocab_size(self) -> int:
-        """The number of tokens that pictures are encoded with."""
-        return 0 if self.vqgan is None else self.vqgan.codebook_size
-
-    @property
-    def downsample_factor(self) -> int:
-        """Pixels of a picture that a token stands for, along each side."""
-        return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
     @property
     def aligned_input(self) -> tuple[AlignedForm, int] | None:
@@ -108,18 +97,6 @@ class ImageCondition(Condition):
                 "checkpoint follows gray ones: pass picture.convert('L')."
             )
         return pictures[:, :1].contiguous()
-
-    def encode(self, parsed: Tensor) -> Tensor:
-        """Tokens of pictures: float (B, channels, H, W) in [-1, 1] -> int64 (B, h, w).
-
-        Raises:
-            ValueError: for another shape, sides that are no multiples of :attr:`downsample_factor`, and for a condition
-                without a VQGAN.
-        """
-        if self.vqgan is None:
-            raise ValueError("this condition has no VQGAN that could encode pictures: pass vqgan= when making it.")
-        dtype = next(self.vqgan.parameters()).dtype
-        return encode_in_parts(self.vqgan, parsed, lambda pictures: pictures.to(dtype))
 
 
 def _black_and_white(item: Any) -> Any:

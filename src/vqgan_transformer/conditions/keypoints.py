@@ -14,11 +14,12 @@ from torch import Tensor
 from ..images import check_one_size, from_pixels, to_numpy
 from ..picture_size import requested_size, same_aspect
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import AlignedForm, Condition, encode_in_parts
+from .condition import AlignedForm
 from .joints import JOINT_ORDERS, to_coco
 from .openpose_picture import read_openpose_picture
 from .poses import Pose, read_poses
 from .skeleton import render_skeletons
+from .tokenized_map import TokenizedMap
 
 __all__ = ["KeypointsCondition", "KeypointsConfig"]
 
@@ -43,7 +44,7 @@ class KeypointsConfig:
             )
 
 
-class KeypointsCondition(Condition):
+class KeypointsCondition(TokenizedMap):
     """Poses of people as a condition, as in the paper: keypoints are drawn as a picture, which has a VQGAN of its own.
 
     Args:
@@ -54,28 +55,16 @@ class KeypointsCondition(Condition):
     """
 
     name: ClassVar[str] = "keypoints"
-    spatial: ClassVar[bool] = True
     config_class: ClassVar[type] = KeypointsConfig
 
     def __init__(self, *, vqgan: VQGAN | None = None):
-        super().__init__()
+        super().__init__(vqgan)
         self.config = KeypointsConfig(None if vqgan is None else vqgan.config)
-        self.vqgan = vqgan
 
     @classmethod
     def from_config(cls, config: KeypointsConfig) -> KeypointsCondition:
         """A condition with a new VQGAN, if the config has one."""
         return cls(vqgan=None if config.vqgan is None else VQGAN(config.vqgan))
-
-    @property
-    def vocab_size(self) -> int:
-        """The number of tokens that skeleton pictures are encoded with."""
-        return 0 if self.vqgan is None else self.vqgan.codebook_size
-
-    @property
-    def downsample_factor(self) -> int:
-        """Pixels of a picture that a token stands for, along each side."""
-        return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
     @property
     def aligned_input(self) -> tuple[AlignedForm, int] | None:
@@ -145,18 +134,6 @@ class KeypointsCondition(Condition):
         check_one_size([(one.shape[0], one.shape[1]) for one in pictures], self.name)
         pixels = torch.from_numpy(np.stack(pictures)).float() / 127.5 - 1
         return rearrange(pixels, "b h w c -> b c h w").contiguous()
-
-    def encode(self, parsed: Tensor) -> Tensor:
-        """Tokens of skeleton pictures: float (B, 3, H, W) in [-1, 1] -> int64 (B, h, w).
-
-        Raises:
-            ValueError: for another shape, sides that are no multiples of :attr:`downsample_factor`, and for a condition
-                without a VQGAN.
-        """
-        if self.vqgan is None:
-            raise ValueError("this condition has no VQGAN that could encode skeletons: pass vqgan= when making it.")
-        dtype = next(self.vqgan.parameters()).dtype
-        return encode_in_parts(self.vqgan, parsed, lambda pictures: pictures.to(dtype))
 
 
 def _seen_in(pixels: np.ndarray) -> Pose:

@@ -16,11 +16,12 @@ from PIL import Image
 from torch import Tensor
 
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import AlignedForm, Condition, encode_in_parts
+from .condition import AlignedForm
 from .label_maps import read_label_maps
 from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, count_labels, translate
 from .label_spaces import label_space as known_space
 from .palettes import paint_labels, resolve_palette
+from .tokenized_map import TokenizedMap
 
 __all__ = ["SegmentationCondition", "SegmentationConfig"]
 
@@ -82,7 +83,7 @@ class SegmentationConfig:
             raise ValueError(f"unknown must be a label id, got {self.unknown}.")
 
 
-class SegmentationCondition(Condition):
+class SegmentationCondition(TokenizedMap):
     """Label maps as a condition.
 
     Args:
@@ -105,7 +106,6 @@ class SegmentationCondition(Condition):
     """
 
     name: ClassVar[str] = "segmentation"
-    spatial: ClassVar[bool] = True
     config_class: ClassVar[type] = SegmentationConfig
 
     def __init__(
@@ -119,7 +119,7 @@ class SegmentationCondition(Condition):
         unknown: int | None = None,
         vqgan: VQGAN | None = None,
     ):
-        super().__init__()
+        super().__init__(vqgan)
         if labels is None and label_space is None:
             raise ValueError("SegmentationCondition needs the names of its labels: pass labels= or label_space=.")
         self.config = SegmentationConfig(
@@ -131,7 +131,6 @@ class SegmentationCondition(Condition):
             unknown=unknown,
             vqgan=None if vqgan is None else vqgan.config,
         )
-        self.vqgan = vqgan
 
     @classmethod
     def from_config(cls, config: SegmentationConfig) -> SegmentationCondition:
@@ -150,16 +149,6 @@ class SegmentationCondition(Condition):
             palette=config.palette if config.palette is not None else space.palette,
             unknown=config.unknown if config.unknown is not None else space.unknown,
         )
-
-    @property
-    def vocab_size(self) -> int:
-        """The number of tokens that maps are encoded with."""
-        return 0 if self.vqgan is None else self.vqgan.codebook_size
-
-    @property
-    def downsample_factor(self) -> int:
-        """Pixels of a map that a token stands for, along each side."""
-        return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
     @property
     def aligned_input(self) -> tuple[AlignedForm, int] | None:
@@ -228,8 +217,7 @@ class SegmentationCondition(Condition):
                 :attr:`downsample_factor`, and for a condition without a VQGAN.
             TypeError: for maps that are not int64.
         """
-        if self.vqgan is None:
-            raise ValueError("this condition has no VQGAN that could encode label maps: pass vqgan= when making it.")
+        self._tokenizer()
         if parsed.dtype != torch.int64:
             raise TypeError(f"label maps are int64, as parse() gives them; got {parsed.dtype}.")
         count, factor = len(self.config.labels), self.downsample_factor
@@ -241,7 +229,7 @@ class SegmentationCondition(Condition):
         low, high = int(parsed.min()), int(parsed.max())
         if low < 0 or high >= count:
             raise ValueError(f"label maps run from {low} to {high}, but the labels are 0–{count - 1}. See parse().")
-        return encode_in_parts(self.vqgan, parsed, self._one_hot)
+        return super().encode(parsed)
 
     def colorize(self, value: Any, **options: Any) -> list[Image.Image]:
         """Label maps as people look at them: RGB pictures in this checkpoint's palette, which :meth:`parse` reads back.
@@ -269,12 +257,10 @@ class SegmentationCondition(Condition):
         ]
         return [Image.fromarray(paint_labels(labels, palette)) for labels in parsed.cpu().numpy()]
 
-    def _one_hot(self, labels: Tensor) -> Tensor:
-        """Label ids (B, H, W) -> the VQGAN's input (B, channels, H, W), 1 in the channel that a label is drawn with."""
-        assert self.vqgan is not None
-        labels = self.for_aligned(labels)
-        weight = next(self.vqgan.parameters())
-        one_hot = weight.new_zeros(len(labels), self.vqgan.config.in_channels, *labels.shape[1:])
+    def _vqgan_input(self, parsed: Tensor) -> Tensor:
+        """Label ids (B, H, W) -> one-hot (B, channels, H, W), 1 in the channel that a label is drawn with."""
+        vqgan, labels = self._tokenizer(), self.for_aligned(parsed)
+        one_hot = vqgan.to_codes.weight.new_zeros(len(labels), vqgan.config.in_channels, *labels.shape[1:])
         return one_hot.scatter_(1, labels[:, None], 1)
 
     def _warn(self, counts: Mapping[int, int], translation: LabelTranslation) -> None:

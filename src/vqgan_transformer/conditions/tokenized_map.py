@@ -1,0 +1,73 @@
+"""TokenizedMap: conditions that are maps or pictures, made into tokens by a VQGAN of their own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..vqgan.model import VQGAN
+from .condition import Condition
+
+__all__ = ["TokenizedMap"]
+
+PIXELS_AT_ONCE = 2**20
+"""Pixels of condition maps that are encoded together; more are encoded in parts, since one-hot maps are large."""
+
+
+class TokenizedMap(Condition):
+    """A condition that has a place for each place of the picture, and a VQGAN of its own (paper, section 3.2).
+
+    Attributes:
+        vqgan: makes tokens of maps; ``None`` for models that read maps directly. It is frozen here: no gradient passes
+            through tokens.
+    """
+
+    spatial: ClassVar[bool] = True
+
+    def __init__(self, vqgan: VQGAN | None):
+        super().__init__()
+        self.vqgan = vqgan
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens that maps are encoded with."""
+        return 0 if self.vqgan is None else self.vqgan.codebook_size
+
+    @property
+    def downsample_factor(self) -> int:
+        """Pixels of a map that a token stands for, along each side."""
+        return 1 if self.vqgan is None else self.vqgan.downsample_factor
+
+    @torch.no_grad()
+    def encode(self, parsed: Tensor) -> Tensor:
+        """Tokens of maps, of which only so many are prepared at a time that memory stays bounded.
+
+        Args:
+            parsed: what :meth:`parse` gave, `(B, ..., H, W)`.
+
+        Returns:
+            int64 `(B, h, w)` on the VQGAN's device.
+
+        Raises:
+            ValueError: for another shape, sides that are no multiples of :attr:`downsample_factor`, and for a condition
+                without a VQGAN.
+        """
+        vqgan = self._tokenizer()
+        weight = vqgan.to_codes.weight
+        at_once = max(1, PIXELS_AT_ONCE // (parsed.shape[-2] * parsed.shape[-1]))
+        return torch.cat(
+            [vqgan.encode(self._vqgan_input(part.to(weight.device)).to(weight.dtype)) for part in parsed.split(at_once)]
+        )
+
+    def _vqgan_input(self, parsed: Tensor) -> Tensor:
+        """What the VQGAN reads of some maps: `(b, ..., H, W)` -> `(b, C, H, W)`."""
+        return parsed
+
+    def _tokenizer(self) -> VQGAN:
+        if self.vqgan is None:
+            raise ValueError(
+                f"this {self.name} condition has no VQGAN that could encode maps: pass vqgan= when making it."
+            )
+        return self.vqgan
