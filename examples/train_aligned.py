@@ -48,7 +48,7 @@ from vqgan_transformer.training.gpt_training import fitting_config
 
 SIDES = {256: 1, 512: 2, 1024: 1}  # pixels of a scene's side, and how many of each go into four
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
-STEPS = {"vqgan": 12_000, "decoder": 3_000, "gpt": 30_000}
+STEPS = {"vqgan": 8_000, "decoder": 2_000, "gpt": 7_000}
 CROP = 128
 
 TOKENIZER = VQGANConfig(
@@ -89,7 +89,8 @@ def write_scenes(folder: Path, count: int, processes: int) -> None:
 def write_scene(folder: Path, seed: int, side: int) -> None:
     """One scene; its record comes last, as the sign that it is complete."""
     scene, name = make_scene(seed, (side, side)), f"{seed:05d}.png"
-    Image.fromarray(scene.image).save(folder / "images" / name)
+    # pictures are read in every epoch: packing would save less space than time
+    Image.fromarray(scene.image).save(folder / "images" / name, compress_level=0)
     Image.fromarray(scene.segmentation).save(folder / "segmentations" / name)
     Image.fromarray((scene.depth * 65535).round().astype(np.uint16)).save(folder / "depths" / name)
     record = {
@@ -106,8 +107,11 @@ def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
     """The three trainings; each goes on where it was, and one that is complete is read."""
     scenes = folder / "scenes"
     # crops at the size in which scenes are drawn
-    shared = {"crop_size": CROP, "scale_down": False, "mixed_precision": "bf16", "checkpoint_every": 500}
-    perceptual = {"perceptual": "random", "disc_channels": 32, "disc_layers": 2, "batch_size": 8}
+    shared = {
+        "crop_size": CROP, "scale_down": False, "people_share": 0.35, "mixed_precision": "bf16", "workers": 2,
+        "checkpoint_every": 500,
+    }  # fmt: skip
+    perceptual = {"perceptual": "random", "disc_channels": 32, "disc_layers": 2, "batch_size": 8, "people_weight": 4.0}
     vqgan = train_vqgan(
         scenes, folder / "vqgan", config=TOKENIZER, resume=True,
         training=VQGANTraining.modern(max_steps=steps["vqgan"], **perceptual, **shared, disc_weight=0.0),
@@ -141,7 +145,7 @@ def main() -> None:
     """Reads the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where scenes, states and the result are kept")
-    parser.add_argument("--scenes", type=int, default=3000, help="to train on")
+    parser.add_argument("--scenes", type=int, default=2000, help="to train on")
     parser.add_argument("--steps", type=int, help="of each training, to try it")
     parser.add_argument("--hours", type=float, help="stop after that, at a step from which the next run goes on")
     parser.add_argument("--threads", type=int, default=2, help="CPU cores to use")

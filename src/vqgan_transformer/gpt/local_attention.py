@@ -69,25 +69,31 @@ class Tiles:
         return cls(size, (height, width), above, beside, ((inside[:, None] & seen) | own).to(device))
 
     def of_queries(self, x: Tensor) -> Tensor:
-        """(B, h, w, heads, d) -> (B, tiles, heads, places of a tile, d)."""
+        """(B, h, w, heads, d) -> (B * tiles, heads, places of a tile, d)."""
         (height, width), (rows, cols) = self.tile, self._count
         x = F.pad(x, (0, 0, 0, 0, 0, cols * width - self.size[1], 0, rows * height - self.size[0]))
-        return rearrange(x, "b (r p) (c q) h d -> b (r c) h (p q) d", p=height, q=width)
+        return rearrange(x, "b (r p) (c q) h d -> (b r c) h (p q) d", p=height, q=width)
 
     def of_keys(self, x: Tensor) -> Tensor:
-        """(B, h, w, heads, d) -> (B, tiles, heads, keys of a tile, d)."""
+        """(B, h, w, heads, d) -> (B * tiles, heads, keys of a tile, d)."""
         (height, width), (rows, cols) = self.tile, self._count
         above, beside = self.rows_above, self.columns_beside
         right, below = cols * width - self.size[1] + beside, rows * height - self.size[0]
         x = F.pad(x, (0, 0, 0, 0, beside, right, above, below))
         x = x.unfold(1, height + above, height).unfold(2, width + 2 * beside, width)
-        return rearrange(x, "b r c h d p q -> b (r c) h (p q) d")
+        return rearrange(x, "b r c h d p q -> (b r c) h (p q) d")
 
     def to_grid(self, x: Tensor) -> Tensor:
         """What :meth:`of_queries` does, undone."""
         height, width = self.tile
-        x = rearrange(x, "b (r c) h (p q) d -> b (r p) (c q) h d", r=self._count[0], p=height, q=width)
+        rows, cols = self._count
+        x = rearrange(x, "(b r c) h (p q) d -> b (r p) (c q) h d", r=rows, c=cols, p=height, q=width)
         return x[:, : self.size[0], : self.size[1]]
+
+    def mask_of(self, batch: int) -> Tensor:
+        """The mask as attention takes it, bool (B * tiles or 1, 1, places of a tile, keys of a tile)."""
+        mask = self.mask if len(self.mask) == 1 else self.mask.repeat(batch, 1, 1)
+        return mask[:, None]
 
     @property
     def _count(self) -> tuple[int, int]:
@@ -137,7 +143,7 @@ class LocalSelfAttention(nn.Module):
                 over.of_queries(query),
                 over.of_keys(key),
                 over.of_keys(value),
-                attn_mask=over.mask[:, None],
+                attn_mask=over.mask_of(len(x)),
                 dropout_p=self.attention_dropout if self.training else 0.0,
             )
             attended = over.to_grid(tiled)

@@ -90,6 +90,7 @@ def random_crop(
     size: tuple[int, int],
     short_sides: tuple[int, int] | None,
     flip: bool,
+    around: tuple[float, float] | None = None,
 ) -> Crop:
     """A random piece of a picture.
 
@@ -99,6 +100,8 @@ def random_crop(
         size: (height, width) of the crop.
         short_sides: the picture is scaled down until its short side is drawn from this range; ``None``: it is not.
         flip: whether every other crop is mirrored.
+        around: (row, column) in pixels of the picture of what must be seen, somewhere in the middle half of the crop if
+            the picture's border allows it.
 
     Raises:
         ValueError: where the crop does not fit into the picture.
@@ -108,7 +111,17 @@ def random_crop(
     if short_sides is not None:
         wanted = short_sides[0] + int(side * (short_sides[1] - short_sides[0] + 1))
         scale = min(1.0, wanted / min(whole))
+    if around is not None:
+        row, column = (
+            _share(place * scale, extent * scale, length, random)
+            for place, extent, length, random in zip(around, whole, size, (row, column), strict=True)
+        )
     return _piece(whole, size, scale, row, column, flip and mirror < 0.5)
+
+
+def _share(place: float, extent: float, length: int, random: float) -> float:
+    """Where a crop begins, as a share of where it may begin, so that a place lies in its middle half."""
+    return min(max((place - (0.25 + 0.5 * random) * length) / max(1.0, extent - length), 0.0), 1 - 1e-9)
 
 
 def centre_crop(whole: tuple[int, int], size: tuple[int, int], short_sides: tuple[int, int] | None) -> Crop:

@@ -98,6 +98,8 @@ def train_cond_gpt(
     with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
         run = RunFolder(folder, resume, accelerator.is_main_process)
         kinds = ("image", *(part.name for part in conditions if part.name not in ("unconditional", "coordinates")))
+        if recipe.people_share and "keypoints" not in kinds:
+            kinds += ("keypoints",)
         source = open_data(data, kinds)
         source, held_out = (
             split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))

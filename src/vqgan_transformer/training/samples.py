@@ -88,7 +88,7 @@ class Samples(Dataset):
             shown = ", ".join(f"{name} {height}×{width}" for name, (height, width) in sizes.items())
             raise ValueError(f"sizes differ (height×width): {shown}")
         whole = next(iter(sizes.values()), None) or self._extent(sample)
-        crop = self._crop(whole, epoch, index)
+        crop = self._crop(whole, epoch, index, sample)
         tensors = {}
         if picture is not None:
             tensors["image"] = from_pixels(crop.of_picture(picture))[0]
@@ -104,12 +104,22 @@ class Samples(Dataset):
         picture = open_picture(sample["image"], "image")
         return picture.height, picture.width
 
-    def _crop(self, whole: tuple[int, int], epoch: int, index: int) -> Crop:
+    def _crop(self, whole: tuple[int, int], epoch: int, index: int, sample: dict[str, Any]) -> Crop:
         sides = self.training.short_sides if self.training.scale_down else None
         if epoch == CENTRE:
             return centre_crop(whole, self.training.crop, sides)
         generator = random_numbers(self.training.seed, 1, epoch, index)
-        return random_crop(generator, whole, self.training.crop, sides, self.training.flip)
+        plain = random_crop(generator, whole, self.training.crop, sides, self.training.flip)
+        if not self.training.people_share:
+            return plain
+        near_someone, which = random_numbers(self.training.seed, 6, epoch, index).random(2)
+        points = np.asarray(sample["keypoints"], dtype=np.float64).reshape(-1, 3)
+        points = points[points[:, 2] > 0]
+        if near_someone >= self.training.people_share or not len(points):
+            return plain
+        column, row, _ = points[int(which * len(points))]
+        generator = random_numbers(self.training.seed, 1, epoch, index)
+        return random_crop(generator, whole, self.training.crop, sides, self.training.flip, around=(row, column))
 
 
 def _condition(

@@ -29,6 +29,8 @@ class Training:
             are a range from which each sample draws. ``None``: the crop's longer side, as in the original.
         scale_down: False cuts from pictures at their own size; ``short_side`` is not used then.
         flip: mirror every other sample.
+        people_share: of the samples that are cut around someone, where there is anyone; for data with keypoints. People
+            are small in most pictures, and would otherwise be learned last.
         learning_rate: at its highest.
         scale_learning_rate: multiply it by the number of samples of an update, the original's rule.
         schedule: "constant", or "cosine" down to ``final_rate`` of the highest.
@@ -74,6 +76,7 @@ class Training:
     short_side: int | tuple[int, int] | None = None
     scale_down: bool = True
     flip: bool = True
+    people_share: float = 0.0
     learning_rate: float = 1e-4
     scale_learning_rate: bool = False
     schedule: Literal["constant", "cosine"] = "constant"
@@ -124,6 +127,8 @@ class Training:
             raise ValueError(f"optimizer must be 'adam', 'adamw' or 'muon', got {self.optimizer!r}.")
         if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must lie in [0, 1), got {self.ema_decay}.")
+        if not 0 <= self.people_share <= 1:
+            raise ValueError(f"people_share must lie in [0, 1], got {self.people_share}.")
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"validation_share must lie in [0, 1), got {self.validation_share}.")
         if self.checkpoints_total_limit is not None and self.checkpoints_total_limit < 1:
@@ -173,6 +178,7 @@ class VQGANTraining(Training):
         perceptual: "vgg", "alex" or "squeeze" (LPIPS), "random" (features of fixed random filters), the path of a
             weights file, or ``None``. "default" is "vgg" for pictures and ``None`` for maps; label maps have no such term.
         perceptual_weight: factor of the perceptual term.
+        people_weight: how much pixels near people's limbs count in the pixel loss; for pictures with keypoints.
         codebook_weight: factor of the codebook term.
         disc_weight: factor of the adversarial term, beside the adaptive weight; 0 trains without a discriminator.
             ``None``: 0.8 for pictures, 0.75 for depth. Label maps have no discriminator.
@@ -201,6 +207,7 @@ class VQGANTraining(Training):
     pixel_loss: Literal["l1", "l2", "bce", "cross_entropy"] | None = None
     perceptual: str | None = "default"
     perceptual_weight: float = 1.0
+    people_weight: float = 1.0
     codebook_weight: float = 1.0
     disc_weight: float | None = None
     disc_start: int = 10_000
@@ -223,7 +230,10 @@ class VQGANTraining(Training):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("disc_start", "disc_warmup", "disc_ramp", "codebook_start", "lecam_weight", "revive_below"):
+        not_negative = (
+            "disc_start", "disc_warmup", "disc_ramp", "codebook_start", "lecam_weight", "revive_below", "people_weight",
+        )  # fmt: skip
+        for name in not_negative:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         choices = {
@@ -294,6 +304,8 @@ class VQGANTraining(Training):
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {KINDS}, got {kind!r}.")
         labels, pictures = kind == "segmentation", kind in ("image", "keypoints")
+        if kind != "image" and (self.people_weight != 1 or self.people_share):
+            raise ValueError(f"people_weight and people_share are for pictures of people, not for {kind} maps.")
         pixel_loss = self.pixel_loss or ("bce" if labels else "l1")
         perceptual = ("vgg" if pictures else None) if self.perceptual == "default" else self.perceptual
         weight = (

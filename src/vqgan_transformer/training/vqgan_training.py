@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from ..conditions import Condition
+from ..conditions import Condition, KeypointsCondition
 from ..hub.config_json import to_json
 from ..vqgan.model import VQGAN, VQGANConfig, VQGANOutput
 from ..vqgan.quantizer import GumbelQuantizer, perplexity
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 __all__ = ["VQGANTrainer", "train_vqgan"]
+
+LIMB_WIDTH = 3
+"""Pixels around a skeleton's lines that belong to a person for ``people_weight``."""
 
 OUTER_LAYERS = ("conv_in", "conv_out", "codes", "codebook", "projection")
 
@@ -97,12 +100,13 @@ def train_vqgan(
         run = RunFolder(folder, resume, accelerator.is_main_process)
         reader = condition_of_kind(kind, condition, init.config if init is not None else config)
         # keypoints are drawn on a canvas of their picture's size
-        kinds = ("image",) if reader is None else ("image", "keypoints") if kind == "keypoints" else (reader.name,)
+        focused = recipe.people_weight != 1 or recipe.people_share > 0
+        kinds = ("image", "keypoints") if kind == "keypoints" or focused else ("image" if reader is None else reader.name,)
         source = open_data(data, kinds)
         source, held_out = (
             split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
         )
-        conditions = () if reader is None else (reader,)
+        conditions = (reader,) if reader is not None else (KeypointsCondition(),) if focused else ()
         samples = Samples(source, recipe, conditions, with_image=reader is None)
         held_out_samples = (
             None if held_out is None else Samples(held_out, recipe, conditions, with_image=reader is None)
@@ -200,7 +204,8 @@ class VQGANTrainer:
         with accelerator.accumulate(self.reconstructor):
             reconstruction, codebook_loss, tokens = self.reconstructor(images, step, seed)  # equations 1 to 3
             judged = reconstruction.detach().requires_grad_()
-            distance = self.distance(images, judged)  # |x - x̂| and the perceptual term
+            importance = self._importance(batch).to(images) if self.training.people_weight != 1 else None
+            distance = self.distance(images, judged, importance)  # |x - x̂| and the perceptual term
             gradient = self._gradient(distance, judged)
             record = {"loss": distance.detach(), "codebook_loss": codebook_loss.detach()}
             if heard := self._heard(step):
@@ -258,7 +263,13 @@ class VQGANTrainer:
         images = images.to(weight.device, weight.dtype)
         return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
 
-    def distance(self, images: Tensor, reconstruction: Tensor) -> Tensor:
+    def _importance(self, batch: dict[str, Tensor]) -> Tensor:
+        """(B, 1, H, W): what pixels on and around the limbs of skeletons count."""
+        limbs = (batch["keypoints"] > -1).any(dim=1, keepdim=True).float()
+        near = F.max_pool2d(limbs, 2 * LIMB_WIDTH + 1, stride=1, padding=LIMB_WIDTH)
+        return 1 + (self.training.people_weight - 1) * near
+
+    def distance(self, images: Tensor, reconstruction: Tensor, importance: Tensor | None = None) -> Tensor:
         """The reconstruction term of the kind."""
         kind = self.training.pixel_loss
         if kind == "bce":
@@ -267,7 +278,7 @@ class VQGANTrainer:
             return F.cross_entropy(reconstruction, images.argmax(1))
         assert kind is not None
         return reconstruction_loss(
-            images, reconstruction, self.perceptual, self.training.perceptual_weight, pixels=kind
+            images, reconstruction, self.perceptual, self.training.perceptual_weight, importance, pixels=kind
         )
 
     def _heard(self, step: int) -> float:
