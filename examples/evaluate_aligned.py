@@ -24,10 +24,12 @@ from builtin.readers import PoseReader, SceneReader, people_of, read_joints, tra
 from torch import Tensor
 
 from vqgan_transformer import ClassCondition, ImageSynthesisPipeline, SegmentationCondition
-from vqgan_transformer.images import from_pixels
+from vqgan_transformer.evaluation import contact_sheet
+from vqgan_transformer.images import from_pixels, to_pil
 from vqgan_transformer.scenes import Scene, make_scene
 
 HELD_OUT = 10_000_000  # seeds from here on are for evaluation only
+READ_FROM = {"segmentation": "labels", "depth": "depth", "keypoints": "joints", "class_label": "class"}
 PEOPLE = {"40–64 px": (40, 64), "64 px and more": (64, np.inf)}
 
 
@@ -85,7 +87,9 @@ def frechet(one: Tensor, other: Tensor) -> float:
 def means(records: list[dict[str, Any]]) -> dict[str, float]:
     """The mean of each number over pictures; of joints over all joints."""
     names = sorted({name for record in records for name in record} - {"features"})
-    return {name: float(np.mean(np.concatenate([np.atleast_1d(r[name]) for r in records if name in r]))) for name in names}
+    return {
+        name: float(np.mean(np.concatenate([np.atleast_1d(r[name]) for r in records if name in r]))) for name in names
+    }
 
 
 def draw(pipe: ImageSynthesisPipeline, scenes: list[Scene], kinds: tuple[str, ...], **settings: Any) -> list[Tensor]:
@@ -114,10 +118,11 @@ def evaluate(pipe: ImageSynthesisPipeline, readers: Readers, scenes: list[Scene]
     of_true, of_rebuilt = read(true), read(rebuilt)
     base = means(of_true)
     results: dict[str, Any] = {"true": base, "reconstructions": relative(means(of_rebuilt), base)}
-    results["psnr"] = float(np.mean([10 * torch.log10(4 / (a - b).square().mean()) for a, b in zip(true, rebuilt, strict=True)]))  # fmt: skip
+    errors = torch.stack([(one - other).square().mean() for one, other in zip(true, rebuilt, strict=True)])
+    results["psnr"] = float((10 * torch.log10(4 / errors)).mean())
     for guidance in (1.0, 3.0):
         alone: dict[str, float] = {}
-        for kind, prefix in (("segmentation", "labels"), ("depth", "depth"), ("keypoints", "joints"), ("class_label", "class")):  # fmt: skip
+        for kind, prefix in READ_FROM.items():
             if not any(name.startswith(prefix) for name in base):
                 continue
             pictures = draw(pipe, scenes, (kind,), guidance_scale=guidance)
@@ -126,14 +131,13 @@ def evaluate(pipe: ImageSynthesisPipeline, readers: Readers, scenes: list[Scene]
         pictures = draw(pipe, scenes, kinds, guidance_scale=guidance)
         of_drawn = read(pictures)
         results[f"guidance {guidance:g}"] = {"alone": alone, "together": relative(means(of_drawn), base)}
-        for index, picture in enumerate(pictures[:6]):
-            pixels = ((picture[0].permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255).byte().numpy()
-            from PIL import Image
-
-            Image.fromarray(np.hstack((scenes[index].image, pixels))).save(folder / f"{side}_{index}_guidance_{guidance:g}.png")
+        rows = [[scene.image, to_pil(picture)[0]] for scene, picture in zip(scenes[:8], pictures[:8], strict=True)]
+        contact_sheet(rows, ["true", "painted"], height=side).save(folder / f"{side}_guidance_{guidance:g}.png")
         if len(scenes) >= 32:
-            stacked = [torch.stack([record["features"] for record in records]) for records in (of_true, of_rebuilt, of_drawn)]
-            results[f"guidance {guidance:g}"]["fréchet"] = frechet(stacked[2], stacked[0]) / frechet(stacked[1], stacked[0])
+            true_, rebuilt_, drawn = (
+                torch.stack([r["features"] for r in rs]) for rs in (of_true, of_rebuilt, of_drawn)
+            )
+            results[f"guidance {guidance:g}"]["fréchet"] = frechet(drawn, true_) / frechet(rebuilt_, true_)
     return results
 
 

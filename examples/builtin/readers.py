@@ -211,7 +211,9 @@ def _cut(image: Tensor, person: np.ndarray, side: int) -> Tensor:
     left, top, extent = _square(person)
     height, width = image.shape[-2:]
     steps = (torch.arange(side) + 0.5) / side * extent
-    grid = torch.stack(torch.meshgrid(2 * (left + steps) / width - 1, 2 * (top + steps) / height - 1, indexing="xy"), -1)
+    grid = torch.stack(
+        torch.meshgrid(2 * (left + steps) / width - 1, 2 * (top + steps) / height - 1, indexing="xy"), -1
+    )
     if extent > 2 * side:  # sampling alone would skip pixels
         image = F.avg_pool2d(image, int(extent // side))
     return F.grid_sample(image.float(), rearrange(grid, "h w c -> 1 h w c").float(), align_corners=False)
