@@ -47,7 +47,7 @@ from vqgan_transformer.training.gpt_training import fitting_config
 
 SIDES = {256: 1, 512: 2, 1024: 1}  # pixels of a scene's side, and how many of each go into four
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
-STEPS = {"vqgan": 8_000, "gpt": 6_000, "decoder": 2_000}
+STEPS = {"vqgan": 8_000, "gpt": 6_500, "decoder": 2_000}
 CROP = 128
 
 TOKENIZER = VQGANConfig(

@@ -70,9 +70,7 @@ def test_pixels_on_limbs_count_more(tmp_path):
 
 def test_a_tokenizer_trains_on_pictures_of_people(tmp_path):
     training = short_training(people_share=0.5, people_weight=3.0)
-    train_vqgan(
-        write_scenes(tmp_path / "s"), tmp_path / "r", config=tiny_vqgan(), training=training, progress=False
-    )
+    train_vqgan(write_scenes(tmp_path / "s"), tmp_path / "r", config=tiny_vqgan(), training=training, progress=False)
     assert (tmp_path / "r/model.safetensors").exists()
 
 

@@ -76,9 +76,7 @@ class ClassCondition(Condition):
     @classmethod
     def from_config(cls, config: ClassConfig) -> ClassCondition:
         """A condition with the classes of a config."""
-        return cls(
-            config.labels, number_of_classes=config.number_of_classes, chosen_by_seed=config.chosen_by_seed
-        )
+        return cls(config.labels, number_of_classes=config.number_of_classes, chosen_by_seed=config.chosen_by_seed)
 
     @property
     def vocab_size(self) -> int:
