@@ -7,8 +7,8 @@
 The steps, each of which goes on where it was:
     scenes      draws pictures with what is known of them (a folder that `train_vqgan` reads)
     vqgan       trains the tokenizer: f = 8, local operations only, so that strips decode as the whole
-    decoder     trains its decoder further, against a discriminator; tokens stay
     gpt         trains the generator on crops of 128 pixels, 16×16 tokens
+    decoder     trains the tokenizer's decoder further, against a discriminator; tokens stay
     pipeline    puts everything together in half precision: FOLDER/pipeline
 """
 
@@ -29,7 +29,6 @@ from builtin.pipeline import palette
 from PIL import Image
 
 from vqgan_transformer import (
-    VQGAN,
     ClassCondition,
     DepthCondition,
     GPTTraining,
@@ -48,7 +47,7 @@ from vqgan_transformer.training.gpt_training import fitting_config
 
 SIDES = {256: 1, 512: 2, 1024: 1}  # pixels of a scene's side, and how many of each go into four
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
-STEPS = {"vqgan": 8_000, "decoder": 2_000, "gpt": 7_000}
+STEPS = {"vqgan": 8_000, "gpt": 6_500, "decoder": 2_000}
 CROP = 128
 
 TOKENIZER = VQGANConfig(
@@ -69,7 +68,7 @@ def conditions() -> tuple[Condition, ...]:
         palette=palette(space.names),
         trained_labels=[name for name in space.names if name in LABELS],
     )
-    return labels, DepthCondition(), KeypointsCondition(), ClassCondition(labels=CLASSES)
+    return labels, DepthCondition(), KeypointsCondition(), ClassCondition(labels=CLASSES, chosen_by_seed=True)
 
 
 def write_scenes(folder: Path, count: int, processes: int) -> None:
@@ -116,28 +115,28 @@ def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
         scenes, folder / "vqgan", config=TOKENIZER, resume=True,
         training=VQGANTraining.modern(max_steps=steps["vqgan"], **perceptual, **shared, disc_weight=0.0),
     )  # fmt: skip
-    vqgan = train_vqgan(
-        scenes, folder / "decoder", init=vqgan, resume=True,
-        training=VQGANTraining.modern(
-            max_steps=steps["decoder"], **perceptual, **shared, freeze=("encoder", "codebook"), disc_weight=0.08,
-            disc_start=0, whiten=False, codebook_start=0,
-        ),
-    )  # fmt: skip
     training = GPTTraining.modern(
         max_steps=steps["gpt"], batch_size=16, condition_dropout=0.1, kind_dropout=0.4, token_variants=8, **shared
     )
     kinds = conditions()
     config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
-    return train_cond_gpt(
+    pipe = train_cond_gpt(
         scenes, folder / "gpt", vqgan=vqgan, condition=kinds, config=config, training=training, resume=True
     )
+    pipe.vqgan = train_vqgan(
+        scenes, folder / "decoder", init=vqgan, resume=True,
+        training=VQGANTraining.modern(
+            max_steps=steps["decoder"], **perceptual, **shared, freeze=("encoder", "codebook"), disc_weight=0.08,
+            disc_start=0, learning_rate=5e-4, whiten=False, codebook_start=0,
+        ),
+    )  # fmt: skip
+    return pipe
 
 
 def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
     """The pipeline as it is shipped."""
     sampler = SlidingWindowSampler(temperature=0.95, top_k=100)
-    vqgan = VQGAN.from_pretrained(folder / "decoder")
-    shipped = ImageSynthesisPipeline(vqgan=vqgan, gpt=pipe.gpt, sampler=sampler, conditions=pipe.conditions)
+    shipped = ImageSynthesisPipeline(vqgan=pipe.vqgan, gpt=pipe.gpt, sampler=sampler, conditions=pipe.conditions)
     return shipped.save_pretrained(folder / "pipeline", dtype=torch.float16)
 
 

@@ -42,13 +42,14 @@ def test_logits_are_those_of_the_neighbourhood_computed_place_by_place(rows_abov
     assert torch.allclose(gpt(tokens, conditions)[0], logits_place_by_place(gpt, tokens[0], conditions), atol=1e-12)
 
 
-@pytest.mark.parametrize("size", [(25, 26), (9, 40), (40, 3)], ids=str)
+@pytest.mark.parametrize("size", [(25, 26), (9, 40), (40, 3), (6, 7)], ids=str)
 @torch.no_grad()
 def test_grids_read_in_tiles_have_the_logits_of_grids_read_at_once(size, monkeypatch):
     gpt = aligned_gpt(3, 2)
     tokens, conditions = random_grid(*size, batch=2), random_conditions(*size, batch=2)
     in_tiles = gpt(tokens, conditions)
-    monkeypatch.setattr("vqgan_transformer.gpt.local_attention.LARGEST_TILE", (99, 99))
+    monkeypatch.setattr("vqgan_transformer.gpt.local_attention.BAND", 99)
+    monkeypatch.setattr("vqgan_transformer.gpt.local_attention.NARROW", 99)
     assert torch.allclose(gpt(tokens, conditions), in_tiles, atol=1e-12)
 
 

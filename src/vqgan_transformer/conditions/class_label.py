@@ -24,6 +24,8 @@ class ClassConfig:
     Args:
         number_of_classes: ids lie below it.
         labels: their names in the order of ids, if they have names; commas separate synonyms, as in ImageNet's list.
+        chosen_by_seed: where a call names no class, each picture's seed chooses one, so that a picture is of one style
+            throughout. For models that can do without a class.
 
     Raises:
         ValueError: for fewer than one class, or another number of names than classes.
@@ -31,6 +33,7 @@ class ClassConfig:
 
     number_of_classes: int
     labels: tuple[str, ...] | None = None
+    chosen_by_seed: bool = False
 
     def __post_init__(self) -> None:
         if self.number_of_classes < 1:
@@ -45,6 +48,7 @@ class ClassCondition(Condition):
     Args:
         labels: names in the order of ids.
         number_of_classes: needed only where there are no names.
+        chosen_by_seed: as in :class:`ClassConfig`.
 
     Example:
         >>> ClassCondition(labels=("spring", "summer", "autumn", "winter")).parse(["winter", 0]).tolist()
@@ -55,18 +59,24 @@ class ClassCondition(Condition):
     spatial: ClassVar[bool] = False
     config_class: ClassVar[type] = ClassConfig
 
-    def __init__(self, labels: Sequence[str] | None = None, *, number_of_classes: int | None = None):
+    def __init__(
+        self,
+        labels: Sequence[str] | None = None,
+        *,
+        number_of_classes: int | None = None,
+        chosen_by_seed: bool = False,
+    ):
         super().__init__()
         if number_of_classes is None:
             if labels is None:
                 raise ValueError("ClassCondition needs labels= or number_of_classes=.")
             number_of_classes = len(labels)
-        self.config = ClassConfig(number_of_classes, None if labels is None else tuple(labels))
+        self.config = ClassConfig(number_of_classes, None if labels is None else tuple(labels), chosen_by_seed)
 
     @classmethod
     def from_config(cls, config: ClassConfig) -> ClassCondition:
         """A condition with the classes of a config."""
-        return cls(config.labels, number_of_classes=config.number_of_classes)
+        return cls(config.labels, number_of_classes=config.number_of_classes, chosen_by_seed=config.chosen_by_seed)
 
     @property
     def vocab_size(self) -> int:
@@ -100,6 +110,13 @@ class ClassCondition(Condition):
         return torch.tensor(
             [class_id(item, self.config.labels, self.config.number_of_classes, self.name) for item in items]
         )
+
+    def chosen_by(self, seeds: Sequence[int]) -> Tensor | None:
+        """A class for each picture, int64 (B,), that its seed chooses; ``None`` where that is left to the model."""
+        if not self.config.chosen_by_seed:
+            return None
+        numbers = [int(np.random.SeedSequence(seed).generate_state(1)[0]) for seed in seeds]
+        return torch.tensor([number % self.vocab_size for number in numbers])
 
     def encode(self, parsed: Tensor) -> Tensor:
         """Class ids (B,) -> tokens (B, 1).

@@ -72,6 +72,14 @@ class Condition(Pretrained, nn.Module):
         del size
         return None
 
+    def chosen_by(self, seeds: Sequence[int]) -> Tensor | None:
+        """What a picture's seed chooses where a user passes nothing, for models that can do without, one row a seed.
+
+        ``None`` for kinds that stay open then.
+        """
+        del seeds
+        return None
+
     def resize(self, parsed: Tensor, size: tuple[int, int]) -> Tensor:
         """A map scaled to (height, width): nearest for labels, bilinear for numbers (anti-aliased on the way down).
 

@@ -7,6 +7,7 @@ is drawn, a rolling cache holds the keys and values that are still in reach.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -20,11 +21,11 @@ from .rolling_cache import Remembered
 
 __all__ = ["LocalSelfAttention", "Tiles"]
 
-LARGEST_TILE = (24, 24)
-"""Grids up to this size are one tile, whose places are all compared with each other."""
+NARROW = 24
+"""Grids up to this width are cut into bands of rows as wide as the grid, wider ones into tiles."""
 
-TILE = (8, 16)
-"""Places of a tile in larger grids: compared with the tile's own and those around it."""
+BAND, TILE = 4, (8, 16)
+"""Rows of a band; rows and columns of a tile. Their places are compared with their own and those around them."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Tiles:
         tile: (height, width) of a tile.
         rows_above: keys reach so far above a tile,
         columns_beside: and so far to either side of it.
-        mask: bool (tiles or 1, places of a tile, keys of a tile), True where the key is seen.
+        mask: bool (tiles, places of a tile, keys of a tile), True where the key is seen.
     """
 
     size: tuple[int, int]
@@ -49,18 +50,19 @@ class Tiles:
     def of(cls, size: tuple[int, int], config: CondGPTConfig, device: torch.device) -> Tiles:
         """The tiles of a grid for a model."""
         above, beside = config.rows_above, config.columns_beside
-        if size[0] <= LARGEST_TILE[0] and size[1] <= LARGEST_TILE[1]:
-            row, col = (index.flatten() for index in torch.meshgrid(*map(torch.arange, size), indexing="ij"))
-            mask = _sees(row[:, None] - row, col - col[:, None], above, beside)
-            return cls(size, size, 0, 0, mask[None].to(device))
-        height, width = (min(tile, extent) for tile, extent in zip(TILE, size, strict=True))
+        height, width = (BAND, size[1]) if size[1] <= NARROW else TILE
+        height, width = min(height, size[0]), min(width, size[1])
         tops, lefts = torch.arange(0, size[0], height), torch.arange(0, size[1], width)
+        if len(tops) == 1:
+            above = 0
+        if len(lefts) == 1:
+            beside = 0
         row, col = (i.flatten() for i in torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"))
         key_row, key_col = (
             i.flatten()
             for i in torch.meshgrid(torch.arange(-above, height), torch.arange(-beside, width + beside), indexing="ij")
         )
-        seen = _sees(row[:, None] - key_row, key_col - col[:, None], above, beside)
+        seen = _sees(row[:, None] - key_row, key_col - col[:, None], config)
         rows = (tops[:, None] + key_row)[:, None]  # (tiles down, 1, keys)
         cols = (lefts[:, None] + key_col)[None]  # (1, tiles across, keys)
         inside = ((rows >= 0) & (cols >= 0) & (cols < size[1])).flatten(0, 1)
@@ -80,8 +82,12 @@ class Tiles:
         above, beside = self.rows_above, self.columns_beside
         right, below = cols * width - self.size[1] + beside, rows * height - self.size[0]
         x = F.pad(x, (0, 0, 0, 0, beside, right, above, below))
-        x = x.unfold(1, height + above, height).unfold(2, width + 2 * beside, width)
-        return rearrange(x, "b r c h d p q -> (b r c) h (p q) d")
+        # slices, since the way back through Tensor.unfold is slow
+        bands = torch.stack([x[:, row * height :][:, : height + above] for row in range(rows)], dim=1)
+        tiles = torch.stack(
+            [bands[:, :, :, col * width :][:, :, :, : width + 2 * beside] for col in range(cols)], dim=2
+        )
+        return rearrange(tiles, "b r c p q h d -> (b r c) h (p q) d")
 
     def to_grid(self, x: Tensor) -> Tensor:
         """What :meth:`of_queries` does, undone."""
@@ -91,9 +97,8 @@ class Tiles:
         return x[:, : self.size[0], : self.size[1]]
 
     def mask_of(self, batch: int) -> Tensor:
-        """The mask as attention takes it, bool (B * tiles or 1, 1, places of a tile, keys of a tile)."""
-        mask = self.mask if len(self.mask) == 1 else self.mask.repeat(batch, 1, 1)
-        return mask[:, None]
+        """The mask as attention takes it, bool (B * tiles, 1, places of a tile, keys of a tile)."""
+        return self.mask.repeat(batch, 1, 1)[:, None]
 
     @property
     def _count(self) -> tuple[int, int]:
@@ -101,10 +106,10 @@ class Tiles:
         return rows, cols
 
 
-def _sees(above: Tensor, right: Tensor, rows_above: int, columns_beside: int) -> Tensor:
+def _sees(above: Tensor, right: Tensor, config: CondGPTConfig) -> Tensor:
     """Whether a place sees another, which is some rows above it and some columns to its right."""
     before = (above > 0) | ((above == 0) & (right <= 0))
-    return before & (above <= rows_above) & (right.abs() <= columns_beside)
+    return before & (above <= config.rows_above) & (right.abs() <= config.columns_beside)
 
 
 class LocalSelfAttention(nn.Module):
@@ -139,12 +144,13 @@ class LocalSelfAttention(nn.Module):
         if isinstance(over, Remembered):
             attended = _attend_to_neighbours(query, *over.take(key, value), over.mask)
         else:
-            query, key, value = over.of_queries(query), over.of_keys(key), over.of_keys(value)
+            query, key, value = over.of_queries(query), over.of_keys(key), over.of_keys(value.to(query.dtype))
             mask = over.mask_of(len(x))
-            if self.training and self.weights_dropout.p:
-                tiled = self._with_dropout(query, key, value, mask, len(x))
-            else:
-                tiled = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+            with _single_precision_on_cpu(x.device):
+                if self.training and self.weights_dropout.p:
+                    tiled = self._with_dropout(query, key, value, mask, len(x))
+                else:
+                    tiled = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
             attended = over.to_grid(tiled)
         return self.residual_dropout(self.out(attended.flatten(-2)))
 
@@ -155,6 +161,11 @@ class LocalSelfAttention(nn.Module):
         # the tiles of a sample under one index, since what is dropped belongs to samples
         weights = self.weights_dropout(weights.unflatten(0, (batch, -1))).flatten(0, 1)
         return weights @ value
+
+
+def _single_precision_on_cpu(device: torch.device) -> AbstractContextManager[object]:
+    """Where bfloat16 is made of single precision on the way, the CPU's fused attention is twice as fast without."""
+    return torch.autocast("cpu", enabled=False) if device.type == "cpu" else nullcontext()
 
 
 def _attend_to_neighbours(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:

@@ -71,7 +71,8 @@ def cache_key(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, variants: i
                 "conditions": [[part.name, to_json(part.config), _digest(part)] for part in samples.conditions],
                 "form": [config.conditioning, [part.name for part in config.conditions]],
                 "crops": {
-                    name: getattr(training, name) for name in ("seed", "crop", "short_sides", "scale_down", "flip")
+                    name: getattr(training, name)
+                    for name in ("seed", "crop", "short_sides", "scale_down", "flip", "people_share")
                 },
                 "variants": variants,
             }
