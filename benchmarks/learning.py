@@ -6,7 +6,12 @@
 
 A run is as long as 15 minutes of two cores: 1,800 seconds of CPU time, which metrics.jsonl has beside each step. The
 number of steps is set for that on the machine at hand (--steps). Both presets have the same perceptual term (features of
-fixed random filters), the same discriminator, and hear it from 60 % of their steps on.
+fixed random filters), the same discriminator, and hear it from 80 % of their steps on: a step with it takes half as long
+again, and what it adds, texture, costs PSNR.
+
+A token stands for 4×4 pixels. With 8×8, 512 codes say so little that the model has all but reached what they allow after
+two minutes, whatever it goes on to learn: of 320 steps on 64-pixel crops without a discriminator, the last 84 % brought
+1.8 dB with 8×8 (17.3 to 19.2) and 2.5 dB with 4×4 (19.6 to 22.1).
 """
 
 from __future__ import annotations
@@ -24,10 +29,10 @@ from vqgan_transformer.training.samples import CENTRE, Samples
 
 CONFIGS = {
     "modern": VQGANConfig.modern(
-        channels=24, channel_multipliers=(1, 2, 4), num_res_blocks=(0, 1, 2), decoder_res_blocks=(1, 1, 2), codebook_size=512
+        channels=32, channel_multipliers=(1, 3), num_res_blocks=(0, 2), decoder_res_blocks=(0, 2), codebook_size=512
     ),
     "paper": VQGANConfig(
-        channels=32, channel_multipliers=(1, 1, 2, 4), num_res_blocks=1, attention_levels=(3,), latent_channels=64,
+        channels=32, channel_multipliers=(1, 1, 4), num_res_blocks=1, attention_levels=(2,), latent_channels=64,
         code_dim=64, codebook_size=512, legacy_commitment=True,
     ),
 }  # fmt: skip
@@ -40,7 +45,7 @@ SHARED = {
 def train(preset: str, photos: Path, runs: Path, steps: int) -> None:
     make = VQGANTraining.modern if preset == "modern" else VQGANTraining.paper
     every = max(1, steps // 15)  # a minute, roughly
-    changes = SHARED | {"max_steps": steps, "disc_start": steps * 6 // 10, "log_every": 20}
+    changes = SHARED | {"max_steps": steps, "disc_start": steps * 8 // 10, "log_every": 20}
     changes |= {"validate_every": every, "checkpoint_every": every, "picture_every": 5 * every}
     train_vqgan(
         photos / "train", runs / preset, config=CONFIGS[preset], training=make(**changes), validation=photos / "val",
