@@ -76,6 +76,17 @@ def test_several_pictures_of_several_conditions(pipe):
     assert torch.equal(batch[3:], alone)
 
 
+def test_pictures_of_different_sizes_are_those_that_each_kind_paints_alone(pipe):
+    maps, depths, days = [labels, labels[:8]], [depth, depth[:8]], ["day", "night"]
+    both = pipe(segmentation=maps, depth=depths, class_label=days, seed=5, progress=False, output_type="np")
+    assert [image.shape for image in both.images] == [(16, 24, 3), (8, 24, 3)]
+    for k in range(2):
+        given = {"segmentation": maps[k], "depth": depths[k], "class_label": days[k]}
+        assert np.array_equal(pipe(seed=5 + k, progress=False, output_type="np", **given).images[0], both.images[k])
+    with pytest.raises(ValueError, match="2 of depth and 3 of segmentation"):
+        pipe(depth=depths, segmentation=[labels] * 3)
+
+
 def test_guidance_may_be_given_by_kind(pipe):
     both = {"segmentation": labels, "class_label": "day"}
     plain, by_all, by_one = (paint(pipe, guidance_scale=s, **both) for s in (1.0, 3.0, {"class_label": 9.0}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,7 +54,7 @@ class Previews:
 
     Args:
         vqgan: decodes.
-        show: what to do with the pictures, float (B, 3, H, W).
+        show: what to do with the pictures, float (B, 3, H, W), or a list of (3, H, W) where their sizes differ.
         most: the part of the time that previews may take.
 
     Example:
@@ -63,16 +64,19 @@ class Previews:
         >>> out = pipe(segmentation=torch.full((64, 64), 156), seed=0, callback=previews)
     """
 
-    def __init__(self, vqgan: VQGAN, show: Callable[[Tensor], object], *, most: float = 0.05):
+    def __init__(self, vqgan: VQGAN, show: Callable[[Any], object], *, most: float = 0.05):
         self.vqgan, self.show, self.most = vqgan, show, most
         self.started = time.perf_counter()
         self.spent = self.longest = 0.0
 
-    def __call__(self, drawn: int, total: int, tokens: Tensor) -> None:
+    def __call__(self, drawn: int, total: int, tokens: Tensor | list[Tensor]) -> None:
         """Shows the tokens so far, if it is time for a preview."""
         now = time.perf_counter()
         if self.spent + self.longest > self.most * (now - self.started):
             return
-        self.show(self.vqgan.decode(tokens))
+        if isinstance(tokens, list):
+            self.show([self.vqgan.decode(one[None])[0] for one in tokens])
+        else:
+            self.show(self.vqgan.decode(tokens))
         seconds = time.perf_counter() - now
         self.spent, self.longest = self.spent + seconds, max(self.longest, seconds)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from ..images import as_items
 from ..vqgan.model import VQGAN
 from .condition import Condition
 
@@ -39,6 +40,10 @@ class TokenizedMap(Condition):
     def downsample_factor(self) -> int:
         """Pixels of a map that a token stands for, along each side."""
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
+
+    def items(self, value: Any) -> list[Any]:
+        """A list for each item of a list; what has a leading axis stays together."""
+        return [[item] for item in as_items(value, self.name)]
 
     @torch.no_grad()
     def encode(self, parsed: Tensor) -> Tensor:
