@@ -168,3 +168,24 @@ def test_its_diagnosis(pipe):
     report = pipe.diagnose([image, image], segmentation=[labels] * 2, depth=[depth, depth[::-1].copy()])
     assert report.nats[0] == -pipe.log_likelihood(image, segmentation=labels, depth=depth).item()
     assert report.nats_of_others[1] == pytest.approx(report.nats[0])
+
+
+def test_a_seed_chooses_the_class_that_a_call_leaves_open(vqgan, tmp_path):
+    classes = ClassCondition(labels=("day", "dusk", "night"), chosen_by_seed=True)
+    pipe = ImageSynthesisPipeline(vqgan=vqgan, gpt=aligned_gpt(), conditions=(segmentation(), classes))
+    chosen = classes.chosen_by(range(60))
+    assert chosen.bincount().min() > 8  # all of them, about as often
+    open_, named = (
+        paint(pipe, segmentation=[labels] * 5, seed=3, **given) for given in ({}, {"class_label": chosen[3:8].tolist()})
+    )
+    assert torch.equal(open_, named)
+    # an image has been chosen, and its likelihood is that without a class
+    image = torch.rand(1, 3, 16, 24) * 2 - 1
+    unknown = ImageSynthesisPipeline(vqgan=vqgan, gpt=pipe.gpt, conditions=(segmentation(),))
+    unknown.conditions = (segmentation(), ClassCondition(labels=("day", "dusk", "night")))
+    known = {"image": image, "segmentation": labels}
+    assert torch.equal(pipe.log_likelihood(**known), unknown.log_likelihood(**known))
+    half = {**known, "mask": np.arange(24) >= np.full((16, 1), 12)}
+    assert torch.equal(paint(pipe, **half), paint(unknown, **half))
+    again = ImageSynthesisPipeline.from_pretrained(pipe.save_pretrained(tmp_path))
+    assert again.condition("class_label").config.chosen_by_seed

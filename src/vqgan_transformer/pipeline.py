@@ -268,7 +268,7 @@ class ImageSynthesisPipeline(SavedPipeline):
         arguments = {"guidance_scale": 1.0} | arguments
         size = images.shape[-2], images.shape[-1]
         requests = self._requests(arguments, [size] * len(images), resize)
-        [painting] = self._paintings(requests, seed=seed)
+        [painting] = self._paintings(requests, seed=seed, choose=False)
         tokens = encode_on_canvas(self.vqgan, images, painting.canvas)
         return painting.sampler.log_likelihood(self.gpt, painting.condition, tokens.expand(len(painting.seeds), -1, -1))
 
@@ -349,8 +349,12 @@ class ImageSynthesisPipeline(SavedPipeline):
         candidates: int = 1,
         seed: int | Sequence[int] | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        choose: bool = True,
     ) -> list[Painting]:
-        """All that a call needs to paint, for each size; ``completions`` are for all pictures, or one for each."""
+        """All that a call needs to paint, for each size; ``completions`` are for all pictures, or one for each.
+
+        With ``choose``, a picture's seed chooses what a kind leaves to it; a picture to complete has been chosen.
+        """
         sampler = self.sampler.with_settings(**requests[0].settings)
         seeds = picture_seeds(seed, num_images * sum(len(one.pictures) for one in requests), generator)
         paintings = []
@@ -358,7 +362,8 @@ class ImageSynthesisPipeline(SavedPipeline):
             pictures = [num_images * picture + k for picture in request.pictures for k in range(num_images)]
             own_seeds = [seeds[picture] for picture in pictures]
             canvas = Canvas(request.size, self.vqgan.downsample_factor, self.gpt.config.window)
-            condition = self._condition_of(request, canvas, [one for one in own_seeds for _ in range(candidates)])
+            each = [one for one in own_seeds for _ in range(candidates)]
+            condition = self._condition_of(request, canvas, each, choose=choose and not completions)
             completion = None
             if completions:
                 own = [completions[picture if len(completions) > 1 else 0] for picture in request.pictures]
@@ -368,14 +373,17 @@ class ImageSynthesisPipeline(SavedPipeline):
             )
         return paintings
 
-    def _condition_of(self, request: Request, canvas: Canvas, seeds: list[int]) -> Any:
+    def _condition_of(self, request: Request, canvas: Canvas, seeds: list[int], *, choose: bool) -> Any:
         """What the GPT reads: tokens in the paper's form; for models that follow several kinds, a map or id of each."""
         if self._several:
+            open_kinds = [kind for kind in self.conditions if choose and kind.name not in request.given]
+            chosen = {kind.name: kind.chosen_by(seeds) for kind in open_kinds}
+            given = request.given | {name: one for name, one in chosen.items() if one is not None}
             return {
                 name: self.condition(name)
                 .for_aligned(self.condition(name).extend_to(one, canvas.painted))
                 .repeat_interleave(len(seeds) // len(one), dim=0)
-                for name, one in request.given.items()
+                for name, one in given.items()
             }
         ((name, parsed),) = request.given.items()
         return self.condition(name).for_canvas(parsed, canvas, seeds)
