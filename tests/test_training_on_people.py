@@ -10,8 +10,8 @@ from training_data import SHORT, short_training, tiny_vqgan, write_pictures, wri
 from vqgan_transformer import VQGAN, GPTTraining, KeypointsCondition, VQGANTraining, train_vqgan
 from vqgan_transformer.training.crops import random_crop
 from vqgan_transformer.training.data import DataError, open_data
-from vqgan_transformer.training.losses import reconstruction_loss
 from vqgan_transformer.training.loop import make_accelerator
+from vqgan_transformer.training.losses import reconstruction_loss
 from vqgan_transformer.training.samples import Samples, random_numbers
 from vqgan_transformer.training.vqgan_training import VQGANTrainer
 
