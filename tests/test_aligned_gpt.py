@@ -8,6 +8,9 @@ import torch
 from aligned_models import CODES, CONDITIONS, FACTOR, aligned_gpt, logits_place_by_place, random_conditions, random_grid
 from vqgan_transformer import CondGPT, CondGPTConfig
 from vqgan_transformer.gpt import ConditionInput
+from vqgan_transformer.gpt.local_attention import Tiles
+from vqgan_transformer.gpt.positions import Rotation
+from vqgan_transformer.training.sample_dropout import SampleDropout
 
 NEIGHBOURHOODS = [(1, 1), (2, 3), (4, 1)]
 
@@ -160,6 +163,32 @@ def test_every_weight_learns():
     conditions = random_conditions(5, 6, batch=2, kinds=[one.name for one in CONDITIONS])
     gpt(random_grid(5, 6, batch=2), conditions).logsumexp(-1).sum().backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in gpt.parameters())
+
+
+@pytest.mark.parametrize("size", [(6, 7), (30, 12)], ids=["one tile", "several"])
+def test_what_dropout_takes_belongs_to_samples_not_to_batches(size):
+    gpt = aligned_gpt(attention_dropout=0.3, residual_dropout=0.2, embedding_dropout=0.1).train()
+    dropout, tokens, conditions = SampleDropout(gpt), random_grid(*size, batch=3), random_conditions(*size, batch=3)
+    assert len(dropout.layers) == 1 + 3 * 3
+    dropout.keys = torch.tensor([5, 6, 7])
+    whole = gpt(tokens, conditions)
+    dropout.keys = torch.tensor([7, 5])
+    part = gpt(tokens[[2, 0]], {name: values[[2, 0]] for name, values in conditions.items()})
+    torch.testing.assert_close(part, whole[[2, 0]], rtol=1e-10, atol=1e-10)
+    assert not torch.allclose(whole, gpt.eval()(tokens, conditions))
+
+
+def test_weights_that_dropout_leaves_are_right_on_average():
+    attention = aligned_gpt(attention_dropout=0.3).blocks[0].attention
+    x, config = torch.randn(1, 5, 6, 16, dtype=torch.float64), aligned_gpt(attention_dropout=0.3).config
+    turn = Rotation(torch.ones(5, 6, 1, 1, 4), torch.zeros(5, 6, 1, 1, 4))  # none
+    seen = {"rotation": turn, "over": Tiles.of((5, 6), config, torch.device("cpu"))}
+    expected = attention(x, **seen)
+    torch.manual_seed(0)
+    attention.train()
+    found = attention(x.expand(4000, -1, -1, -1), **seen)
+    error = (found.mean(0) - expected[0]) / (found.std(0) / 4000**0.5)
+    assert error.square().mean().sqrt() < 1.3
 
 
 def test_an_aligned_gpt_is_saved_and_loaded(tmp_path):

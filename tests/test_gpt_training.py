@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from training_data import SHORT, picture, tiny_vqgan, write_pictures, write_scenes
 from vqgan_transformer import (
@@ -19,6 +21,7 @@ from vqgan_transformer import (
     CoordinatesCondition,
     DepthCondition,
     GPTTraining,
+    ImageCondition,
     ImageSynthesisPipeline,
     KeypointsCondition,
     SegmentationCondition,
@@ -297,7 +300,9 @@ def test_unigram_nats_are_what_frequencies_alone_give():
 # ---------------------------------------------------------------- the way in
 
 
-@pytest.mark.parametrize("kind", ["none", "class_label", "coordinates", "segmentation", "depth", "keypoints"])
+@pytest.mark.parametrize(
+    "kind", ["none", "class_label", "coordinates", "segmentation", "depth", "keypoints", "condition_image"]
+)
 def test_every_kind_of_condition_trains(kind, tmp_path):
     scenes = write_scenes(tmp_path / "s", 6) if kind != "class_label" else tmp_path / "s"
     if kind == "class_label":
@@ -310,7 +315,10 @@ def test_every_kind_of_condition_trains(kind, tmp_path):
         "segmentation": lambda: SegmentationCondition(labels=("a", "b", "c"), vqgan=tokenizer(3)),
         "depth": lambda: DepthCondition(vqgan=tokenizer(1)),
         "keypoints": lambda: KeypointsCondition(vqgan=tokenizer(3)),
+        "condition_image": lambda: ImageCondition(vqgan=tokenizer(3)),
     }[kind]()
+    if kind == "condition_image":
+        (scenes / "segmentations").rename(scenes / "condition_images")
     training = short_training(max_steps=2, condition_dropout=0.2, pkeep=0.9, picture_every=2, validate_every=2)
     vqgan = tokenizer()
     config = fitting_config(vqgan, condition or Unconditional(), training, **SMALL)
@@ -321,6 +329,55 @@ def test_every_kind_of_condition_trains(kind, tmp_path):
     assert (tmp_path / "run/pictures/step_00000002.png").exists() and (tmp_path / "run/curves.png").exists()
     again = ImageSynthesisPipeline.from_pretrained(tmp_path / "run")
     assert all(torch.equal(a, b) for a, b in zip(pipe.gpt.parameters(), again.gpt.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("conditioning", ["prefix", "aligned"])
+def test_pictures_are_learned_from_pictures(conditioning, tmp_path):
+    write_pictures(tmp_path / "p/images", 8)
+    (tmp_path / "p/condition_images").mkdir()
+    for number in range(8):
+        edges = np.abs(np.diff(picture(number).mean(-1), axis=1, prepend=0)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(edges).save(tmp_path / f"p/condition_images/{number}.png")
+    vqgan, training = tokenizer(), short_training(condition_dropout=0.1)
+    condition = ImageCondition(channels=1, vqgan=tokenizer(1) if conditioning == "prefix" else None)
+    form = {"conditioning": "aligned", "condition_width": 8} if conditioning == "aligned" else {}
+    config = fitting_config(vqgan, condition, training, **form, **SMALL)
+    train_cond_gpt(
+        tmp_path / "p", tmp_path / "run", vqgan=vqgan, condition=condition, config=config, training=training, progress=False
+    )  # fmt: skip
+    pipe = ImageSynthesisPipeline.from_pretrained(tmp_path / "run")
+    edges = Image.open(tmp_path / "p/condition_images/3.png")
+    assert pipe(condition_image=edges, seed=1, progress=False).images[0].size == (32, 24)
+
+
+def test_an_aligned_pipeline_follows_several_kinds_from_its_run_folder(tmp_path):
+    scenes = write_scenes(tmp_path / "s", 8)
+    names = [scenes / f"{folder}/{number}.png" for folder in ("images", "segmentations") for number in range(8)]
+    rows = [
+        {"file_name": str(image), "segmentation_file_name": str(labels), "class_label": ("day", "night")[number % 2]}
+        for number, (image, labels) in enumerate(zip(names[:8], names[8:], strict=True))
+    ]
+    (scenes / "metadata.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    conditions = (SegmentationCondition(labels=("a", "b", "c")), ClassCondition(labels=("day", "night")))
+    vqgan = tokenizer()
+    training = short_training(
+        condition_dropout=0.1, structured_tables=True, ema_decay=0.5, checkpoints_total_limit=None
+    )
+    config = fitting_config(
+        vqgan, conditions, training, conditioning="aligned", condition_width=8, attention_dropout=0.2, **SMALL
+    )
+    options = {"vqgan": vqgan, "condition": conditions, "config": config, "training": training, "progress": False}
+    trained = train_cond_gpt(scenes, tmp_path / "run", **options)
+    pipe = ImageSynthesisPipeline.from_pretrained(tmp_path / "run")
+    labels = Image.open(names[8])
+    both = pipe(segmentation=labels, class_label="night", seed=2, guidance_scale=2.0, progress=False).images[0]
+    again = trained(segmentation=labels, class_label="night", seed=2, guidance_scale=2.0, progress=False).images[0]
+    assert both.size == (32, 24) and np.array_equal(both, again)
+    assert pipe(class_label="day", size=(16, 20), progress=False).images[0].size == (20, 16)
+    assert pipe(segmentation=labels, progress=False).images[0].size == (32, 24)
+    (tmp_path / "run/checkpoints/step_00000006").rename(tmp_path / "taken away")
+    resumed = train_cond_gpt(scenes, tmp_path / "run", resume=True, **options)
+    assert all(torch.equal(a, b) for a, b in zip(trained.gpt.parameters(), resumed.gpt.parameters(), strict=True))
 
 
 def test_a_pipeline_is_fine_tuned_and_stays_as_it_was(tmp_path):

@@ -15,6 +15,7 @@ from vqgan_transformer import (
     ClassCondition,
     CoordinatesCondition,
     DepthCondition,
+    ImageCondition,
     KeypointsCondition,
     SegmentationCondition,
     train_vqgan,
@@ -214,6 +215,21 @@ def test_coordinates_are_those_of_the_whole_picture(tmp_path):
     samples = samples_of(write_scenes(tmp_path / "s"), CoordinatesCondition(16, downsample_factor=4))
     middle = samples[CENTRE, 0]["coordinates"]
     assert middle.min() > 0.05 and middle.max() < 0.95 and (middle.diff(dim=1) > 0).all()
+
+
+def test_pictures_that_are_conditions_are_cut_with_their_picture(tmp_path):
+    write_pictures(tmp_path / "images", 3)
+    write_pictures(tmp_path / "condition_images", 3)
+    sample = samples_of(tmp_path, ImageCondition())[0, 1]
+    assert (sample["condition_image"] - sample["image"]).abs().mean() < 0.03  # linear and cubic
+    Image.fromarray(picture(0, (20, 40))).save(tmp_path / "condition_images/2.png")
+    np.save(tmp_path / "condition_images/0.npy", picture(0))
+    (tmp_path / "condition_images/0.png").unlink()
+    with pytest.raises(DataError, match=r"3 of 3(.|\n)*follows gray ones"):
+        check(samples_of(tmp_path, ImageCondition(channels=1)))
+    with pytest.raises(DataError, match="1 of 3") as error:
+        check(samples_of(tmp_path, ImageCondition()))
+    assert error.value.problems == ("2: sizes differ (height×width): condition_image 20×40, image 24×32",)
 
 
 def test_classes_go_by_name(tmp_path):

@@ -10,15 +10,13 @@ for boxes and classes 80 steps are too few.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from vqgan_transformer import (
     VQGAN,
@@ -26,15 +24,19 @@ from vqgan_transformer import (
     CondGPT,
     CoordinatesCondition,
     DepthCondition,
+    GPTTraining,
     ImageCondition,
     ImageSynthesisPipeline,
     KeypointsCondition,
     LayoutCondition,
     Unconditional,
+    train_cond_gpt,
 )
 from vqgan_transformer.conditions import Condition
-from vqgan_transformer.images import from_pixels
 from vqgan_transformer.scenes import BIOMES, LABELS, SEASONS, Scene, make_scene
+from vqgan_transformer.training.data import open_data
+from vqgan_transformer.training.gpt_training import fitting_config
+from vqgan_transformer.training.samples import Samples
 
 FOLDER = Path("outputs/tiny")
 STEPS, SCENES, SIZE, WINDOW = 80, 96, (256, 384), 16
@@ -64,15 +66,12 @@ class Kind:
     condition: Callable[[VQGAN], Condition]
     value: Callable[[Scene], Any]
     size: tuple[int, int] = SIZE
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 PEOPLE = 2
 KINDS = {
     "depth": Kind(lambda vqgan: DepthCondition(vqgan=gray(vqgan)), lambda scene: scene.depth),
-    "keypoints": Kind(
-        lambda vqgan: KeypointsCondition(vqgan=vqgan), lambda scene: scene.keypoints, SIZE, {"size": SIZE}
-    ),
+    "keypoints": Kind(lambda vqgan: KeypointsCondition(vqgan=vqgan), lambda scene: scene.keypoints),
     "condition_image": Kind(lambda vqgan: ImageCondition(vqgan=vqgan), by_night),
     "class_label": Kind(
         lambda vqgan: ClassCondition([f"{season}, {biome}" for season in SEASONS for biome in BIOMES]),
@@ -90,84 +89,54 @@ def tiny_pipeline(kind: str, folder: Path = FOLDER, steps: int = STEPS) -> Image
     path = folder / kind
     if not (path / "model_index.json").exists():
         print(f"training a tiny checkpoint for {kind}: a few minutes")
-        train(kind, steps).save_pretrained(path)
+        train(kind, path, steps)
     return ImageSynthesisPipeline.from_pretrained(path)
 
 
-def train(kind: str, steps: int, batch: int = 4, learning_rate: float = 1e-3) -> ImageSynthesisPipeline:
-    """Next-token cross-entropy on windows of scenes, with the built-in GPT to start from."""
-    torch.manual_seed(0)
+def train(kind: str, folder: Path, steps: int) -> None:
+    """Fine-tunes the built-in GPT on windows of scenes."""
     builtin = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
-    condition = KINDS[kind].condition(builtin.vqgan).eval()
-    pictures, conditions, labels = encode_scenes(KINDS[kind], condition, builtin)
-    gpt = start(builtin.gpt, condition, conditions, labels).train()
-    optimizer = torch.optim.AdamW(gpt.parameter_groups(), lr=learning_rate, betas=(0.9, 0.95))
-    rng = np.random.default_rng(0)
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1, (step + 1) / 20, 2 * (1 - step / steps))
-        tokens, given = windows(pictures, conditions, rng, batch)
-        loss = F.cross_entropy(gpt(tokens, given).flatten(0, -2), tokens.flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(gpt.parameters(), 1.0)
-        optimizer.step()
-        if (step + 1) % 10 == 0:
-            print(f"{kind}: {step + 1} of {steps} steps, {loss.item():.2f} nats per token", flush=True)
-    return ImageSynthesisPipeline(builtin.vqgan, gpt.eval(), builtin.sampler, (condition,))
+    condition, size = KINDS[kind].condition(builtin.vqgan).eval(), KINDS[kind].size
+    data = []
+    for seed in range(SCENES * SIZE[0] * SIZE[1] // (size[0] * size[1])):
+        scene = make_scene(seed, size, time_of_day="day", people=PEOPLE)
+        data.append({"image": scene.image, "segmentation": scene.segmentation, kind: KINDS[kind].value(scene)})
+    training = GPTTraining(
+        max_steps=steps, batch_size=4, crop_size=WINDOW * builtin.vqgan.downsample_factor, scale_down=False,
+        learning_rate=1e-3, schedule="cosine", warmup_steps=20, clip_gradients=1.0, token_variants=2,
+        validation_share=0.0, log_every=10, picture_every=steps, checkpoint_every=steps,
+    )  # fmt: skip
+    gpt = start(builtin, condition, data, training)
+    init = ImageSynthesisPipeline(builtin.vqgan, gpt, builtin.sampler, (condition,))
+    train_cond_gpt(data, folder, init=init, training=training, resume=True)
 
 
 @torch.no_grad()
-def encode_scenes(kind: Kind, condition: Condition, builtin: ImageSynthesisPipeline) -> tuple[Tensor, Tensor, Tensor]:
-    """Scenes as tokens: pictures (N, h, w), conditions (N, h, w) or (N, C), and label maps (N, h, w)."""
-    found: list[list[Tensor]] = [[], [], []]
-    count = SCENES * SIZE[0] * SIZE[1] // (kind.size[0] * kind.size[1])
-    for seed in range(count):
-        scene = make_scene(seed, kind.size, time_of_day="day", people=PEOPLE)
-        value = kind.value(scene)
-        parsed = condition.default(kind.size) if value is None else condition.parse(value, **kind.options)
-        assert parsed is not None
-        segmentation = builtin.conditions[0]
-        found[0].append(builtin.vqgan.encode(from_pixels(scene.image)))
-        found[1].append(condition.encode(parsed))
-        found[2].append(segmentation.encode(segmentation.parse(scene.segmentation)))
-    pictures, conditions, labels = (torch.cat(grids) for grids in found)
-    return pictures, conditions, labels
-
-
-def start(gpt: CondGPT, condition: Condition, conditions: Tensor, labels: Tensor) -> CondGPT:
+def start(builtin: ImageSynthesisPipeline, condition: Condition, data: list[Any], training: GPTTraining) -> CondGPT:
     """The built-in GPT with a table of its own for the condition.
 
     A token of a map begins as the mean of the label tokens that it falls together with, so that the GPT has an idea of
     it at once. A sequence begins as nothing, behind positions that the GPT knows as those just before the picture.
     """
-    ids = condition.vocab_size
-    table = torch.zeros(ids, gpt.config.n_embd)
-    length = conditions[0].numel() if conditions.ndim == 2 else WINDOW**2
-    if conditions.ndim == 3:
-        known = gpt.token_embedding.weight.detach()[labels.flatten()]
-        counts = torch.zeros(ids).index_add_(0, conditions.flatten(), torch.ones(conditions.numel()))
+    gpt, labels = builtin.gpt, builtin.condition("segmentation")
+    table, counts = torch.zeros(condition.vocab_size, gpt.config.n_embd), torch.zeros(condition.vocab_size, 1)
+    if condition.spatial:
+        samples = Samples(open_data(data, ("image", "segmentation", condition.name)), training, (condition, labels))
+        for index in range(len(samples)):
+            cut = samples[0, index]
+            tokens = condition.encode(cut[condition.name][None]).flatten()
+            known = gpt.token_embedding.weight[labels.encode(cut["segmentation"][None]).flatten()]
+            table.index_add_(0, tokens, known)
+            counts.index_add_(0, tokens, torch.ones(len(tokens), 1))
         # tokens that no scene has begin as the mean of all
-        table.index_add_(0, conditions.flatten(), known).div_(counts.clamp(min=1)[:, None])
-        table[counts == 0] = known.mean(0)
-    size = length + WINDOW**2
-    new = CondGPT(replace(gpt.config, block_size=size, condition_vocab_size=ids))
-    state = {**gpt.state_dict(), "condition_embedding.weight": table + 0.01 * torch.randn_like(table)}
-    state["position_embedding"] = gpt.position_embedding.detach()[:, -size:]
+        table = torch.where(counts > 0, table / counts.clamp(min=1), table.sum(0) / counts.sum())
+    size = (fitting_config(builtin.vqgan, condition, training).block_size or 0) + 1
+    new = CondGPT(replace(gpt.config, block_size=size, condition_vocab_size=condition.vocab_size))
+    noise = 0.01 * torch.randn(table.shape, generator=torch.Generator().manual_seed(0))
+    state = {**gpt.state_dict(), "condition_embedding.weight": table + noise}
+    state["position_embedding"] = gpt.position_embedding[:, -size:]
     new.load_state_dict(state)
     return new
-
-
-def windows(pictures: Tensor, conditions: Tensor, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
-    """Random windows of 16×16 tokens, and the condition of each; sequences are of the whole picture, so its middle."""
-    tokens, given = [], []
-    for _ in range(count):
-        index, grid = rng.integers(len(pictures)), conditions.ndim == 3
-        top, left = (rng.integers(side - WINDOW + 1) for side in pictures.shape[1:])
-        crop = (index, slice(top, top + WINDOW), slice(left, left + WINDOW))
-        tokens.append(pictures[crop])
-        given.append(conditions[crop] if grid else conditions[index])
-    return torch.stack(tokens), torch.stack(given)
 
 
 def gray(vqgan: VQGAN) -> VQGAN:

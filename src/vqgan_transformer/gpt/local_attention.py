@@ -122,7 +122,7 @@ class LocalSelfAttention(nn.Module):
     def __init__(self, config: CondGPTConfig):
         super().__init__()
         self.n_head = config.n_head
-        self.attention_dropout = config.attention_dropout
+        self.weights_dropout = nn.Dropout(config.attention_dropout)
         self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
         self.out = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
         self.residual_dropout = nn.Dropout(config.residual_dropout)
@@ -144,16 +144,23 @@ class LocalSelfAttention(nn.Module):
         if isinstance(over, Remembered):
             attended = _attend_to_neighbours(query, *over.take(key, value), over.mask)
         else:
+            query, key, value = over.of_queries(query), over.of_keys(key), over.of_keys(value.to(query.dtype))
+            mask = over.mask_of(len(x))
             with _single_precision_on_cpu(x.device):
-                tiled = F.scaled_dot_product_attention(
-                    over.of_queries(query),
-                    over.of_keys(key),
-                    over.of_keys(value.to(query.dtype)),
-                    attn_mask=over.mask_of(len(x)),
-                    dropout_p=self.attention_dropout if self.training else 0.0,
-                )
+                if self.training and self.weights_dropout.p:
+                    tiled = self._with_dropout(query, key, value, mask, len(x))
+                else:
+                    tiled = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
             attended = over.to_grid(tiled)
         return self.residual_dropout(self.out(attended.flatten(-2)))
+
+    def _with_dropout(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, batch: int) -> Tensor:
+        """The same in training, with weights that a layer of their own drops: its masks can be chosen from outside."""
+        scores = (query @ key.mT) * query.shape[-1] ** -0.5
+        weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
+        # the tiles of a sample under one index, since what is dropped belongs to samples
+        weights = self.weights_dropout(weights.unflatten(0, (batch, -1))).flatten(0, 1)
+        return weights @ value
 
 
 def _single_precision_on_cpu(device: torch.device) -> AbstractContextManager[object]:

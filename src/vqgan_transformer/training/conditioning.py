@@ -43,14 +43,15 @@ def encode_conditions(
     Args:
         config: of the GPT.
         conditions: the kinds; a prefix has one.
-        parsed: what the ``parse`` of each gave, cut as the picture was.
+        parsed: what the ``parse`` of each gave, cut as the picture was; layouts as tokens (:mod:`.layouts`).
 
     Returns:
         tokens int64 (B, h, w) or (B, C) for a prefix; for an aligned GPT the maps and ids themselves.
     """
     if config.conditioning == "prefix":
         (condition,) = conditions
-        return {condition.name: condition.encode(parsed[condition.name])}
+        values = parsed[condition.name]
+        return {condition.name: values if condition.name == "layout" else condition.encode(values)}
     return {
         condition.name: condition.for_aligned(parsed[condition.name])
         for condition in conditions

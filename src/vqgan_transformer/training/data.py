@@ -1,7 +1,7 @@
 """Where training data come from: folders as people have them, lists of files, and data sets of other libraries.
 
 Whatever the form, a source is a sequence of samples, and a sample is a dictionary from "image" and the names of
-conditions ("segmentation", "depth", "keypoints", "class_label") to what a user would pass to a pipeline: paths mostly.
+conditions ("segmentation", "depth", "keypoints", "layout", "class_label", …) to what a user would pass to a pipeline: paths mostly.
 Nothing is read here but names and small tables; :mod:`.samples` reads the pictures.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ __all__ = ["DataError", "Source", "open_data", "split"]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 ARRAYS = (".npy",)
+TABLE_FILES = {"keypoints": "keypoints.json", "layout": "instances.json"}
+"""COCO's annotations beside the pictures."""
 MAP_FOLDERS = {"segmentation": "segmentations", "depth": "depths", "condition_image": "condition_images"}
 _COLUMNS = {
     "image": ("file_name", "image"),
@@ -27,6 +29,7 @@ _COLUMNS = {
     "depth": ("depth_file_name", "depth"),
     "condition_image": ("condition_image_file_name", "condition_image"),
     "keypoints": ("keypoints",),
+    "layout": ("layout", "objects"),
     "class_label": ("class_label", "label"),
 }
 
@@ -74,7 +77,9 @@ class Source:
                 if isinstance(value, Path) and value.exists():
                     state = value.stat()
                     digest.update(f"{kind}:{state.st_size}:{state.st_mtime_ns}".encode())
-                elif isinstance(value, str | int):
+                elif isinstance(value, np.ndarray):
+                    digest.update(f"{kind}:{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
+                elif isinstance(value, str | int | list | Mapping):
                     digest.update(f"{kind}:{value}".encode())
         return digest.hexdigest()
 
@@ -111,11 +116,11 @@ def open_data(data: Any, kinds: Sequence[str]) -> Source:
         data: one of
 
             - a folder of pictures, nested or not; for "class_label" the first folder on the way is the class;
-            - a folder with `images/` and, by the same file names, `segmentations/`, `depths/` (pictures or `.npy`) or `condition_images/`,
-              or `keypoints.json` in COCO's form;
+            - a folder with `images/` and, by the same file names, `segmentations/`, `depths/` or `condition_images/`
+              (pictures or `.npy`); or `keypoints.json` or, for layouts, `instances.json` in COCO's form;
             - a folder with `metadata.jsonl` or `metadata.csv` (Hugging Face's imagefolder): `file_name`,
               `segmentation_file_name`, `depth_file_name`, `condition_image_file_name`, `keypoints`, `class_label` or
-              `label`;
+              `label`, and `layout` (what a pipeline takes) or `objects` (see :mod:`.layouts`);
             - a list file: `.txt` with a path in each line, relative to the file, or `.jsonl` and `.csv` as above;
             - a `torch.utils.data.Dataset`, a `datasets.Dataset` or a list, whose items are dictionaries with these
               names, (picture, other) pairs, or pictures.
@@ -172,7 +177,7 @@ def _from_path(path: Path, kinds: tuple[str, ...]) -> tuple[list[dict[str, Any]]
         (path / MAP_FOLDERS.get(kind, "")).is_dir() for kind in kinds if kind in MAP_FOLDERS
     ):
         return _pairs(path, kinds)
-    if "keypoints" in kinds and (path / "keypoints.json").is_file():
+    if any((path / name).is_file() for kind, name in TABLE_FILES.items() if kind in kinds):
         return _pairs(path, kinds)
     return _plain_folder(path, kinds)
 
@@ -189,7 +194,7 @@ def _plain_folder(folder: Path, kinds: tuple[str, ...]) -> tuple[list[dict[str, 
         files = _files(folder, PICTURES + ARRAYS)
         return [{kinds[0]: file} for file in files], [file.relative_to(folder).as_posix() for file in files]
     if others:
-        wanted = [f"{MAP_FOLDERS[kind]}/" if kind in MAP_FOLDERS else f"{kind}.json" for kind in others]
+        wanted = [f"{MAP_FOLDERS[kind]}/" if kind in MAP_FOLDERS else TABLE_FILES.get(kind, kind) for kind in others]
         raise DataError(
             f"{folder} has no {' and '.join(others)} for its pictures:",
             [f"expected images/ beside {', '.join(wanted)}, or metadata.jsonl"],
@@ -212,8 +217,8 @@ def _plain_folder(folder: Path, kinds: tuple[str, ...]) -> tuple[list[dict[str, 
 def _pairs(folder: Path, kinds: tuple[str, ...]) -> tuple[list[dict[str, Any]], list[str]]:
     by_kind: dict[str, dict[str, Any]] = {}
     for kind in kinds:
-        if kind == "keypoints":
-            by_kind[kind] = _coco(folder / "keypoints.json")
+        if kind in TABLE_FILES:
+            by_kind[kind] = _coco(folder / TABLE_FILES[kind], _people if kind == "keypoints" else _objects)
             continue
         if kind == "class_label":
             continue
@@ -228,28 +233,46 @@ def _pairs(folder: Path, kinds: tuple[str, ...]) -> tuple[list[dict[str, Any]], 
         raise DataError(f"{folder}: {len(problems)} samples lack their partner:", problems)
     samples = [{kind: found[name] for kind, found in by_kind.items()} for name in names]
     if "class_label" in kinds:
+        if classless := [f"{name}: lies in no class folder" for name in names if "/" not in name]:
+            raise DataError(f"{folder}/images should have a folder for each class:", classless)
         for name, sample in zip(names, samples, strict=True):
             sample["class_label"] = name.split("/")[0]
     return samples, names
 
 
-def _coco(path: Path) -> dict[str, np.ndarray]:
-    """COCO's person keypoints: file name without suffix -> (people, 17, 3); people without any point are left out."""
+def _coco(path: Path, read: Callable[[list[Any], Mapping[str, Any]], Any]) -> dict[str, Any]:
+    """COCO's annotations: file name without suffix -> what is read of those of that picture."""
     if not path.is_file():
-        raise DataError(f"{path.parent} is incomplete:", ["keypoints.json is missing"])
+        raise DataError(f"{path.parent} is incomplete:", [f"{path.name} is missing"])
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-        people: dict[Any, list[np.ndarray]] = {image["id"]: [] for image in table["images"]}
+        found: dict[Any, list[Any]] = {image["id"]: [] for image in table["images"]}
         for annotation in table["annotations"]:
-            points = np.asarray(annotation.get("keypoints", []), dtype=np.float64)
-            if points.size and points[2::3].any():
-                people[annotation["image_id"]].append(points.reshape(17, 3))
+            found[annotation["image_id"]].append(annotation)
         return {
-            Path(image["file_name"]).with_suffix("").as_posix(): np.array(people[image["id"]]).reshape(-1, 17, 3)
+            Path(image["file_name"]).with_suffix("").as_posix(): read(found[image["id"]], table)
             for image in table["images"]
         }
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not in COCO's form:", [f"{type(error).__name__}: {error}"]) from error
+
+
+def _people(annotations: list[Any], table: Mapping[str, Any]) -> np.ndarray:
+    """(people, 17, 3); people without any point are left out."""
+    del table
+    people = [np.asarray(annotation.get("keypoints", []), dtype=np.float64) for annotation in annotations]
+    return np.array([points.reshape(17, 3) for points in people if points.size and points[2::3].any()]).reshape(
+        -1, 17, 3
+    )
+
+
+def _objects(annotations: list[Any], table: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Boxes (left, top, width, height) in pixels, with the names of what they hold."""
+    names = {category["id"]: category["name"] for category in table["categories"]}
+    return {
+        "bbox": [list(map(float, annotation["bbox"])) for annotation in annotations],
+        "categories": [names[annotation["category_id"]] for annotation in annotations],
+    }
 
 
 def _list_file(path: Path, kinds: tuple[str, ...]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -287,6 +310,8 @@ def _table(path: Path, kinds: tuple[str, ...]) -> tuple[list[dict[str, Any]], li
             value = row[columns[0]]
             if kind == "keypoints":
                 sample[kind] = np.asarray(value, dtype=np.float64).reshape(-1, 17, 3)
+            elif kind == "layout":
+                sample[kind] = json.loads(value) if isinstance(value, str) else value  # a table of text has it as JSON
             elif kind == "class_label":
                 sample[kind] = int(value) if str(value).isdigit() else value
             else:

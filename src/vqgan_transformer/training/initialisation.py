@@ -1,4 +1,4 @@
-"""Initial weights with which a picture comes through an untrained VQGAN, so that learning starts at once."""
+"""The VQGAN that a training starts from; initial weights with which a picture comes through an untrained one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..vqgan.model import VQGAN
+from ..conditions import Condition
+from ..vqgan.model import VQGAN, VQGANConfig
+from .map_kinds import from_maps
+from .samples import Samples, random_numbers, stack
+from .settings import VQGANTraining
 
-__all__ = ["whiten"]
+__all__ = ["new_vqgan", "whiten"]
 
 
 @torch.no_grad()
@@ -36,3 +40,45 @@ def whiten(vqgan: VQGAN, images: Tensor, generator: torch.Generator | None = Non
     assert layer.bias is not None
     layer.bias.copy_(scale @ (layer.bias - middle))
     layer.weight.copy_(torch.einsum("d e, e c h w -> d c h w", scale, layer.weight))
+
+
+def new_vqgan(
+    config: VQGANConfig | None,
+    init: VQGAN | None,
+    kind: str,
+    reader: Condition | None,
+    samples: Samples,
+    training: VQGANTraining,
+) -> VQGAN:
+    """The VQGAN that training starts from, checked against the data's form."""
+    if init is not None:
+        if config is not None and config != init.config:
+            raise ValueError("init= brings its own config: leave config= out.")
+        vqgan = VQGAN(init.config).to(init.from_codes.weight.dtype)
+        vqgan.load_state_dict(init.state_dict())
+    else:
+        with torch.random.fork_rng():
+            torch.manual_seed(training.seed)
+            channels = {} if kind in ("image", "keypoints") else {"in_channels": 1, "out_channels": 1}
+            if kind == "segmentation" and reader is not None:
+                count = (reader.config.channels and max(reader.config.channels) + 1) or len(reader.config.labels)
+                channels = {"in_channels": count, "out_channels": count}
+            vqgan = VQGAN(config if config is not None else VQGANConfig.modern(**channels))
+    factor = vqgan.downsample_factor
+    if training.crop[0] % factor or training.crop[1] % factor:
+        raise ValueError(f"crop_size={training.crop_size} must be a multiple of the VQGAN's factor {factor}.")
+    expected = {"image": 3, "keypoints": 3, "depth": 1}.get(kind)
+    if expected is not None and (vqgan.config.in_channels, vqgan.config.out_channels) != (expected, expected):
+        raise ValueError(
+            f"{kind} has {expected} channels, but the VQGAN's config says {vqgan.config.in_channels} in and "
+            f"{vqgan.config.out_channels} out."
+        )
+    if init is None and training.whiten:
+        count = range(min(32, len(samples)))
+        first = [
+            samples[0, int(index)] for index in random_numbers(training.seed, 3).permutation(len(samples))[: len(count)]
+        ]
+        batch = stack(first)
+        images = batch["image"] if reader is None else from_maps(batch[reader.name], reader, vqgan.config)
+        whiten(vqgan, images.to(vqgan.from_codes.weight), torch.Generator().manual_seed(training.seed))
+    return vqgan

@@ -19,10 +19,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..conditions import Condition
+from ..conditions import Condition, LayoutCondition
 from ..images import from_pixels, open_picture, to_pil
 from .crops import Crop, centre_crop, random_crop
 from .data import DataError, Source
+from .layouts import layout_tokens, read_layout
 from .settings import Training
 
 __all__ = ["Batches", "Samples", "check", "random_numbers"]
@@ -41,7 +42,8 @@ class Samples(Dataset):
     """A source's samples as tensors, addressed by (epoch, index).
 
     An item is a dictionary: "image" float32 (3, h, w) in [-1, 1] if pictures are wanted, and for each condition what its
-    ``parse`` gives, without the batch axis: maps int64 (h, w) or float32 (C, h, w), ids int64 ().
+    ``parse`` gives, without the batch axis: maps int64 (h, w) or float32 (C, h, w), ids int64 (). Layouts are tokens
+    already, int64 (C,), since these tell where in the picture the crop lies.
 
     Attributes:
         source: of the samples.
@@ -72,7 +74,7 @@ class Samples(Dataset):
         picture = _picture(sample["image"]) if self.with_image else None
         parsed = {}
         for condition in self.conditions:
-            if condition.name in ("keypoints", "coordinates", "unconditional", "condition_image"):
+            if condition.name in ("keypoints", "layout", "coordinates", "unconditional"):
                 continue
             value = sample[condition.name]
             value = np.load(value, allow_pickle=False) if isinstance(value, Path) and value.suffix == ".npy" else value
@@ -93,7 +95,12 @@ class Samples(Dataset):
         if picture is not None:
             tensors["image"] = from_pixels(crop.of_picture(picture))[0]
         for condition in self.conditions:
-            tensors[condition.name] = _condition(condition, parsed.get(condition.name), sample, crop, whole)
+            if isinstance(condition, LayoutCondition):
+                objects = read_layout(condition, sample["layout"], whole)
+                order = random_numbers(self.training.seed, 7, epoch, index)
+                tensors["layout"] = layout_tokens(condition, objects, crop, whole, order)
+            else:
+                tensors[condition.name] = _condition(condition, parsed.get(condition.name), sample, crop, whole)
         return tensors
 
     @staticmethod
@@ -131,8 +138,6 @@ def _condition(
         there = (people[..., 2] > 0) & (people[..., :2] >= 0).all(-1) & (people[..., :2] < crop.size[::-1]).all(-1)
         options: dict[str, Any] = {"size": crop.size}
         return condition.parse(people[there.any(axis=1)], **options)[0]
-    if condition.name == "condition_image":
-        return condition.parse(crop.of_picture(_picture(sample["condition_image"])))[0]
     if parsed is None:  # coordinates of the whole picture, or nothing at all
         standing_in = condition.default(whole)
         assert standing_in is not None

@@ -17,7 +17,7 @@ from ..hub.config_json import to_json
 from ..vqgan.model import VQGAN, VQGANConfig, VQGANOutput
 from ..vqgan.quantizer import GumbelQuantizer, perplexity
 from .data import open_data, split
-from .initialisation import whiten
+from .initialisation import new_vqgan
 from .loop import accelerator_for, run_training
 from .losses import (
     adversarial_loss,
@@ -117,7 +117,7 @@ def train_vqgan(
             check(samples)
             if held_out_samples is not None:
                 check(held_out_samples)
-        vqgan = _new_vqgan(config, init, kind, reader, samples, recipe)
+        vqgan = new_vqgan(config, init, kind, reader, samples, recipe)
         distance = (
             perceptual if perceptual is not None else perceptual_loss(recipe.perceptual, vqgan.config.out_channels)
         )
@@ -389,45 +389,3 @@ class VQGANTrainer:
     def modules(self) -> list[nn.Module]:
         """All that is trained."""
         return [self.vqgan, self.critic] if self.training.disc_weight else [self.vqgan]
-
-
-def _new_vqgan(
-    config: VQGANConfig | None,
-    init: VQGAN | None,
-    kind: str,
-    reader: Condition | None,
-    samples: Samples,
-    training: VQGANTraining,
-) -> VQGAN:
-    """The VQGAN that training starts from, checked against the data's form."""
-    if init is not None:
-        if config is not None and config != init.config:
-            raise ValueError("init= brings its own config: leave config= out.")
-        vqgan = VQGAN(init.config).to(init.from_codes.weight.dtype)
-        vqgan.load_state_dict(init.state_dict())
-    else:
-        with torch.random.fork_rng():
-            torch.manual_seed(training.seed)
-            channels = {} if kind in ("image", "keypoints") else {"in_channels": 1, "out_channels": 1}
-            if kind == "segmentation" and reader is not None:
-                count = (reader.config.channels and max(reader.config.channels) + 1) or len(reader.config.labels)
-                channels = {"in_channels": count, "out_channels": count}
-            vqgan = VQGAN(config if config is not None else VQGANConfig.modern(**channels))
-    factor = vqgan.downsample_factor
-    if training.crop[0] % factor or training.crop[1] % factor:
-        raise ValueError(f"crop_size={training.crop_size} must be a multiple of the VQGAN's factor {factor}.")
-    expected = {"image": 3, "keypoints": 3, "depth": 1}.get(kind)
-    if expected is not None and (vqgan.config.in_channels, vqgan.config.out_channels) != (expected, expected):
-        raise ValueError(
-            f"{kind} has {expected} channels, but the VQGAN's config says {vqgan.config.in_channels} in and "
-            f"{vqgan.config.out_channels} out."
-        )
-    if init is None and training.whiten:
-        count = range(min(32, len(samples)))
-        first = [
-            samples[0, int(index)] for index in random_numbers(training.seed, 3).permutation(len(samples))[: len(count)]
-        ]
-        batch = stack(first)
-        images = batch["image"] if reader is None else from_maps(batch[reader.name], reader, vqgan.config)
-        whiten(vqgan, images.to(vqgan.from_codes.weight), torch.Generator().manual_seed(training.seed))
-    return vqgan

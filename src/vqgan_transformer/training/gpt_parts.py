@@ -1,0 +1,105 @@
+"""The models of a second stage's run: a GPT that fits its tokenizers, and all of them checked against each other."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..conditions import Condition, LayoutCondition, Unconditional
+from ..gpt.config import CondGPTConfig, ConditionInput
+from ..gpt.model import CondGPT
+from ..pipeline import ImageSynthesisPipeline
+from ..sampler.sampler import SlidingWindowSampler
+from ..vqgan.model import VQGAN
+from .conditioning import condition_inputs
+from .settings import GPTTraining
+
+__all__ = ["fitting_config", "parts_of_a_run"]
+
+
+def fitting_config(
+    vqgan: VQGAN, condition: Condition | Sequence[Condition], training: GPTTraining, **sizes: Any
+) -> CondGPTConfig:
+    """The config of a GPT for given tokenizers: vocabulary, window and sequence follow from them.
+
+    Args:
+        vqgan: the tokenizer of pictures.
+        condition: the kind of condition, or several for ``conditioning="aligned"``.
+        training: whose ``crop_size`` is the window and whose ``condition_dropout`` needs a null token.
+        **sizes: further fields, e.g. ``n_layer=24, n_head=16, n_embd=1024``. ``conditioning="aligned"`` brings 2-D rotary
+            positions and local attention with it, and the reading of known tokens, for pictures to complete.
+    """
+    conditions = (condition,) if isinstance(condition, Condition) else tuple(condition)
+    factor = vqgan.downsample_factor
+    window = training.crop[0] // factor, training.crop[1] // factor
+    if sizes.get("conditioning") == "aligned":
+        fields: dict[str, Any] = {
+            "vocab_size": vqgan.codebook_size,
+            "window": window,
+            "position": "rope2d",
+            "attention": "local",
+            "conditions": (*condition_inputs(conditions), ConditionInput("known", "tokens", vqgan.codebook_size)),
+            "downsample_factor": factor,
+        }
+        return CondGPTConfig(**{**fields, **sizes})
+    (condition,) = conditions
+    count = window[0] * window[1]
+    length = count if condition.spatial else condition.config.length if isinstance(condition, LayoutCondition) else 1
+    vocabulary = max(vqgan.codebook_size, condition.vocab_size)
+    null = {"null_token": vocabulary} if training.condition_dropout else {}
+    fields = {
+        "vocab_size": vocabulary + len(null),
+        "block_size": length + count - 1,
+        "window": window,
+        **null,
+    }
+    return CondGPTConfig(**{**fields, **sizes})
+
+
+def parts_of_a_run(
+    vqgan: VQGAN | None,
+    condition: Condition | Sequence[Condition] | None,
+    config: CondGPTConfig | None,
+    init: ImageSynthesisPipeline | None,
+    training: GPTTraining,
+) -> tuple[VQGAN, tuple[Condition, ...], CondGPT]:
+    """The models of a run, checked against each other and the recipe; those of ``init`` are copied."""
+    if init is not None:
+        vqgan = vqgan if vqgan is not None else copy.deepcopy(init.vqgan)
+        condition = condition if condition is not None else copy.deepcopy(init.conditions)
+        if config is not None and config != init.gpt.config:
+            raise ValueError("init= brings the GPT's config: leave config= out.")
+        config = init.gpt.config
+    if vqgan is None:
+        raise ValueError("the second stage needs vqgan=, a trained tokenizer of pictures (see train_vqgan), or init=.")
+    given = condition if condition is not None else Unconditional()
+    conditions = (given,) if isinstance(given, Condition) else tuple(given)
+    if len(conditions) != 1 and (config is None or config.conditioning == "prefix"):
+        names = ", ".join(part.name for part in conditions)
+        raise ValueError(
+            f"the paper's form follows one condition, got {names}: pass one, or config= of an aligned GPT."
+        )
+    factor, crop = vqgan.downsample_factor, training.crop
+    if crop[0] % factor or crop[1] % factor:
+        raise ValueError(f"crop_size={training.crop_size} must be a multiple of the VQGAN's factor {factor}.")
+    config = config if config is not None else fitting_config(vqgan, conditions, training)
+    window = crop[0] // factor, crop[1] // factor
+    if config.window != window:
+        raise ValueError(
+            f"crops of {crop[0]}×{crop[1]} pixels are {window[0]}×{window[1]} tokens, but the GPT's window is "
+            f"{config.window[0]}×{config.window[1]}: pass crop_size=({config.window[0] * factor}, {config.window[1] * factor})."
+        )
+    if training.condition_dropout and config.null_token is None and config.conditioning == "prefix":
+        raise ValueError("condition_dropout needs a GPT with a null_token (fitting_config gives it one).")
+    # the pipeline knows what fits what
+    with torch.random.fork_rng():
+        torch.manual_seed(training.seed)
+        gpt = CondGPT(config)
+    if init is not None:
+        gpt = gpt.to(init.gpt.head.weight.dtype)
+        gpt.load_state_dict(init.gpt.state_dict())
+    ImageSynthesisPipeline(vqgan=vqgan, gpt=gpt, sampler=SlidingWindowSampler(), conditions=conditions)
+    return vqgan, conditions, gpt
