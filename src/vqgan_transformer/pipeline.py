@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,13 +17,14 @@ from .conditions import Condition
 from .gpt.model import CondGPT
 from .images import from_pixels, to_pixels
 from .painting import Painting, draw, in_order
-from .picture_size import Canvas, check_memory, requested_size
+from .picture_size import Canvas, check_memory, memory_needed, requested_size
 from .request import Request, fit, sort_arguments
 from .sampler.sampler import SlidingWindowSampler
 from .sampler.seeds import picture_seeds
 from .saved_pipeline import KINDS, SavedPipeline
 from .streaming import stream_pixels
 from .vqgan.model import VQGAN
+from .vqgan.strips import is_local
 
 if TYPE_CHECKING:
     from .evaluation import Diagnosis
@@ -236,7 +238,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             raise ValueError(f"output_type must be 'np', 'pil' or 'pt', got {output_type!r}.")
         if isinstance(strip, bool) or not isinstance(strip, int) or strip < 1:
             raise ValueError(f"strip is a number of rows of tokens from 1 on, got {strip!r}.")
-        requests = self._requests(arguments, [] if size is None else [size], resize)
+        requests = self._requests(arguments, [] if size is None else [size], resize, streamed=True)
         conditions = sum(len(one.pictures) for one in requests)
         if conditions > 1:
             raise ValueError(f"one picture is streamed at a time, got {conditions} conditions.")
@@ -334,11 +336,14 @@ class ImageSynthesisPipeline(SavedPipeline):
         """Where the models are."""
         return self.gpt.head.weight.device
 
-    def _requests(self, arguments: Mapping[str, Any], sizes: Sequence[tuple[int, int]], resize: bool) -> list[Request]:
+    def _requests(
+        self, arguments: Mapping[str, Any], sizes: Sequence[tuple[int, int]], resize: bool, *, streamed: bool = False
+    ) -> list[Request]:
         """What a call asks for, checked: a request for each size."""
         several = self._several
         told_apart = sort_arguments(self.conditions, arguments, several=several, kinds=KINDS, call=_CALL_ARGUMENTS)
-        return fit(self.conditions, told_apart, sizes, resize=resize, several=several, check_size=self._check_size)
+        check = partial(self._check_size, kinds=told_apart.values, streamed=streamed)
+        return fit(self.conditions, told_apart, sizes, resize=resize, several=several, check_size=check)
 
     def _paintings(
         self,
@@ -408,10 +413,20 @@ class ImageSynthesisPipeline(SavedPipeline):
                     f"{reads.get(condition.name)}."
                 )
 
-    def _check_size(self, size: tuple[int, int]) -> None:
-        parts = [part for model in self._models() for part in model.modules()]
-        configs = [part.config for part in parts if isinstance(part, VQGAN)]
-        check_memory(size, configs, self.gpt.head.weight.dtype, self.device)
+    def _check_size(self, size: tuple[int, int], kinds: Iterable[str] = (), *, streamed: bool = False) -> None:
+        """Refuses a size that the machine cannot hold: its map, and what a VQGAN has to work on as a whole."""
+        itemsize = self.gpt.head.weight.dtype.itemsize
+        needed = {"a map of it": 8 * size[0] * size[1]}
+        if not streamed:
+            needed["decoding it"] = memory_needed(size, self.vqgan.config, itemsize)
+        for name in kinds:
+            vqgan = getattr(self.condition(name), "vqgan", None)
+            if vqgan is not None and not is_local(vqgan.encoder):
+                reason = (
+                    f"encoding its {name}, whose VQGAN has attention or group normalisation and so must see it whole"
+                )
+                needed[reason] = memory_needed(size, vqgan.config, itemsize)
+        check_memory(size, needed, self.device)
 
     def _models(self) -> list[torch.nn.Module]:
         return [self.vqgan, self.gpt, *self.conditions]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .painting import Painting
 from .vqgan.model import VQGAN
-from .vqgan.strips import decode_strip, is_local, reach, whole_statistics
+from .vqgan.strips import decode_strip, decoder_reach, is_local, whole_statistics
 
 __all__ = ["Previews", "stream_pixels"]
 
@@ -32,14 +32,15 @@ def stream_pixels(painting: Painting, rows: int) -> Iterator[Tensor]:
     """
     vqgan, (height, width) = painting.vqgan, painting.canvas.size
     end = painting.canvas.grid[0]
-    local = is_local(vqgan)
+    local = is_local(vqgan.decoder)
+    reach = decoder_reach(vqgan.config)
     statistics = None
     start = 0
     for complete, tokens in painting.draw_rows():
         if not local and complete == end:
             statistics = whole_statistics(vqgan, tokens, rows)
         # rows below a strip, as far as it depends on them, must be there, too
-        while start < end and min(end, start + rows + (reach(vqgan) if local else end)) <= complete:
+        while start < end and min(end, start + rows + (reach if local else end)) <= complete:
             stop = min(end, start + rows)
             strip = decode_strip(vqgan, tokens, start, stop, statistics)[..., :width]
             yield strip[:, :, : height - start * vqgan.downsample_factor].float().cpu()
