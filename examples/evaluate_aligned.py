@@ -143,7 +143,7 @@ def evaluate(pipe: ImageSynthesisPipeline, readers: Readers, scenes: list[Scene]
 
 def relative(numbers: dict[str, float], base: dict[str, float]) -> dict[str, float]:
     """Each number as a share of that of true pictures."""
-    return {name: value / base[name] for name, value in numbers.items()}
+    return {name: value / base[name] for name, value in numbers.items() if base[name]}
 
 
 def main() -> None:

