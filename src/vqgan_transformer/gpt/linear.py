@@ -14,9 +14,9 @@ FEW = 4
 class Linear(nn.Linear):
     """``nn.Linear``, with another order of the product for few rows.
 
-    A step of one token is bound by reading the weights. The matrix product of a CPU's library reads them at half the
-    speed, or less, where they are the second factor and the first has few rows. So for few rows they are made the first
-    factor, in float32 and where no gradient is asked for. The result differs by rounding only.
+    A step of one token is bound by reading the weights. A CPU's matrix product reads them up to twice as slowly where
+    they are the second factor and the first has few rows. So for few rows they are made the first factor, in float32
+    and where no gradient is asked for. The result differs by rounding only.
     """
 
     def forward(self, input: Tensor) -> Tensor:
