@@ -20,6 +20,7 @@ from .attention import CacheMemory, GPTCache, visibility
 from .blocks import Block, normalisation
 from .condition_dictionary import dropped
 from .config import CondGPTConfig
+from .linear import Linear
 from .positions import Rotation, window_rotation
 from .rolling_cache import RollingCache
 
@@ -56,7 +57,7 @@ class CondGPT(Pretrained, nn.Module):
         self.embedding_dropout = nn.Dropout(config.embedding_dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.norm_out = normalisation(config)
-        self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        self.head = Linear(config.n_embd, config.vocab_size, bias=False)
         for child in self.children():
             if not isinstance(child, aligned.AlignedInput):
                 child.apply(_initialise)
