@@ -16,6 +16,7 @@ from .completion import Completion, encode_on_canvas, read_completions
 from .conditions import Condition
 from .gpt.model import CondGPT
 from .images import from_pixels, to_pixels
+from .matching_parts import check_parts
 from .painting import Painting, draw, in_order
 from .picture_size import Canvas, check_memory, memory_needed, requested_size
 from .request import Request, fit, sort_arguments
@@ -66,7 +67,7 @@ class ImageSynthesisPipeline(SavedPipeline):
     Example:
         >>> pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
         >>> [condition.name for condition in pipe.conditions]
-        ['segmentation']
+        ['segmentation', 'depth', 'keypoints', 'class_label']
     """
 
     def __init__(
@@ -80,29 +81,7 @@ class ImageSynthesisPipeline(SavedPipeline):
         self.gpt = gpt
         self.sampler = sampler if sampler is not None else SlidingWindowSampler()
         self.conditions = tuple(conditions)
-        if vqgan.codebook_size > gpt.config.vocab_size:
-            raise ValueError(
-                f"the VQGAN has {vqgan.codebook_size} codes, but the GPT's vocabulary only {gpt.config.vocab_size}."
-            )
-        names = [condition.name for condition in self.conditions]
-        if not names and not self._several:
-            raise ValueError("give at least one condition; Unconditional() stands for none.")
-        if len(set(names)) < len(names):
-            raise ValueError(f"each kind of condition may be given once, got {names}.")
-        if self._several:
-            self._check_aligned()
-            return
-        for condition in self.conditions:
-            if condition.vocab_size > gpt.config.condition_ids:
-                raise ValueError(
-                    f"{condition.name} makes {condition.vocab_size} different tokens, but the GPT's vocabulary has only "
-                    f"{gpt.config.condition_ids}."
-                )
-            if condition.spatial and condition.downsample_factor != vqgan.downsample_factor:
-                raise ValueError(
-                    f"a token of the {condition.name} condition stands for {condition.downsample_factor} pixels a side, "
-                    f"one of the picture for {vqgan.downsample_factor}; the paper's form needs the same grid."
-                )
+        check_parts(vqgan, gpt, self.conditions)
 
     @torch.no_grad()
     def __call__(
@@ -397,21 +376,6 @@ class ImageSynthesisPipeline(SavedPipeline):
     def _several(self) -> bool:
         """Whether the GPT can follow several conditions at once, or none: only the prefix form needs exactly one."""
         return self.gpt.config.conditioning == "aligned"
-
-    def _check_aligned(self) -> None:
-        """Whether an aligned GPT reads just what the conditions give."""
-        if self.gpt.config.downsample_factor != self.vqgan.downsample_factor:
-            raise ValueError(
-                f"a token of the VQGAN stands for {self.vqgan.downsample_factor} pixels a side, but the GPT reads maps for "
-                f"tokens of {self.gpt.config.downsample_factor}."
-            )
-        reads = {one.name: (one.form, one.size) for one in self.gpt.config.conditions}
-        for condition in self.conditions:
-            if condition.aligned_input is None or reads.get(condition.name) != condition.aligned_input:
-                raise ValueError(
-                    f"{condition.name} gives {condition.aligned_input}, but of this name the GPT reads "
-                    f"{reads.get(condition.name)}."
-                )
 
     def _check_size(self, size: tuple[int, int], kinds: Iterable[str] = (), *, streamed: bool = False) -> None:
         """Refuses a size that the machine cannot hold: its map, and what a VQGAN has to work on as a whole."""
