@@ -140,7 +140,7 @@ def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
     pipe.vqgan = train_vqgan(
         scenes, folder / "decoder", init=vqgan, resume=True,
         training=VQGANTraining.modern(
-            max_steps=steps["decoder"], **perceptual, **shared, freeze=("encoder", "codebook"), disc_weight=0.08,
+            max_steps=steps["decoder"], **perceptual, **shared, freeze=("encoder", "codebook"), disc_weight=0.3,
             disc_start=0, learning_rate=5e-4, whiten=False, codebook_start=0,
         ),
     )  # fmt: skip
