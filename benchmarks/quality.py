@@ -27,7 +27,7 @@ OUTPUTS = Path("outputs")
 
 def load(seed: int, side: int) -> tuple[ImageSynthesisPipeline, Tensor]:
     """The pipeline, and the tokens of a scene's label map, (1, side/16, side/16)."""
-    pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
+    pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes-paper")
     labels = torch.as_tensor(make_scene(seed=seed, size=(side, side), time_of_day="day").segmentation)
     segmentation = pipe.condition("segmentation")
     return pipe, segmentation.encode(segmentation.parse(labels))

@@ -1,119 +1,149 @@
-"""Measures `builtin:scenes` on scenes that nothing was trained on.
+"""Measures a pipeline of the aligned form on scenes that nothing was trained on.
 
-    python examples/evaluate_builtin.py FOLDER                  # the folder that train_builtin.py rendered scenes into
+    python examples/evaluate_builtin.py FOLDER                  # the folder that train_builtin.py wrote scenes into
+    python examples/evaluate_builtin.py FOLDER --source FOLDER/pipeline --pictures 48
 
-How much of the label map is in the pictures? A small segmenter learns to read labels from true scenes and then reads
-them from generated ones; their accuracy relative to that on true pictures is the number. Further: the error of
-reconstructions, how many codes are in use, and what the GPT makes of true tokens.
+How much of a condition is in the pictures? Networks learn to read labels, depth, joints and classes from true scenes, and
+then read them from generated ones. The numbers are relative to what they read from true pictures; ``alone`` is where only
+this condition was given, ``together`` where all were. Fréchet distances are between the readers' features of generated and
+of true pictures, relative to those of reconstructions; all other numbers are shares.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from itertools import pairwise
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from builtin.data import CHANNEL_OF_LABEL, GROUPS, PERSON, Scenes, held_out
-from builtin.loop import learning_rate, load_weights, train
-from builtin.muon import MuonWithAdamW
-from torch import Tensor, nn
+from readers import PoseReader, SceneReader, people_of, read_joints, train_readers
+from torch import Tensor
 
-from vqgan_transformer import ImageSynthesisPipeline
-from vqgan_transformer.images import from_pixels
+from vqgan_transformer import ClassCondition, ImageSynthesisPipeline, SegmentationCondition
+from vqgan_transformer.evaluation import contact_sheet
+from vqgan_transformer.images import from_pixels, to_pil
+from vqgan_transformer.scenes import Scene, make_scene
 
-
-class Reader(nn.Module):
-    """A U-Net from pictures `(B, 3, H, W)` to the logits of label channels `(B, number of groups, H, W)`."""
-
-    def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 96, 128)) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(12, widths[0], 3, padding=1)
-        pairs = list(pairwise(widths))
-        self.down = nn.ModuleList(_double(narrow, wide) for narrow, wide in pairs)
-        self.up = nn.ModuleList(_double(wide + narrow, narrow) for narrow, wide in reversed(pairs))
-        self.head = nn.Conv2d(widths[0], 4 * len(GROUPS), 1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Sides must divide by 32."""
-        x = self.stem(F.pixel_unshuffle(images, 2))
-        skips = []
-        for layer in self.down:
-            skips.append(x)
-            x = layer(F.max_pool2d(x, 2))
-        for layer in self.up:
-            skip = skips.pop()
-            x = layer(torch.cat((F.interpolate(x, size=skip.shape[-2:]), skip), dim=1))
-        return F.pixel_shuffle(self.head(F.relu(x)), 2)
+HELD_OUT = 10_000_000  # seeds from here on are for evaluation only
+READ_FROM = {"segmentation": "labels", "depth": "depth", "keypoints": "joints", "class_label": "class"}
+PEOPLE = {"40–64 px": (40, 64), "64 px and more": (64, np.inf)}
 
 
-def _double(inputs: int, outputs: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width in (inputs, outputs):
-        layers += [nn.Conv2d(width, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-    return nn.Sequential(*layers)
+@dataclass(frozen=True)
+class Readers:
+    """The networks, and the conditions whose names and channels they speak of."""
+
+    scene: SceneReader
+    pose: PoseReader
+    labels: SegmentationCondition
+    classes: ClassCondition
+
+    @torch.inference_mode()
+    def read(self, image: Tensor, scene: Scene) -> dict[str, Any]:
+        """What can be said of a picture (1, 3, H, W) that shows a scene."""
+        logits, depth, classes, features = self.scene(image)
+        channels = torch.tensor(self.labels.config.channels)[torch.from_numpy(scene.segmentation).long()]
+        found: dict[str, Any] = {
+            "labels": float((logits.argmax(1)[0] == channels).float().mean()),
+            "class": float(self.classes.config.labels[int(classes[0].argmax())] == class_name(scene)),
+            "features": features[0],
+        }
+        if max(image.shape[-2:]) >= 512:
+            found["depth"] = rank_correlation(depth[0, 0], torch.from_numpy(scene.depth))
+        for name, (smallest, largest) in PEOPLE.items():
+            joints = [
+                np.linalg.norm(read_joints(self.pose, image, person) - person[:, :2], axis=1)[person[:, 2] == 2]
+                / np.ptp(person[person[:, 2] == 2, :2], axis=0).max()
+                for person in people_of(scene.keypoints, smallest, largest)
+            ]
+            if joints:
+                found[f"joints, people of {name}"] = [float(hit) for hit in np.concatenate(joints) < 0.1]
+        return found
 
 
-def train_reader(folder: Path, minutes: float) -> Reader:
-    """Learns to read label channels from crops of true scenes."""
-    scenes, reader = Scenes(folder, seed=7), Reader().to(memory_format=torch.channels_last)
-    optimizer = MuonWithAdamW(reader, ("stem", "head"), betas=(0.9, 0.99), weight_decay=1e-3)
-
-    def step(progress: float) -> dict[str, float]:
-        images, groups = scenes.crops(4, 256, people=0.2)
-        logits = reader(images)
-        loss = F.cross_entropy(logits, groups)
-        loss.backward()
-        optimizer.step(learning_rate(progress, 1.5e-3))
-        return {"loss": float(loss.detach()), "accuracy": float((logits.argmax(dim=1) == groups).float().mean())}
-
-    train("reader", folder, minutes, {"reader": reader, "optimizer": optimizer}, step)
-    reader.load_state_dict(load_weights(folder / "reader.pt", "reader"))
-    return reader.eval()
+def class_name(scene: Scene) -> str:
+    """As the checkpoint calls it."""
+    return f"{scene.season} {scene.time_of_day}"
 
 
-def read(reader: Reader, images: Tensor, groups: Tensor) -> dict[str, float]:
-    """Pixel accuracy, and intersection over union of people, of what the reader reads."""
-    read = torch.cat([reader(image[None]).argmax(dim=1) for image in images])
-    person, truth = read == PERSON, groups == PERSON
-    overlap = (person & truth).sum() / (person | truth).sum().clamp(min=1)
-    return {"accuracy": float((read == groups).float().mean()), "person_iou": float(overlap)}
+def rank_correlation(one: Tensor, other: Tensor, each: int = 4) -> float:
+    """Spearman's, of every fourth row and column."""
+    ranks = [x[::each, ::each].flatten().double().argsort().argsort().double() for x in (one, other)]
+    return float(torch.corrcoef(torch.stack(ranks))[0, 1])
 
 
-def evaluate_size(
-    pipe: ImageSynthesisPipeline, reader: Reader, side: int, count: int, folder: Path
-) -> dict[str, float]:
-    """Reads true, reconstructed and generated pictures of one side."""
-    images, groups = held_out(side, count)
-    identifiers = torch.zeros(len(GROUPS), dtype=torch.long)
-    for identifier, channel in CHANNEL_OF_LABEL.items():
-        identifiers[channel] = identifier
-    labels = identifiers[groups].numpy()
-    tokens = torch.cat([pipe.vqgan.encode(image[None]) for image in images])
-    rebuilt = torch.cat([pipe.vqgan.decode(grid[None]) for grid in tokens]).clamp(-1, 1)
-    out = pipe(segmentation=list(labels), seed=0, progress=False)
-    for index, picture in enumerate(out.images):
-        picture.save(folder / f"generated_{side}_{index}.png")
-    drawn = torch.cat([from_pixels(np.asarray(picture)) for picture in out.images])
-    numbers = {"psnr": float(10 * torch.log10(4 / F.mse_loss(rebuilt, images))), "codes": len(tokens.unique())}
-    results = {name: read(reader, x, groups) for name, x in (("true", images), ("rebuilt", rebuilt), ("drawn", drawn))}
-    for name, values in results.items():
-        numbers |= {f"{name}_{key}": value for key, value in values.items()}
-    numbers["drawn_relative"] = results["drawn"]["accuracy"] / results["true"]["accuracy"]
-    condition = pipe.conditions[0].encode(torch.from_numpy(labels))
-    if side == 256:
-        numbers["nats"] = float(F.cross_entropy(pipe.gpt(tokens, condition).flatten(0, -2), tokens.flatten()))
-    return numbers
+def frechet(one: Tensor, other: Tensor) -> float:
+    """The Fréchet distance between Gaussians fitted to features (N, d)."""
+    difference = one.mean(0) - other.mean(0)
+    first, second = one.T.cov().double(), other.T.cov().double()
+    mixed = torch.linalg.eigvals(first @ second).real.clamp(min=0).sqrt().sum()
+    return float(difference.double().square().sum() + first.trace() + second.trace() - 2 * mixed)
 
 
-@torch.inference_mode()
-def evaluate(source: str, folder: Path, reader: Reader) -> dict[str, dict[str, float]]:
-    """All numbers of one pipeline."""
-    pipe = ImageSynthesisPipeline.from_pretrained(source)
-    return {f"{side}": evaluate_size(pipe, reader, side, count, folder) for side, count in ((256, 24), (1024, 2))}
+def means(records: list[dict[str, Any]]) -> dict[str, float]:
+    """The mean of each number over pictures; of joints over all joints."""
+    names = sorted({name for record in records for name in record} - {"features"})
+    return {
+        name: float(np.mean(np.concatenate([np.atleast_1d(r[name]) for r in records if name in r]))) for name in names
+    }
+
+
+def draw(pipe: ImageSynthesisPipeline, scenes: list[Scene], kinds: tuple[str, ...], **settings: Any) -> list[Tensor]:
+    """Pictures of scenes under some of their conditions."""
+    given = {
+        "segmentation": [scene.segmentation for scene in scenes],
+        "depth": [scene.depth for scene in scenes],
+        "keypoints": [scene.keypoints for scene in scenes],
+        "class_label": [class_name(scene) for scene in scenes],
+    }
+    size = scenes[0].image.shape[:2]
+    out = pipe(**{kind: given[kind] for kind in kinds}, size=size, seed=0, output_type="pt", progress=False, **settings)
+    return list(out.images.split(1))
+
+
+def evaluate(pipe: ImageSynthesisPipeline, readers: Readers, scenes: list[Scene], folder: Path) -> dict[str, Any]:
+    """All numbers of one size."""
+    true = [from_pixels(scene.image) for scene in scenes]
+    rebuilt = [pipe.vqgan.decode(pipe.vqgan.encode(image)).clamp(-1, 1) for image in true]
+    kinds = tuple(one.name for one in pipe.conditions)
+    side = scenes[0].image.shape[0]
+
+    def read(pictures: list[Tensor]) -> list[dict[str, Any]]:
+        return [readers.read(picture, scene) for picture, scene in zip(pictures, scenes, strict=True)]
+
+    of_true, of_rebuilt = read(true), read(rebuilt)
+    base = means(of_true)
+    results: dict[str, Any] = {"true": base, "reconstructions": relative(means(of_rebuilt), base)}
+    errors = torch.stack([(one - other).square().mean() for one, other in zip(true, rebuilt, strict=True)])
+    results["psnr"] = float((10 * torch.log10(4 / errors)).mean())
+    for guidance in (1.0, 3.0):
+        alone: dict[str, float] = {}
+        for kind, prefix in READ_FROM.items():
+            if not any(name.startswith(prefix) for name in base):
+                continue
+            pictures = draw(pipe, scenes, (kind,), guidance_scale=guidance)
+            numbers = relative(means(read(pictures)), base)
+            alone |= {name: value for name, value in numbers.items() if name.startswith(prefix)}
+        pictures = draw(pipe, scenes, kinds, guidance_scale=guidance)
+        of_drawn = read(pictures)
+        results[f"guidance {guidance:g}"] = {"alone": alone, "together": relative(means(of_drawn), base)}
+        rows = [[scene.image, to_pil(picture)[0]] for scene, picture in zip(scenes[:8], pictures[:8], strict=True)]
+        contact_sheet(rows, ["true", "painted"], height=side).save(folder / f"{side}_guidance_{guidance:g}.png")
+        if len(scenes) >= 32:
+            true_, rebuilt_, drawn = (
+                torch.stack([r["features"] for r in rs]) for rs in (of_true, of_rebuilt, of_drawn)
+            )
+            results[f"guidance {guidance:g}"]["fréchet"] = frechet(drawn, true_) / frechet(rebuilt_, true_)
+    return results
+
+
+def relative(numbers: dict[str, float], base: dict[str, float]) -> dict[str, float]:
+    """Each number as a share of that of true pictures."""
+    return {name: value / base[name] for name, value in numbers.items() if base[name]}
 
 
 def main() -> None:
@@ -121,13 +151,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--source", default="builtin:scenes")
-    parser.add_argument("--minutes", type=float, default=4.0, help="of training for the segmenter")
+    parser.add_argument("--steps", type=int, default=1500, help="of training for the readers")
+    parser.add_argument("--pictures", type=int, default=64, help="of 256×256 pixels; larger ones are fewer")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    reader = train_reader(arguments.folder, arguments.minutes)
-    numbers = evaluate(arguments.source, arguments.folder, reader)
-    print(json.dumps({size: {k: round(v, 4) for k, v in row.items()} for size, row in numbers.items()}, indent=2))
+    pipe = ImageSynthesisPipeline.from_pretrained(arguments.source)
+    labels, classes = pipe.condition("segmentation"), pipe.condition("class_label")
+    scene, pose = train_readers(arguments.folder / "scenes", labels, classes, arguments.steps)
+    readers = Readers(scene, pose, labels, classes)
+    pictures = arguments.folder / "evaluation"
+    pictures.mkdir(exist_ok=True)
+    report: dict[str, Any] = {}
+    for side, share in ((256, 1), (512, 4), (1024, 16)):
+        start = time.perf_counter()
+        count = max(2, arguments.pictures // share)
+        # every other picture has people
+        scenes = [make_scene(HELD_OUT + n, (side, side), people=2 if n % 2 else None) for n in range(count)]
+        report[f"{count} of {side}×{side}"] = evaluate(pipe, readers, scenes, pictures)
+        print(f"{side}: {time.perf_counter() - start:.0f} s", flush=True)
+    text = json.dumps(report, indent=2, ensure_ascii=False, default=lambda x: round(x, 4))
+    (arguments.folder / "evaluation.json").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A label map in, a 1024×1024 picture out.
 
-    python examples/quickstart.py [--size 1024 1024] [--seed 0] [--segmentation labels.png] [--output outputs]
+    python examples/quickstart.py [--size 1024 1024] [--seed 0] [--segmentation labels.png] [--class-label "autumn dusk"]
 
 Without ``--segmentation``, the map is that of a procedural landscape. Writes ``labels.png``, the map in colours, and
 ``picture.png``, what the built-in checkpoint paints from it. Change ``labels.png`` in a paint program and pass it as
@@ -24,15 +24,16 @@ def main() -> None:
     parser.add_argument(
         "--segmentation", type=Path, help="a PNG of COCO-Stuff ids, or of the colours in labels.png, instead"
     )
+    parser.add_argument("--class-label", help="season and time of day; by default the seed chooses")
     parser.add_argument("--output", type=Path, default=Path("outputs"))
     arguments = parser.parse_args()
     size = tuple(arguments.size)
 
-    labels = arguments.segmentation or make_scene(arguments.seed, size, time_of_day="day").segmentation
+    labels = arguments.segmentation or make_scene(arguments.seed, size).segmentation
 
     pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
     start = time.perf_counter()
-    out = pipe(segmentation=labels, size=size, seed=arguments.seed)
+    out = pipe(segmentation=labels, class_label=arguments.class_label, size=size, seed=arguments.seed)
     print(f"painted {size[0]}×{size[1]} pixels in {time.perf_counter() - start:.0f} s")
 
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -76,6 +76,17 @@ def test_several_pictures_of_several_conditions(pipe):
     assert torch.equal(batch[3:], alone)
 
 
+def test_pictures_of_different_sizes_are_those_that_each_kind_paints_alone(pipe):
+    maps, depths, days = [labels, labels[:8]], [depth, depth[:8]], ["day", "night"]
+    both = pipe(segmentation=maps, depth=depths, class_label=days, seed=5, progress=False, output_type="np")
+    assert [image.shape for image in both.images] == [(16, 24, 3), (8, 24, 3)]
+    for k in range(2):
+        given = {"segmentation": maps[k], "depth": depths[k], "class_label": days[k]}
+        assert np.array_equal(pipe(seed=5 + k, progress=False, output_type="np", **given).images[0], both.images[k])
+    with pytest.raises(ValueError, match="2 of depth and 3 of segmentation"):
+        pipe(depth=depths, segmentation=[labels] * 3)
+
+
 def test_guidance_may_be_given_by_kind(pipe):
     both = {"segmentation": labels, "class_label": "day"}
     plain, by_all, by_one = (paint(pipe, guidance_scale=s, **both) for s in (1.0, 3.0, {"class_label": 9.0}))
@@ -157,3 +168,24 @@ def test_its_diagnosis(pipe):
     report = pipe.diagnose([image, image], segmentation=[labels] * 2, depth=[depth, depth[::-1].copy()])
     assert report.nats[0] == -pipe.log_likelihood(image, segmentation=labels, depth=depth).item()
     assert report.nats_of_others[1] == pytest.approx(report.nats[0])
+
+
+def test_a_seed_chooses_the_class_that_a_call_leaves_open(vqgan, tmp_path):
+    classes = ClassCondition(labels=("day", "dusk", "night"), chosen_by_seed=True)
+    pipe = ImageSynthesisPipeline(vqgan=vqgan, gpt=aligned_gpt(), conditions=(segmentation(), classes))
+    chosen = classes.chosen_by(range(60))
+    assert chosen.bincount().min() > 8  # all of them, about as often
+    open_, named = (
+        paint(pipe, segmentation=[labels] * 5, seed=3, **given) for given in ({}, {"class_label": chosen[3:8].tolist()})
+    )
+    assert torch.equal(open_, named)
+    # an image has been chosen, and its likelihood is that without a class
+    image = torch.rand(1, 3, 16, 24) * 2 - 1
+    unknown = ImageSynthesisPipeline(vqgan=vqgan, gpt=pipe.gpt, conditions=(segmentation(),))
+    unknown.conditions = (segmentation(), ClassCondition(labels=("day", "dusk", "night")))
+    known = {"image": image, "segmentation": labels}
+    assert torch.equal(pipe.log_likelihood(**known), unknown.log_likelihood(**known))
+    half = {**known, "mask": np.arange(24) >= np.full((16, 1), 12)}
+    assert torch.equal(paint(pipe, **half), paint(unknown, **half))
+    again = ImageSynthesisPipeline.from_pretrained(pipe.save_pretrained(tmp_path))
+    assert again.condition("class_label").config.chosen_by_seed

@@ -11,7 +11,7 @@ from PIL import Image
 
 from test_pipeline import label_vqgan
 from vqgan_transformer import ImageSynthesisPipeline, SegmentationCondition, SlidingWindowSampler, Unconditional
-from vqgan_transformer.completion import fill_area, read_completion, read_masks
+from vqgan_transformer.completion import fill_area, read_completions, read_masks
 from vqgan_transformer.sampler.seeds import candidate_seeds
 
 F = 4
@@ -87,7 +87,7 @@ def test_what_is_kept_is_kept_and_what_is_painted_is_not_seen(pipe, request_):
 def test_drawn_tokens_are_those_of_the_sampler_with_kept_tokens(pipe):
     image, mask = picture(24, 20), half_mask(24, 20)
     out = complete(pipe, image=image, mask=mask, seed=9)
-    completion = read_completion(image, mask)
+    [completion] = read_completions(image, mask)
     filled = fill_area(completion.pictures, completion.area)
     keep = torch.zeros(1, 6, 5, dtype=torch.bool)
     keep[:, :3] = True
@@ -244,3 +244,20 @@ def test_what_is_no_mask_is_refused(mask, error, message):
 def test_a_completion_that_does_not_fit_is_refused(pipe, arguments, error, message):
     with pytest.raises(error, match=message):
         complete(pipe, **{"image": picture(16, 16)} | arguments)
+
+
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_pictures_of_different_sizes_are_completed_together(pipe, candidates):
+    images = [picture(24, 20), picture(16, 28), picture(24, 20)[::-1].copy()]
+    masks = [half_mask(*image.shape[:2]) for image in images]
+    together = complete(pipe, image=images, mask=masks, seed=9, num_candidates=candidates, num_images=2)
+    for k in range(6):
+        alone = complete(pipe, image=images[k // 2], mask=masks[k // 2], seed=9 + k, num_candidates=candidates)
+        assert np.array_equal(np.asarray(together.images[k]), np.asarray(alone.images[0]))
+
+
+def test_pictures_of_different_sizes_are_surrounded_in_one_of_the_size_asked_for(pipe):
+    images = [picture(16, 20), picture(12, 8)]
+    together = complete(pipe, image=images, size=(24, 24), origin=(4, 4), seed=9)
+    alone = complete(pipe, image=images[1], size=(24, 24), origin=(4, 4), seed=10)
+    assert np.array_equal(np.asarray(together.images[1]), np.asarray(alone.images[0]))

@@ -89,3 +89,11 @@ def test_the_noise_of_many_places_on_a_device_is_that_of_each():
     on_device = draw._noise_on_device(seeds, rows, cols, 21, torch.device("cpu"))
     assert torch.allclose(on_device, expected, rtol=0, atol=1e-12)
     assert torch.equal(draw.place_noises(seeds, rows, cols, 21, torch.zeros((), dtype=torch.float64)), expected)
+
+
+def test_the_noise_of_steps_is_that_of_their_places_however_many_are_made_at_once():
+    steps = [[(0, 0, 0)], [(7, 0, 1), (8, 0, 1)], [(7, 1, 0)] * 70, [(0, 2, 3)]]
+    made = list(draw.noise_of_steps(steps, 21, torch.zeros((), dtype=torch.float64)))
+    for step, noise in zip(steps, made, strict=True):
+        assert torch.equal(noise, torch.stack([torch.from_numpy(place_noise(*place, 21)) for place in step]))
+    assert list(draw.noise_of_steps([], 21, torch.zeros(()))) == []

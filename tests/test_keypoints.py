@@ -158,7 +158,9 @@ KINDS = [*(condition.name for condition in SEVERAL), "layout"]
 
 def read(size=None, resize=False, **arguments):
     told_apart = sort_arguments(SEVERAL, arguments, several=True, kinds=KINDS, call=["size"])
-    return fit(SEVERAL, told_apart, size, resize=resize, several=True, check_size=lambda size: None)
+    sizes = [] if size is None else [size]
+    [request] = fit(SEVERAL, told_apart, sizes, resize=resize, several=True, check_size=lambda size: None)
+    return request
 
 
 def test_kinds_go_together_as_maps_of_one_size():
@@ -184,6 +186,17 @@ def test_keypoints_follow_the_size_of_the_other_maps():
     assert torch.equal(read(depth=SCENE.depth, keypoints=SCENE.keypoints).given["keypoints"], alone)
     larger = read(size=(128, 192), depth=SCENE.depth, keypoints=SCENE.keypoints, keypoints_size=(64, 96))
     assert torch.equal(larger.given["keypoints"], CONDITION.parse(SCENE.keypoints * (2, 2, 1), size=(128, 192)))
+
+
+def test_keypoints_of_several_pictures_follow_the_size_of_each():
+    told_apart = sort_arguments(
+        SEVERAL,
+        {"depth": [SCENE.depth, SCENE.depth[:, :64]], "keypoints": [SCENE.keypoints, SCENE.keypoints[:0]]},
+        several=True, kinds=KINDS, call=["size"],
+    )  # fmt: skip
+    first, second = fit(SEVERAL, told_apart, [], resize=False, several=True, check_size=lambda size: None)
+    assert torch.equal(first.given["keypoints"], CONDITION.parse(SCENE.keypoints, size=(64, 96)))
+    assert torch.equal(second.given["keypoints"], CONDITION.parse(SCENE.keypoints[:0], size=(64, 64)))
 
 
 def test_an_option_of_two_kinds_is_given_with_its_kind():

@@ -91,6 +91,43 @@ def test_a_picture_is_a_function_of_its_own_seed_and_map(pipe):
         assert np.array_equal(alone.images[0], together.images[k])
 
 
+@pytest.mark.parametrize("output_type", ["pil", "np", "pt"])
+def test_maps_of_different_sizes_paint_what_each_paints_alone(pipe, output_type):
+    maps = [label_map(*size) for size in [(16, 20), (23, 18), (16, 20), (5, 9)]]
+    together = paint(pipe, segmentation=maps, num_images=2, seed=10, output_type=output_type)
+    assert together.seeds == list(range(10, 18))
+    assert len(together.images) == len(together.tokens) == 8
+    for k, (image, tokens) in enumerate(zip(together.images, together.tokens, strict=True)):
+        alone = paint(pipe, segmentation=maps[k // 2], seed=10 + k, output_type=output_type)
+        assert np.array_equal(np.asarray(image), np.asarray(alone.images[0]))
+        assert torch.equal(tokens, alone.tokens[0])
+
+
+def test_maps_of_different_sizes_are_drawn_in_one_go(pipe):
+    seen = []
+    maps = [label_map(16, 20), label_map(24, 16)]
+    paint(pipe, segmentation=maps, callback=lambda drawn, total, so_far: seen.append((drawn, total, so_far)))
+    assert [grid.shape for grid in seen[0][2]] == [(4, 5), (6, 4)]
+    assert [total for _, total, _ in seen] == [4 * 5 + 6 * 4] * (4 * 5 + 4)  # as many steps as the longer one alone
+
+
+def test_maps_of_different_sizes_are_scaled_to_a_size_that_is_given(pipe):
+    maps = [label_map(8, 12), label_map(16, 24)]
+    out = paint(pipe, segmentation=maps, size=(16, 24), seed=0)
+    assert torch.equal(out.tokens[1:], paint(pipe, segmentation=maps[1], seed=1).tokens)
+    assert torch.equal(out.tokens[:1], paint(pipe, segmentation=maps[0], size=(16, 24), seed=0).tokens)
+    with pytest.raises(ValueError, match="8×16, of another aspect"):
+        paint(pipe, segmentation=[maps[0], label_map(8, 16)], size=(16, 24))
+
+
+def test_maps_of_different_sizes_are_refused_where_one_picture_is_meant(pipe):
+    maps = [label_map(8, 12), label_map(16, 16)]
+    with pytest.raises(ValueError, match="one picture is streamed at a time, got 2"):
+        pipe.stream(segmentation=maps)
+    with pytest.raises(ValueError, match=r"different sizes .* \(8, 12\), \(16, 16\)"):
+        pipe.request({"segmentation": maps})
+
+
 def test_seeds_drawn_at_random_are_reported(pipe):
     labels = label_map(16, 16)
     first, second = paint(pipe, segmentation=labels), paint(pipe, segmentation=labels)

@@ -6,9 +6,23 @@ import numpy as np
 import pytest
 import torch
 
-from vqgan_transformer import VQGAN, ImageSynthesisPipeline, SlidingWindowSampler, Unconditional, VQGANConfig
+from vqgan_transformer import (
+    VQGAN,
+    ImageSynthesisPipeline,
+    SegmentationCondition,
+    SlidingWindowSampler,
+    Unconditional,
+    VQGANConfig,
+)
 from vqgan_transformer.streaming import Previews
-from vqgan_transformer.vqgan.strips import decode_strip, is_local, reach, whole_statistics
+from vqgan_transformer.vqgan.strips import (
+    decode_strip,
+    decoder_reach,
+    encode_tiles,
+    encoder_reach,
+    is_local,
+    whole_statistics,
+)
 
 LOCAL = {"channels": 6, "attention_levels": (), "mid_attention": False, "norm": "channel"}
 KINDS = {
@@ -19,10 +33,10 @@ KINDS = {
 }
 
 
-def make_vqgan(kind):
+def make_vqgan(kind, **settings_beside):
     torch.manual_seed(1)
     settings = {"channels": 32, "channel_multipliers": (1, 1, 1), "num_res_blocks": 1, "latent_channels": 8}
-    config = VQGANConfig(**settings | {"codebook_size": 24, "code_dim": 8} | KINDS[kind])
+    config = VQGANConfig(**settings | {"codebook_size": 24, "code_dim": 8} | KINDS[kind] | settings_beside)
     vqgan = VQGAN(config).double().eval()
     torch.nn.init.normal_(vqgan.quantizer.codebook.weight)
     return vqgan
@@ -42,7 +56,7 @@ def strips(vqgan, tokens, rows, statistics=None):
 @torch.no_grad()
 def test_strips_of_a_local_decoder_are_those_of_the_whole(kind, rows):
     vqgan, tokens = make_vqgan(kind), tokens_of(40, 3)
-    assert is_local(vqgan)
+    assert is_local(vqgan.decoder)
     assert torch.allclose(strips(vqgan, tokens, rows), vqgan.decode(tokens), atol=1e-12)
 
 
@@ -54,8 +68,43 @@ def test_the_reach_is_no_longer_and_no_shorter_than_what_pixels_depend_on(kind):
     changed[:, 30] = (changed[:, 30] + 12) % 24
     rows = (vqgan.decode(tokens) != vqgan.decode(changed)).any(3).any(1)[0].nonzero().flatten()
     factor = vqgan.downsample_factor
-    assert 30 - reach(vqgan) <= rows.min() // factor <= 30 - reach(vqgan) + 1
-    assert 30 + reach(vqgan) - 1 <= rows.max() // factor <= 30 + reach(vqgan)
+    reach = decoder_reach(vqgan.config)
+    assert 30 - reach <= rows.min() // factor <= 30 - reach + 1
+    assert 30 + reach - 1 <= rows.max() // factor <= 30 + reach
+
+
+@pytest.mark.parametrize("kind", ["local", "patches"])
+@torch.no_grad()
+def test_tiles_across_are_those_of_the_whole_too(kind, monkeypatch):
+    monkeypatch.setattr("vqgan_transformer.vqgan.strips.SIDE", 5)
+    vqgan, tokens = make_vqgan(kind), tokens_of(12, 47)
+    assert torch.allclose(strips(vqgan, tokens, 4), vqgan.decode(tokens), atol=1e-12)
+
+
+@pytest.mark.parametrize("downsample", ["convolution", "average"])
+@pytest.mark.parametrize("kind", ["local", "patches"])
+@torch.no_grad()
+def test_pictures_encoded_in_tiles_have_the_tokens_of_the_whole(kind, downsample, monkeypatch):
+    monkeypatch.setattr("vqgan_transformer.vqgan.strips.SIDE", 5)
+    vqgan = make_vqgan(kind, downsample=downsample)
+    factor = vqgan.downsample_factor
+    pictures = torch.rand(2, 3, 44 * factor, 23 * factor, generator=torch.Generator().manual_seed(0)).double() * 2 - 1
+    assert torch.equal(encode_tiles(vqgan, pictures, lambda part: part), vqgan.encode(pictures))
+
+
+@pytest.mark.parametrize("kind", ["local", "patches"])
+@torch.no_grad()
+def test_the_reach_of_an_encoder_is_no_longer_and_no_shorter_than_what_tokens_depend_on(kind):
+    vqgan = make_vqgan(kind)
+    factor, reach = vqgan.downsample_factor, encoder_reach(vqgan.config)
+    first, last = torch.zeros(2, 1, 3, 60 * factor, 2 * factor).double()
+    first[:, :, 30 * factor] = last[:, :, 31 * factor - 1] = (
+        1  # the first and the last row of pixels of a row of tokens
+    )
+    nothing = vqgan.encode_to_latents(torch.zeros_like(first))
+    rows = [(vqgan.encode_to_latents(one) != nothing).any(3).any(1)[0].nonzero().flatten() for one in (first, last)]
+    assert 30 - reach <= min(map(min, rows)) <= 30 - reach + 1
+    assert 30 + reach - 1 <= max(map(max, rows)) <= 30 + reach
 
 
 @torch.no_grad()
@@ -65,7 +114,7 @@ def test_statistics_of_the_whole_picture_bring_group_normalisation_near_the_whol
     whole = vqgan.decode(tokens)
     alone = (strips(vqgan, tokens, 8) - whole).abs().mean()
     shared = (strips(vqgan, tokens, 8, whole_statistics(vqgan, tokens, 8)) - whole).abs().mean()
-    assert not is_local(vqgan)
+    assert not is_local(vqgan.decoder)
     assert shared < 0.8 * alone
 
 
@@ -113,6 +162,20 @@ def test_what_cannot_be_streamed_is_refused_at_once(gpt, vqgan, arguments, messa
     pipe = ImageSynthesisPipeline(vqgan, gpt, conditions=[Unconditional()])
     with pytest.raises((ValueError, TypeError), match=message):
         pipe.stream(**{"size": (8, 8)} | arguments)
+
+
+def test_a_streamed_map_is_refused_only_where_its_tokenizer_must_see_it_whole(gpt, monkeypatch):
+    monkeypatch.setattr("vqgan_transformer.picture_size._memory", lambda device: 8 * 2**20)
+    labels = np.zeros((512, 512), int)
+
+    def stream(kind):
+        tokenizer = make_vqgan(kind, in_channels=3)
+        conditions = [SegmentationCondition(labels=("sky", "tree", "grass"), vqgan=tokenizer)]
+        return ImageSynthesisPipeline(make_vqgan("local"), gpt, conditions=conditions).stream(segmentation=labels)
+
+    stream("local")
+    with pytest.raises(ValueError, match="segmentation, whose VQGAN has attention or group normalisation"):
+        stream("group")
 
 
 def test_previews_take_no_more_than_their_part_of_the_time(monkeypatch):

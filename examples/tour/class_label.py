@@ -1,24 +1,26 @@
 """From a class: `python examples/tour/class_label.py` saves outputs/tour/class_label.jpg.
 
-One word for the whole picture, by its name or number. The checkpoint is a tiny one that is trained first (a few
-minutes), too briefly to heed the class much: ``tiny_checkpoints.py class_label --steps 2000`` takes longer.
+A word for the whole picture, by its name or number: alone, and along with a label map that stays the same. Where a call
+names none, the picture's seed chooses one.
 """
 
 from pathlib import Path
 
-from tiny_checkpoints import tiny_pipeline
-
+from vqgan_transformer import ImageSynthesisPipeline
 from vqgan_transformer.evaluation import contact_sheet
+from vqgan_transformer.scenes import make_scene
 
-CLASSES = ("summer, coast", "winter, mountains", "autumn, forest", "spring, desert")
-pipe = tiny_pipeline("class_label")
+SIZE, CLASSES = (256, 384), ("spring dawn", "summer day", "autumn dusk", "winter night")
+pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
 condition = pipe.condition("class_label")
+labels = make_scene(1002, SIZE, people=2).segmentation
 
 rows = []
 for name in CLASSES:
-    out = pipe(class_label=name, size=(256, 256), num_images=4, seed=0)
-    rows.append([*condition.show(condition.parse(name), (64, 128)), *out.images])
+    alone = pipe(class_label=name, size=SIZE, num_images=2, seed=0)
+    placed = pipe(class_label=name, segmentation=labels, num_images=2, seed=0)
+    rows.append([*condition.show(condition.parse(name), (64, 128)), *alone.images, *placed.images])
 
 folder = Path("outputs/tour")
 folder.mkdir(parents=True, exist_ok=True)
-contact_sheet(rows, ["class", "painted"], height=160).save(folder / "class_label.jpg")
+contact_sheet(rows, ["class", "alone", "", "with labels", ""], height=160).save(folder / "class_label.jpg")

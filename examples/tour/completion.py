@@ -1,8 +1,8 @@
 """Given pictures: `python examples/tour/completion.py` saves outputs/tour/completion.jpg.
 
 A hole is filled, a person is taken out, a picture is continued on all sides; what is outside the area comes back
-exactly. With the built-in checkpoint, so along with a label map of the whole. `examples/completion.py` makes the
-figure of the paper.
+exactly. The built-in checkpoint sees what is known on all sides of a place; a label map of the whole goes along.
+`examples/completion.py` makes the figure of the paper.
 """
 
 from pathlib import Path
@@ -17,14 +17,14 @@ pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
 
 rows = []
 for seed in (1003, 1005):
-    scene = make_scene(seed, (256, 384), time_of_day="day", people=2)
+    scene = make_scene(seed, (256, 384), people=2)
     down, across = np.mgrid[:256, :384]
     hole = np.hypot(down - 128, across - 192) < 70
     given = np.where(hole[..., None], 127, scene.image).astype(np.uint8)
-    filled = pipe(image=scene.image, mask=hole, segmentation=scene.segmentation, seed=0, num_candidates=4)
+    filled = pipe(image=scene.image, mask=hole, segmentation=scene.segmentation, seed=0)
 
     # the same place without people: what is painted anew is where they stand
-    empty = make_scene(seed, (256, 384), time_of_day="day", people=0).segmentation
+    empty = make_scene(seed, (256, 384), people=0).segmentation
     people = scene.segmentation != empty
     removed = pipe(image=scene.image, mask=people, segmentation=empty, seed=0)
 

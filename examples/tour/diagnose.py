@@ -1,7 +1,7 @@
 """Whose fault is it: `python examples/tour/diagnose.py` prints a report, and saves outputs/tour/diagnose.jpg.
 
-What the tokenizer loses of pictures, and what the second stage makes of the rest: here of the built-in checkpoint on
-scenes by day, which it was trained on, and by night, which it was not.
+What the tokenizer loses of pictures, and what the second stage makes of the rest: here of the checkpoint of
+the paper's form on scenes by day, which it was trained on, and by night, which it was not.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from vqgan_transformer import ImageSynthesisPipeline
 from vqgan_transformer.scenes import make_scene
 
-pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
+pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes-paper")
 folder = Path("outputs/tour")
 folder.mkdir(parents=True, exist_ok=True)
 

@@ -1,6 +1,6 @@
 """From label maps: `python examples/tour/segmentation.py` saves outputs/tour/segmentation.jpg.
 
-What is where, pixel by pixel, is what the built-in checkpoint follows. The same map is painted three times.
+What is where, pixel by pixel. The same map is painted three times; each seed chooses season and time of day.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ condition = pipe.condition("segmentation")
 
 rows = []
 for seed in (1000, 1002, 1004):
-    scene = make_scene(seed, (256, 384), time_of_day="day", people=2)
+    scene = make_scene(seed, (256, 384), people=2)
     out = pipe(segmentation=scene.segmentation, num_images=3, seed=0)
     rows.append([scene.image, *condition.show(condition.parse(scene.segmentation)), *out.images])
 

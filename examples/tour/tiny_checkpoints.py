@@ -1,10 +1,10 @@
 """Small checkpoints for the tour: the built-in GPT learns to follow another kind of condition, in minutes.
 
-    python examples/tour/tiny_checkpoints.py depth [--steps 80] [--folder outputs/tiny]
+    python examples/tour/tiny_checkpoints.py layout [--steps 80] [--folder outputs/tiny]
 
-The scripts beside this one call it where the checkpoint is not there yet. The tokenizer is that of `builtin:scenes`, for
+The scripts beside this one call it where the checkpoint is not there yet. The tokenizer is that of `builtin:scenes-paper`, for
 pictures and for maps alike; only the GPT learns. What it paints shows that maps are followed, and no more;
-for boxes and classes 80 steps are too few.
+for boxes 80 steps are too few.
 """
 
 from __future__ import annotations
@@ -20,20 +20,17 @@ import torch
 
 from vqgan_transformer import (
     VQGAN,
-    ClassCondition,
     CondGPT,
     CoordinatesCondition,
-    DepthCondition,
     GPTTraining,
     ImageCondition,
     ImageSynthesisPipeline,
-    KeypointsCondition,
     LayoutCondition,
     Unconditional,
     train_cond_gpt,
 )
 from vqgan_transformer.conditions import Condition
-from vqgan_transformer.scenes import BIOMES, LABELS, SEASONS, Scene, make_scene
+from vqgan_transformer.scenes import LABELS, Scene, make_scene
 from vqgan_transformer.training.data import open_data
 from vqgan_transformer.training.gpt_training import fitting_config
 from vqgan_transformer.training.samples import Samples
@@ -70,13 +67,7 @@ class Kind:
 
 PEOPLE = 2
 KINDS = {
-    "depth": Kind(lambda vqgan: DepthCondition(vqgan=gray(vqgan)), lambda scene: scene.depth),
-    "keypoints": Kind(lambda vqgan: KeypointsCondition(vqgan=vqgan), lambda scene: scene.keypoints),
     "condition_image": Kind(lambda vqgan: ImageCondition(vqgan=vqgan), by_night),
-    "class_label": Kind(
-        lambda vqgan: ClassCondition([f"{season}, {biome}" for season in SEASONS for biome in BIOMES]),
-        lambda scene: f"{scene.season}, {scene.biome}",
-    ),
     # 31×31 cells for corners; the last token means "nothing"
     "layout": Kind(lambda vqgan: LayoutCondition(sorted(LABELS), vocab_size=1000, max_objects=16), boxes),
     "coordinates": Kind(lambda vqgan: CoordinatesCondition(codebook_size=256), lambda scene: None, (512, 512)),
@@ -95,7 +86,7 @@ def tiny_pipeline(kind: str, folder: Path = FOLDER, steps: int = STEPS) -> Image
 
 def train(kind: str, folder: Path, steps: int) -> None:
     """Fine-tunes the built-in GPT on windows of scenes."""
-    builtin = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
+    builtin = ImageSynthesisPipeline.from_pretrained("builtin:scenes-paper")
     condition, size = KINDS[kind].condition(builtin.vqgan).eval(), KINDS[kind].size
     data = []
     for seed in range(SCENES * SIZE[0] * SIZE[1] // (size[0] * size[1])):
@@ -137,18 +128,6 @@ def start(builtin: ImageSynthesisPipeline, condition: Condition, data: list[Any]
     state["position_embedding"] = gpt.position_embedding[:, -size:]
     new.load_state_dict(state)
     return new
-
-
-def gray(vqgan: VQGAN) -> VQGAN:
-    """The same tokenizer for pictures of one channel: the gray ones among its own."""
-    new = VQGAN(replace(vqgan.config, in_channels=1, out_channels=1))
-    state, squares = vqgan.state_dict(), vqgan.config.patch_size**2
-    first, last = "encoder.conv_in.weight", "decoder.conv_out"
-    state[first] = state[first].unflatten(1, (3, squares)).sum(1)
-    for name in (f"{last}.weight", f"{last}.bias"):
-        state[name] = state[name].unflatten(0, (3, squares)).mean(0)
-    new.load_state_dict(state)
-    return new.eval()
 
 
 def main() -> None:

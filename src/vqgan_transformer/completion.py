@@ -1,6 +1,6 @@
 """A picture to complete: what of it is painted anew, what the model sees of the rest, and what comes back unchanged.
 
-The way of a picture: it is laid on the canvas (:func:`read_completion`), the area to paint is filled from its
+The way of a picture: it is laid on the canvas (:func:`read_completions`), the area to paint is filled from its
 surroundings so that nothing of what was there can leak (:func:`fill_area`), the whole is encoded, and each token whose
 cell the area does not touch is kept (:meth:`Completion.tokens`). When the others are drawn and decoded, the pixels
 outside the area are put back, without a seam (:meth:`Completion.composite`).
@@ -23,7 +23,7 @@ from .images import as_items, check_one_size, from_pixels, open_picture
 from .picture_size import Canvas
 from .vqgan.model import VQGAN
 
-__all__ = ["Completion", "continue_edges", "encode_on_canvas", "fill_area", "read_completion", "read_masks"]
+__all__ = ["Completion", "continue_edges", "encode_on_canvas", "fill_area", "read_completions", "read_masks"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,11 @@ class Completion:
         """(height, width) in pixels."""
         return self.pictures.shape[-2], self.pictures.shape[-1]
 
-    def repeat(self, times: int) -> Completion:
-        """Each picture several times, one after another."""
-        return Completion(*(one.repeat_interleave(times, dim=0) for one in (self.pictures, self.area)))
-
-    def expand(self, count: int) -> Completion:
-        """One picture for all of ``count`` conditions, or as it is."""
-        return Completion(*(one.expand(count, *one.shape[1:]) for one in (self.pictures, self.area)))
+    @classmethod
+    def of_pictures(cls, completions: Sequence[Completion], times: int) -> Completion:
+        """Pictures of one size together, each several times, one after another."""
+        pictures, area = zip(*((one.pictures, one.area) for one in completions), strict=True)
+        return cls(*(torch.cat(part).repeat_interleave(times, dim=0) for part in (pictures, area)))
 
     def tokens(self, vqgan: VQGAN, canvas: Canvas) -> tuple[Tensor, Tensor]:
         """What is known of the token grid.
@@ -80,15 +78,15 @@ class Completion:
         return torch.where(self.area, painted + fill_area(self.pictures - painted, self.area), self.pictures)
 
 
-def read_completion(
+def read_completions(
     image: Any, mask: Any = None, *, origin: tuple[int, int] | None = None, size: tuple[int, int] | None = None
-) -> Completion:
-    """What a user passes to be completed, checked, and laid on its canvas.
+) -> list[Completion]:
+    """What a user passes to be completed, checked, and laid on its canvas: one for each picture.
 
     Args:
-        image: pictures, as for :func:`~vqgan_transformer.images.from_pixels`.
-        mask: the area to paint, as for :func:`read_masks`; as large as the pictures. ``None``: only what lies around
-            them.
+        image: pictures, as for :func:`~vqgan_transformer.images.from_pixels`; those of a list may have different sizes.
+        mask: the area to paint, as for :func:`read_masks`, one for all pictures or one for each, as large as they are.
+            ``None``: only what lies around them.
         origin: (top, left) of the pictures in a larger one, in pixels.
         size: (height, width) of the larger one; by default that of the pictures.
 
@@ -97,23 +95,34 @@ def read_completion(
         ValueError: for a mask of another size or number, a picture that does not lie inside ``size``, and where there is
             nothing to paint.
     """
-    pictures = from_pixels(image)
-    batch, _, height, width = pictures.shape
+    pictures = [one for item in as_items(image, "image") for one in from_pixels(item).split(1)]
+    masks: list[Tensor | None] = [None]
+    if mask is not None:
+        masks = [one for item in as_items(mask, "mask") for one in read_masks(item).split(1)]
+    if len(masks) not in (1, len(pictures)):
+        raise ValueError(f"{len(pictures)} images and {len(masks)} masks: give one mask, or one for each.")
+    each = masks if len(masks) > 1 else masks * len(pictures)
+    return [_laid_on_canvas(*pair, origin, size) for pair in zip(pictures, each, strict=True)]
+
+
+def _laid_on_canvas(
+    picture: Tensor, mask: Tensor | None, origin: tuple[int, int] | None, size: tuple[int, int] | None
+) -> Completion:
+    """A picture (1, 3, h, w) with its mask, bool (1, h, w), in a larger one."""
+    height, width = picture.shape[-2:]
     size = (height, width) if size is None else size
     top, left = _checked_origin(origin, (height, width), size)
-    canvas = pictures.new_zeros(batch, 3, *size)
-    canvas[..., top : top + height, left : left + width] = pictures
-    area = torch.ones(batch, 1, *size, dtype=torch.bool)
-    inside = torch.zeros(1, height, width, dtype=torch.bool) if mask is None else read_masks(mask)
+    canvas = picture.new_zeros(1, 3, *size)
+    canvas[..., top : top + height, left : left + width] = picture
+    area = torch.ones(1, 1, *size, dtype=torch.bool)
+    inside = torch.zeros(1, height, width, dtype=torch.bool) if mask is None else mask
     if inside.shape[-2:] != (height, width):
         raise ValueError(
             f"the mask is {inside.shape[-2]}×{inside.shape[-1]}, the image {height}×{width}: they should be equally "
             "large. The mask marks pixels of the image; what lies around it is painted anyway."
         )
-    if len(inside) not in (1, batch):
-        raise ValueError(f"{batch} images and {len(inside)} masks: give one mask, or one for each.")
-    area[..., top : top + height, left : left + width] = inside[:, None]
-    if not area.flatten(1).any(1).all():
+    area[..., top : top + height, left : left + width] = inside
+    if not area.any():
         what = "mask= marks the area to paint (white, True or 1), but marks nothing" if mask is not None else "no mask="
         raise ValueError(
             f"there is nothing to paint: {what}. Pass a mask, or a larger size= with origin=(top, left) to paint around "

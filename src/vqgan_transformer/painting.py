@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,12 @@ from .sampler.sampler import SlidingWindowSampler
 from .sampler.seeds import candidate_seeds
 from .vqgan.model import VQGAN
 
-__all__ = ["Painting"]
+__all__ = ["Painting", "draw", "in_order"]
 
 
 @dataclass(frozen=True)
 class Painting:
-    """Pictures that are about to be painted.
+    """Pictures of one size that are about to be painted.
 
     Attributes:
         vqgan: decodes, and encodes what is to be completed.
@@ -30,6 +30,7 @@ class Painting:
         condition: what the GPT reads, for each candidate of each picture.
         canvas: the size of the pictures, and their token grid.
         seeds: of the pictures.
+        pictures: their numbers among all that a call paints.
         completion: what is known of the pictures, one for each; ``None`` for nothing.
         candidates: how often each picture is drawn; the best is kept.
     """
@@ -40,32 +41,12 @@ class Painting:
     condition: Any
     canvas: Canvas
     seeds: list[int]
+    pictures: list[int]
     completion: Completion | None = None
     candidates: int = 1
 
-    def draw(self, callback: Callable[[int, int, Tensor], None] | None = None) -> Tensor:
-        """Draws the token grids of the pictures.
-
-        Args:
-            callback: as for the sampler; it sees all candidates of a picture, one after another.
-
-        Returns:
-            int64 (B, h, w).
-        """
-        known = self._known()
-        drawn = self.sampler(
-            self.gpt,
-            self.condition,
-            self.canvas.grid,
-            seed=[one for seed in self.seeds for one in candidate_seeds(seed, self.candidates)],
-            codebook_size=self.vqgan.codebook_size,
-            callback=callback,
-            **known,
-        )
-        return drawn if self.candidates == 1 else self._best(drawn, known["keep"])
-
     def draw_rows(self, callback: Callable[[int, int, Tensor], None] | None = None) -> Iterator[tuple[int, Tensor]]:
-        """As :meth:`draw`, for one candidate each; yields how many rows are complete, and the token grids so far."""
+        """As :func:`draw`, for one candidate each; yields how many rows are complete, and the token grids so far."""
         return self.sampler.rows(
             self.gpt,
             self.condition,
@@ -73,10 +54,10 @@ class Painting:
             seed=self.seeds,
             codebook_size=self.vqgan.codebook_size,
             callback=callback,
-            **self._known(),
+            **self.known(),
         )
 
-    def _known(self) -> dict[str, Tensor]:
+    def known(self) -> dict[str, Tensor]:
         """The tokens that stay, and where, for each candidate of each picture."""
         if self.completion is None:
             return {}
@@ -101,8 +82,11 @@ class Painting:
         pictures = torch.cat([self.vqgan.decode(one[None])[..., :height, :width].float().cpu() for one in tokens])
         return pictures if self.completion is None or not composite else self.completion.composite(pictures)
 
-    def _best(self, drawn: Tensor, keep: Tensor) -> Tensor:
-        """Of each picture's candidates (B · n, h, w) the one that makes the kept tokens after it likeliest: (B, h, w)."""
+    def best(self, drawn: Tensor, keep: Tensor) -> Tensor:
+        """Of each picture's candidates (B · n, h, w) the one that makes the kept tokens after it likeliest: (B, h, w).
+
+        ``keep``, bool (B · n, h, w), says which tokens are kept.
+        """
         likelihood = self.sampler.with_settings(guidance_scale=1.0).token_log_likelihood(
             self.gpt, self.condition, drawn
         )
@@ -111,3 +95,51 @@ class Painting:
         scores = (likelihood * (keep & after)).sum((1, 2)).view(-1, self.candidates)
         rows = torch.arange(len(scores)) * self.candidates + scores.argmax(1)
         return drawn[rows.to(drawn.device)]
+
+
+def draw(paintings: Sequence[Painting], callback: Callable[[int, int, Any], None] | None = None) -> list[Tensor]:
+    """Draws the token grids of pictures of one call, in one batch whatever their sizes.
+
+    Args:
+        paintings: of one call, one for each size.
+        callback: as for a call of the pipeline; it sees all candidates of a picture, one after another.
+
+    Returns:
+        int64 (B, h, w) for each painting.
+    """
+    first, known = paintings[0], [one.known() for one in paintings]
+
+    def report(drawn: int, total: int, so_far: list[Tensor]) -> None:
+        if callback is not None:
+            callback(drawn, total, in_order(paintings, so_far))
+
+    grids = first.sampler(
+        first.gpt,
+        [one.condition for one in paintings],
+        [one.canvas.grid for one in paintings],
+        seed=[own for one in paintings for seed in one.seeds for own in candidate_seeds(seed, one.candidates)],
+        codebook_size=first.vqgan.codebook_size,
+        tokens=[one.get("tokens") for one in known],
+        keep=[one.get("keep") for one in known],
+        callback=report,
+    )
+    if first.candidates == 1:
+        return grids
+    return [one.best(grid, own["keep"]) for one, grid, own in zip(paintings, grids, known, strict=True)]
+
+
+def in_order(paintings: Sequence[Painting], results: Sequence[Any]) -> Any:
+    """What belongs to the pictures of each painting: as it is where there is one, else a list in the call's order.
+
+    Args:
+        paintings: of one call.
+        results: for each painting a batch or list, with equally many entries for each picture.
+    """
+    if len(paintings) == 1:
+        return results[0]
+    entries = {}
+    for painting, result in zip(paintings, results, strict=True):
+        each = len(result) // len(painting.pictures)
+        for index, picture in enumerate(painting.pictures):
+            entries[picture] = result[index * each : (index + 1) * each]
+    return [one for picture in sorted(entries) for one in entries[picture]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,36 +77,33 @@ def same_aspect(size: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(large_height * width / large_width - height) < 1 or abs(large_width * height / large_height - width) < 1
 
 
-def memory_needed(size: tuple[int, int], configs: Sequence[VQGANConfig], itemsize: int) -> int:
+def memory_needed(size: tuple[int, int], config: VQGANConfig, itemsize: int) -> int:
     """About how many bytes the widest stage of encoding or decoding one picture takes.
 
     At each level a residual block holds its input, a normalised copy, a convolved copy and the convolution's own
     scratch space. Measured peaks lie within a factor of two of it.
     """
-    pixels = size[0] * size[1]
-    channels = max(
-        max(
-            max(config.in_channels, config.out_channels),
-            *(width / (config.patch_size * 2**level) ** 2 for level, width in enumerate(config.widths)),
-        )
-        for config in configs
-    )
-    return int(4 * channels * pixels * itemsize)
+    levels = (width / (config.patch_size * 2**level) ** 2 for level, width in enumerate(config.widths))
+    return int(4 * max(config.in_channels, config.out_channels, *levels) * size[0] * size[1] * itemsize)
 
 
-def check_memory(
-    size: tuple[int, int], configs: Sequence[VQGANConfig], dtype: torch.dtype, device: torch.device
-) -> None:
+def check_memory(size: tuple[int, int], needed: Mapping[str, int], device: torch.device) -> None:
     """Refuses a size that the device cannot hold.
+
+    Args:
+        size: of a picture in pixels.
+        needed: bytes, by what needs them; not at the same time.
+        device: where they are needed.
 
     Raises:
         ValueError: with the memory that is needed and the memory there is.
     """
-    needed, there = memory_needed(size, configs, dtype.itemsize), _memory(device)
-    if there is not None and needed > there:
+    there = _memory(device)
+    what = max(needed, key=lambda name: needed[name])
+    if there is not None and needed[what] > there:
         raise ValueError(
-            f"a picture of {size[0]}×{size[1]} pixels needs about {needed / 2**30:,.0f} GiB of memory, but {device} has "
-            f"{there / 2**30:,.0f} GiB. Ask for a smaller size."
+            f"a picture of {size[0]}×{size[1]} pixels needs about {needed[what] / 2**30:,.0f} GiB of memory for {what}, "
+            f"but {device} has {there / 2**30:,.0f} GiB. Ask for a smaller size."
         )
 
 

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .completion import Completion, encode_on_canvas, read_completion
+from .completion import Completion, encode_on_canvas, read_completions
 from .conditions import Condition
 from .gpt.model import CondGPT
 from .images import from_pixels, to_pixels
-from .painting import Painting
-from .picture_size import Canvas, check_memory, requested_size
+from .matching_parts import check_parts
+from .painting import Painting, draw, in_order
+from .picture_size import Canvas, check_memory, memory_needed, requested_size
 from .request import Request, fit, sort_arguments
 from .sampler.sampler import SlidingWindowSampler
 from .sampler.seeds import picture_seeds
 from .saved_pipeline import KINDS, SavedPipeline
 from .streaming import stream_pixels
 from .vqgan.model import VQGAN
+from .vqgan.strips import is_local
 
 if TYPE_CHECKING:
     from .evaluation import Diagnosis
@@ -38,13 +41,14 @@ class ImageSynthesisOutput:
 
     Attributes:
         images: PIL pictures ("pil"), a uint8 array (B, H, W, 3) ("np"), a float tensor (B, 3, H, W) in [-1, 1] ("pt"),
-            or an empty list ("tokens").
-        tokens: int64 (B, h, w), the grid the pictures were decoded from.
+            or an empty list ("tokens"). For pictures of different sizes a list of arrays or tensors, one for each.
+        tokens: int64 (B, h, w), the grids the pictures were decoded from; a list of (h, w) for pictures of different
+            sizes.
         seeds: the seed of each picture; the same seed, condition, size and settings give the same picture.
     """
 
     images: Any
-    tokens: Tensor
+    tokens: Any
     seeds: list[int] = field(default_factory=list)
 
 
@@ -63,7 +67,7 @@ class ImageSynthesisPipeline(SavedPipeline):
     Example:
         >>> pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
         >>> [condition.name for condition in pipe.conditions]
-        ['segmentation']
+        ['segmentation', 'depth', 'keypoints', 'class_label']
     """
 
     def __init__(
@@ -77,29 +81,7 @@ class ImageSynthesisPipeline(SavedPipeline):
         self.gpt = gpt
         self.sampler = sampler if sampler is not None else SlidingWindowSampler()
         self.conditions = tuple(conditions)
-        if vqgan.codebook_size > gpt.config.vocab_size:
-            raise ValueError(
-                f"the VQGAN has {vqgan.codebook_size} codes, but the GPT's vocabulary only {gpt.config.vocab_size}."
-            )
-        names = [condition.name for condition in self.conditions]
-        if not names and not self._several:
-            raise ValueError("give at least one condition; Unconditional() stands for none.")
-        if len(set(names)) < len(names):
-            raise ValueError(f"each kind of condition may be given once, got {names}.")
-        if self._several:
-            self._check_aligned()
-            return
-        for condition in self.conditions:
-            if condition.vocab_size > gpt.config.condition_ids:
-                raise ValueError(
-                    f"{condition.name} makes {condition.vocab_size} different tokens, but the GPT's vocabulary has only "
-                    f"{gpt.config.condition_ids}."
-                )
-            if condition.spatial and condition.downsample_factor != vqgan.downsample_factor:
-                raise ValueError(
-                    f"a token of the {condition.name} condition stands for {condition.downsample_factor} pixels a side, "
-                    f"one of the picture for {vqgan.downsample_factor}; the paper's form needs the same grid."
-                )
+        check_parts(vqgan, gpt, self.conditions)
 
     @torch.no_grad()
     def __call__(
@@ -125,9 +107,9 @@ class ImageSynthesisPipeline(SavedPipeline):
         """Paints pictures, or completes given ones.
 
         Args:
-            size: (height, width) of the picture in pixels; any size. By default that of the condition's map. Sizes
-                that are no multiple of the VQGAN's factor f are painted on the next multiple, the map continued by its
-                edge, and cut.
+            size: (height, width) of the pictures in pixels; any size. By default that of each one's map, which may
+                differ within a list. Sizes that are no multiple of the VQGAN's factor f are painted on the next
+                multiple, the map continued by its edge, and cut.
             height: with ``width``, another way to give ``size``.
             width: see ``height``.
             resize: scale a map whose aspect differs from that of ``size``; a map of the same aspect is always scaled
@@ -139,7 +121,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             output_type: "pil", "np", "pt" or "tokens".
             progress: show a bar.
             callback: called after each step of the sampler with the number of tokens drawn, their total and the token
-                grids so far; an exception in it ends the call.
+                grids so far, as they come back in the result; an exception in it ends the call.
             image: pictures to complete (PIL, numpy, tensor, path; a list or a leading axis is a batch), with or without
                 a condition beside them. They give the size where ``size`` is left out.
             mask: the area of ``image`` to paint anew: white, True or 1 is painted, black, False or 0 stays. Every token
@@ -164,40 +146,42 @@ class ImageSynthesisPipeline(SavedPipeline):
         for name, number in (("num_images", num_images), ("num_candidates", num_candidates)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise ValueError(f"{name} must be a whole number from 1 on, got {number!r}.")
-        completion = None
+        completions: list[Completion] = []
         if image is not None:
             if requested is not None:
                 self._check_size(requested)
-            completion = read_completion(image, mask, origin=origin, size=requested)
-            requested = completion.size
+            completions = read_completions(image, mask, origin=origin, size=requested)
         elif mask is not None or origin is not None or not composite or num_candidates > 1:
             raise ValueError(
                 "mask=, origin=, composite= and num_candidates= are for a picture to complete: pass image=."
             )
-        painting = self._painting(
-            arguments,
-            requested,
-            resize,
-            pictures=1 if completion is None else len(completion),
-            completion=completion,
+        sizes = [one.size for one in completions] if requested is None else [requested] * max(1, len(completions))
+        paintings = self._paintings(
+            self._requests(arguments, sizes, resize),
+            completions=completions,
             num_images=num_images,
             candidates=num_candidates,
             seed=seed,
             generator=generator,
         )
-        with tqdm(total=painting.canvas.grid[0] * painting.canvas.grid[1], unit="token", disable=not progress) as bar:
+        seeds = in_order(paintings, [one.seeds for one in paintings])
+        with tqdm(unit="token", disable=not progress) as bar:
 
-            def report(drawn: int, total: int, so_far: Tensor) -> None:
+            def report(drawn: int, total: int, so_far: Any) -> None:
                 bar.total = total
                 bar.update(drawn - bar.n)
                 if callback is not None:
                     callback(drawn, total, so_far)
 
-            tokens = painting.draw(report)
+            grids = draw(paintings, report)
+        tokens = in_order(paintings, grids)
         if output_type == "tokens":
-            return ImageSynthesisOutput([], tokens, painting.seeds)
-        pictures = painting.decode(tokens, composite=composite)
-        return ImageSynthesisOutput(to_pixels(pictures, output_type), tokens, painting.seeds)
+            return ImageSynthesisOutput([], tokens, seeds)
+        pictures = [
+            to_pixels(one.decode(grid, composite=composite), output_type)
+            for one, grid in zip(paintings, grids, strict=True)
+        ]
+        return ImageSynthesisOutput(in_order(paintings, pictures), tokens, seeds)
 
     @torch.no_grad()
     def stream(
@@ -233,9 +217,11 @@ class ImageSynthesisPipeline(SavedPipeline):
             raise ValueError(f"output_type must be 'np', 'pil' or 'pt', got {output_type!r}.")
         if isinstance(strip, bool) or not isinstance(strip, int) or strip < 1:
             raise ValueError(f"strip is a number of rows of tokens from 1 on, got {strip!r}.")
-        painting = self._painting(arguments, size, resize, seed=seed)
-        if len(painting.seeds) > 1:
-            raise ValueError(f"one picture is streamed at a time, got {len(painting.seeds)} conditions.")
+        requests = self._requests(arguments, [] if size is None else [size], resize, streamed=True)
+        conditions = sum(len(one.pictures) for one in requests)
+        if conditions > 1:
+            raise ValueError(f"one picture is streamed at a time, got {conditions} conditions.")
+        [painting] = self._paintings(requests, seed=seed)
         return (to_pixels(pixels, output_type)[0] for pixels in stream_pixels(painting, strip))
 
     @torch.no_grad()
@@ -262,7 +248,8 @@ class ImageSynthesisPipeline(SavedPipeline):
         images = from_pixels(image)
         arguments = {"guidance_scale": 1.0} | arguments
         size = images.shape[-2], images.shape[-1]
-        painting = self._painting(arguments, size, resize, pictures=len(images), seed=seed)
+        requests = self._requests(arguments, [size] * len(images), resize)
+        [painting] = self._paintings(requests, seed=seed, choose=False)
         tokens = encode_on_canvas(self.vqgan, images, painting.canvas)
         return painting.sampler.log_likelihood(self.gpt, painting.condition, tokens.expand(len(painting.seeds), -1, -1))
 
@@ -289,13 +276,13 @@ class ImageSynthesisPipeline(SavedPipeline):
 
         Raises:
             TypeError: as for a call.
-            ValueError: as for a call.
+            ValueError: as for a call, and for maps of different sizes.
         """
-        several = self._several
-        sorted_arguments = sort_arguments(
-            self.conditions, arguments, several=several, kinds=KINDS, call=_CALL_ARGUMENTS
-        )
-        return fit(self.conditions, sorted_arguments, size, resize=resize, several=several, check_size=self._check_size)
+        requests = self._requests(arguments, [] if size is None else [size], resize)
+        if len(requests) > 1:
+            sizes = ", ".join(str(one.size) for one in requests)
+            raise ValueError(f"the maps have different sizes (height, width), {sizes}: pass them one by one.")
+        return requests[0]
 
     def diagnose(self, images: Any, *, seed: int = 0, **arguments: Any) -> Diagnosis:
         """Which stage is at fault: what the tokenizer loses of given pictures, and what the GPT makes of the rest.
@@ -328,39 +315,59 @@ class ImageSynthesisPipeline(SavedPipeline):
         """Where the models are."""
         return self.gpt.head.weight.device
 
-    def _painting(
+    def _requests(
+        self, arguments: Mapping[str, Any], sizes: Sequence[tuple[int, int]], resize: bool, *, streamed: bool = False
+    ) -> list[Request]:
+        """What a call asks for, checked: a request for each size."""
+        several = self._several
+        told_apart = sort_arguments(self.conditions, arguments, several=several, kinds=KINDS, call=_CALL_ARGUMENTS)
+        check = partial(self._check_size, kinds=told_apart.values, streamed=streamed)
+        return fit(self.conditions, told_apart, sizes, resize=resize, several=several, check_size=check)
+
+    def _paintings(
         self,
-        arguments: dict[str, Any],
-        size: tuple[int, int] | None,
-        resize: bool,
+        requests: Sequence[Request],
         *,
-        pictures: int = 1,
-        completion: Completion | None = None,
+        completions: Sequence[Completion] = (),
         num_images: int = 1,
         candidates: int = 1,
         seed: int | Sequence[int] | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
-    ) -> Painting:
-        """All that a call needs to paint, checked; ``pictures`` are given beside the conditions."""
-        request = self.request(arguments, size, resize=resize)
-        sampler = self.sampler.with_settings(**request.settings)
-        if pictures > 1 and request.count not in (1, pictures):
-            raise ValueError(f"{pictures} pictures and {request.count} conditions: give one, or one for each.")
-        count = max(pictures, request.count)
-        seeds = picture_seeds(seed, count * num_images, generator)
-        canvas = Canvas(request.size, self.vqgan.downsample_factor, self.gpt.config.window)
-        condition = self._condition_of(request, canvas, [one for one in seeds for _ in range(candidates)])
-        completion = None if completion is None else completion.expand(count).repeat(num_images)
-        return Painting(self.vqgan, self.gpt, sampler, condition, canvas, seeds, completion, candidates)
+        choose: bool = True,
+    ) -> list[Painting]:
+        """All that a call needs to paint, for each size; ``completions`` are for all pictures, or one for each.
 
-    def _condition_of(self, request: Request, canvas: Canvas, seeds: list[int]) -> Any:
+        With ``choose``, a picture's seed chooses what a kind leaves to it; a picture to complete has been chosen.
+        """
+        sampler = self.sampler.with_settings(**requests[0].settings)
+        seeds = picture_seeds(seed, num_images * sum(len(one.pictures) for one in requests), generator)
+        paintings = []
+        for request in requests:
+            pictures = [num_images * picture + k for picture in request.pictures for k in range(num_images)]
+            own_seeds = [seeds[picture] for picture in pictures]
+            canvas = Canvas(request.size, self.vqgan.downsample_factor, self.gpt.config.window)
+            each = [one for one in own_seeds for _ in range(candidates)]
+            condition = self._condition_of(request, canvas, each, choose=choose and not completions)
+            completion = None
+            if completions:
+                own = [completions[picture if len(completions) > 1 else 0] for picture in request.pictures]
+                completion = Completion.of_pictures(own, num_images)
+            paintings.append(
+                Painting(self.vqgan, self.gpt, sampler, condition, canvas, own_seeds, pictures, completion, candidates)
+            )
+        return paintings
+
+    def _condition_of(self, request: Request, canvas: Canvas, seeds: list[int], *, choose: bool) -> Any:
         """What the GPT reads: tokens in the paper's form; for models that follow several kinds, a map or id of each."""
         if self._several:
+            open_kinds = [kind for kind in self.conditions if choose and kind.name not in request.given]
+            chosen = {kind.name: kind.chosen_by(seeds) for kind in open_kinds}
+            given = request.given | {name: one for name, one in chosen.items() if one is not None}
             return {
                 name: self.condition(name)
                 .for_aligned(self.condition(name).extend_to(one, canvas.painted))
                 .repeat_interleave(len(seeds) // len(one), dim=0)
-                for name, one in request.given.items()
+                for name, one in given.items()
             }
         ((name, parsed),) = request.given.items()
         return self.condition(name).for_canvas(parsed, canvas, seeds)
@@ -370,25 +377,20 @@ class ImageSynthesisPipeline(SavedPipeline):
         """Whether the GPT can follow several conditions at once, or none: only the prefix form needs exactly one."""
         return self.gpt.config.conditioning == "aligned"
 
-    def _check_aligned(self) -> None:
-        """Whether an aligned GPT reads just what the conditions give."""
-        if self.gpt.config.downsample_factor != self.vqgan.downsample_factor:
-            raise ValueError(
-                f"a token of the VQGAN stands for {self.vqgan.downsample_factor} pixels a side, but the GPT reads maps for "
-                f"tokens of {self.gpt.config.downsample_factor}."
-            )
-        reads = {one.name: (one.form, one.size) for one in self.gpt.config.conditions}
-        for condition in self.conditions:
-            if condition.aligned_input is None or reads.get(condition.name) != condition.aligned_input:
-                raise ValueError(
-                    f"{condition.name} gives {condition.aligned_input}, but of this name the GPT reads "
-                    f"{reads.get(condition.name)}."
+    def _check_size(self, size: tuple[int, int], kinds: Iterable[str] = (), *, streamed: bool = False) -> None:
+        """Refuses a size that the machine cannot hold: its map, and what a VQGAN has to work on as a whole."""
+        itemsize = self.gpt.head.weight.dtype.itemsize
+        needed = {"a map of it": 8 * size[0] * size[1]}
+        if not streamed:
+            needed["decoding it"] = memory_needed(size, self.vqgan.config, itemsize)
+        for name in kinds:
+            vqgan = getattr(self.condition(name), "vqgan", None)
+            if vqgan is not None and not is_local(vqgan.encoder):
+                reason = (
+                    f"encoding its {name}, whose VQGAN has attention or group normalisation and so must see it whole"
                 )
-
-    def _check_size(self, size: tuple[int, int]) -> None:
-        parts = [part for model in self._models() for part in model.modules()]
-        configs = [part.config for part in parts if isinstance(part, VQGAN)]
-        check_memory(size, configs, self.gpt.head.weight.dtype, self.device)
+                needed[reason] = memory_needed(size, vqgan.config, itemsize)
+        check_memory(size, needed, self.device)
 
     def _models(self) -> list[torch.nn.Module]:
         return [self.vqgan, self.gpt, *self.conditions]

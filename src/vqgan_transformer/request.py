@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import cycle
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .conditions import Condition
@@ -38,23 +40,20 @@ class Arguments:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be painted.
+    """What is to be painted: pictures of one size.
 
     Attributes:
         given: what was passed for each kind of condition that is followed, by the kind's name: as its ``parse`` gives
-            it, maps scaled to ``size``, all of one length or of length one.
+            it, maps scaled to ``size``, one for each picture, or one for all of them.
         size: (height, width) of the pictures in pixels.
         settings: of the sampler.
+        pictures: their numbers among the pictures that the call's conditions are for.
     """
 
     given: dict[str, Tensor]
     size: Size
     settings: dict[str, Any]
-
-    @property
-    def count(self) -> int:
-        """The number of pictures that the conditions are for; 1 where there are none."""
-        return max((len(parsed) for parsed in self.given.values()), default=1)
+    pictures: list[int]
 
 
 def sort_arguments(
@@ -109,63 +108,97 @@ def sort_arguments(
 def fit(
     conditions: Sequence[Condition],
     arguments: Arguments,
-    size: Size | None,
+    sizes: Sequence[Size],
     *,
     resize: bool,
     several: bool,
     check_size: Callable[[Size], None],
-) -> Request:
-    """Reads and checks what was passed for the conditions, and fits it to the size of the picture.
+) -> list[Request]:
+    """Reads and checks what was passed for the conditions, and fits it to the sizes of the pictures.
 
     Args:
         conditions: those of the checkpoint.
         arguments: of the call.
-        size: (height, width) of the picture; ``None`` for that of the maps.
-        resize: stretch a map of another aspect than ``size``.
+        sizes: (height, width) of each picture, or one for all; none for those of the maps.
+        resize: stretch a map of another aspect than its picture.
         several: whether the model can follow several conditions at once, or none of them.
         check_size: raises for a size that cannot be painted.
+
+    Returns:
+        a request for each size, in the order in which sizes first occur.
 
     Raises:
         TypeError: as the conditions' ``parse``.
         ValueError: as the conditions' ``parse``; for maps that do not fit the size, or each other; and where a
             condition or the size is lacking.
     """
-    if size is not None:
+    for size in dict.fromkeys(sizes):
         check_size(size)
     by_name = {condition.name: condition for condition in conditions}
-    parsed: dict[str, Tensor] = {}
+    if not arguments.values and not several and not any(has_default(condition) for condition in conditions):
+        raise ValueError(f"this checkpoint paints from {conditions[0].name}: pass {conditions[0].name}=….")
+    sizes, own_sizes = list(sizes), bool(sizes)
+    parsed: dict[str, list[Tensor]] = {}
     # kinds that have to know the size come last, when the maps of others have told it
     for name in sorted(arguments.values, key=lambda name: _takes_size(by_name[name])):
-        condition, value, options = by_name[name], arguments.values[name], arguments.options[name]
-        if _takes_size(condition):
-            options = {**options, "size": size}
-        parsed[name] = condition.parse(value, **options)
-        if condition.spatial:
-            own = parsed[name].shape[-2], parsed[name].shape[-1]
-            if size is None:
-                size = own
+        parsed[name] = _read(by_name[name], arguments.values[name], arguments.options[name], sizes)
+        if by_name[name].spatial and not sizes:
+            sizes = [(one.shape[-2], one.shape[-1]) for one in parsed[name]]
+            for size in dict.fromkeys(sizes):
                 check_size(size)
-            if not resize and not same_aspect(own, size):
-                raise ValueError(
-                    f"the {name} map is {own[0]}×{own[1]}, of another aspect than size={size}. Leave size out to "
-                    "paint at the map's own size, or pass resize=True to stretch the map."
-                )
-            parsed[name] = condition.resize(parsed[name], size)
-    if not parsed and not several and not any(has_default(condition) for condition in conditions):
-        raise ValueError(f"this checkpoint paints from {conditions[0].name}: pass {conditions[0].name}=….")
-    if size is None:
+    if not sizes:
         names = " and ".join(parsed)
         reason = f"{names} does not say how large the picture is" if names else "there is no map that says it"
         raise ValueError(f"give size=(height, width): {reason}.")
-    if not parsed:
-        free = [condition for condition in conditions if has_default(condition)]
-        defaults = {condition.name: condition.default(size) for condition in (free if several else free[:1])}
-        parsed = {name: default for name, default in defaults.items() if default is not None}
-    lengths = {name: len(one) for name, one in parsed.items()}
+    count = _number_of_pictures({"image": len(sizes)} if own_sizes else {}, parsed)
+    by_size: dict[Size, list[int]] = {}
+    for picture, size in enumerate(sizes if len(sizes) > 1 else sizes * count):
+        by_size.setdefault(size, []).append(picture)
+    requests = []
+    for size, pictures in by_size.items():
+        given = {name: _fitted(by_name[name], rows, pictures, size, resize) for name, rows in parsed.items()}
+        requests.append(Request(given or _defaults(conditions, size, several), size, arguments.settings, pictures))
+    return requests
+
+
+def _read(condition: Condition, value: Any, options: Mapping[str, Any], sizes: Sequence[Size]) -> list[Tensor]:
+    """What was passed for a kind of condition, as its ``parse`` gives it for each picture."""
+    items, told = condition.items(value), [dict(options)]
+    if _takes_size(condition):
+        told = [{**options, "size": size} for size in sizes] or [{**options, "size": None}]
+        if len(items) == 1 and len(set(sizes)) > 1:
+            items = items * len(sizes)
+    return [one for item, own in zip(items, cycle(told), strict=False) for one in condition.parse(item, **own).split(1)]
+
+
+def _number_of_pictures(beside: Mapping[str, int], parsed: Mapping[str, Sequence[Tensor]]) -> int:
+    """How many pictures conditions, and what is given beside them, are for."""
+    lengths = {**beside, **{name: len(rows) for name, rows in parsed.items()}}
     if len({*lengths.values()} - {1}) > 1:
         counts = " and ".join(f"{count} of {name}" for name, count in lengths.items())
         raise ValueError(f"conditions are for different numbers of pictures, {counts}: give one, or one for each.")
-    return Request(parsed, size, arguments.settings)
+    return max(lengths.values(), default=1)
+
+
+def _fitted(condition: Condition, rows: Sequence[Tensor], pictures: Sequence[int], size: Size, resize: bool) -> Tensor:
+    """What some pictures of one size follow: a row for each, or one for all."""
+    rows = rows if len(rows) == 1 else [rows[picture] for picture in pictures]
+    if condition.spatial:
+        for height, width in (one.shape[-2:] for one in rows):
+            if not resize and not same_aspect((height, width), size):
+                raise ValueError(
+                    f"the {condition.name} map is {height}×{width}, of another aspect than size={size}. Leave size out to "
+                    "paint at the map's own size, or pass resize=True to stretch the map."
+                )
+        rows = [condition.resize(one, size) for one in rows]
+    return rows[0] if len(rows) == 1 else torch.cat(list(rows))
+
+
+def _defaults(conditions: Sequence[Condition], size: Size, several: bool) -> dict[str, Tensor]:
+    """What stands for the conditions where nothing is passed."""
+    free = [condition for condition in conditions if has_default(condition)]
+    defaults = {condition.name: condition.default(size) for condition in (free if several else free[:1])}
+    return {name: default for name, default in defaults.items() if default is not None}
 
 
 def has_default(condition: Condition) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .painting import Painting
 from .vqgan.model import VQGAN
-from .vqgan.strips import decode_strip, is_local, reach, whole_statistics
+from .vqgan.strips import decode_strip, decoder_reach, is_local, whole_statistics
 
 __all__ = ["Previews", "stream_pixels"]
 
@@ -31,14 +32,15 @@ def stream_pixels(painting: Painting, rows: int) -> Iterator[Tensor]:
     """
     vqgan, (height, width) = painting.vqgan, painting.canvas.size
     end = painting.canvas.grid[0]
-    local = is_local(vqgan)
+    local = is_local(vqgan.decoder)
+    reach = decoder_reach(vqgan.config)
     statistics = None
     start = 0
     for complete, tokens in painting.draw_rows():
         if not local and complete == end:
             statistics = whole_statistics(vqgan, tokens, rows)
         # rows below a strip, as far as it depends on them, must be there, too
-        while start < end and min(end, start + rows + (reach(vqgan) if local else end)) <= complete:
+        while start < end and min(end, start + rows + (reach if local else end)) <= complete:
             stop = min(end, start + rows)
             strip = decode_strip(vqgan, tokens, start, stop, statistics)[..., :width]
             yield strip[:, :, : height - start * vqgan.downsample_factor].float().cpu()
@@ -53,7 +55,7 @@ class Previews:
 
     Args:
         vqgan: decodes.
-        show: what to do with the pictures, float (B, 3, H, W).
+        show: what to do with the pictures, float (B, 3, H, W), or a list of (3, H, W) where their sizes differ.
         most: the part of the time that previews may take.
 
     Example:
@@ -63,16 +65,19 @@ class Previews:
         >>> out = pipe(segmentation=torch.full((64, 64), 156), seed=0, callback=previews)
     """
 
-    def __init__(self, vqgan: VQGAN, show: Callable[[Tensor], object], *, most: float = 0.05):
+    def __init__(self, vqgan: VQGAN, show: Callable[[Any], object], *, most: float = 0.05):
         self.vqgan, self.show, self.most = vqgan, show, most
         self.started = time.perf_counter()
         self.spent = self.longest = 0.0
 
-    def __call__(self, drawn: int, total: int, tokens: Tensor) -> None:
+    def __call__(self, drawn: int, total: int, tokens: Tensor | list[Tensor]) -> None:
         """Shows the tokens so far, if it is time for a preview."""
         now = time.perf_counter()
         if self.spent + self.longest > self.most * (now - self.started):
             return
-        self.show(self.vqgan.decode(tokens))
+        if isinstance(tokens, list):
+            self.show([self.vqgan.decode(one[None])[0] for one in tokens])
+        else:
+            self.show(self.vqgan.decode(tokens))
         seconds = time.perf_counter() - now
         self.spent, self.longest = self.spent + seconds, max(self.longest, seconds)

@@ -64,6 +64,10 @@ class Condition(Pretrained, nn.Module):
         """
         raise NotImplementedError
 
+    def items(self, value: Any) -> list[Any]:
+        """What a user passes for several pictures, in parts that :meth:`parse` takes and that may differ in size."""
+        return [value]
+
     def default(self, size: tuple[int, int]) -> Tensor | None:
         """What stands for the condition when a user passes nothing, for a picture of `size`, as :meth:`parse` gives it.
 

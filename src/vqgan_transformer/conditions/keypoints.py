@@ -17,7 +17,7 @@ from ..vqgan.model import VQGAN, VQGANConfig
 from .condition import AlignedForm
 from .joints import JOINT_ORDERS, to_coco
 from .openpose_picture import read_openpose_picture
-from .poses import Pose, read_poses
+from .poses import Pose, pictures_apart, read_poses
 from .skeleton import render_skeletons
 from .tokenized_map import TokenizedMap
 
@@ -70,6 +70,10 @@ class KeypointsCondition(TokenizedMap):
     def aligned_input(self) -> tuple[AlignedForm, int] | None:
         """A drawn skeleton."""
         return "values", 3
+
+    def items(self, value: Any) -> list[Any]:
+        """The people of each picture; what is a file of several pictures stays together."""
+        return pictures_apart(value)
 
     def parse(
         self,

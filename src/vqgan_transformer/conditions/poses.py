@@ -16,7 +16,7 @@ from ..images import as_items
 from .joints import JOINT_ORDERS, joint_order, to_coco
 from .skeleton import JOINTS
 
-__all__ = ["Pose", "read_poses"]
+__all__ = ["Pose", "pictures_apart", "read_poses"]
 
 LARGEST_FILE = 2**29
 """Bytes that a JSON file may have; the annotations of COCO's whole training set are half as large."""
@@ -79,6 +79,17 @@ def read_poses(value: Any, *, keypoint_format: Any = None, image_id: Any = None,
         poses = reader.pictures(value)
     _refuse_relative(poses)
     return poses
+
+
+def pictures_apart(value: Any) -> list[Any]:
+    """A user's input for several pictures as one for each, which :func:`read_poses` takes; whole, if it is one thing."""
+    if isinstance(value, np.ndarray | Tensor):
+        return [value[k : k + 1] for k in range(len(value))] if value.ndim == 4 and len(value) else [value]
+    several = isinstance(value, list | tuple) and len(value) > 1 and not _is_nested_numbers(value)
+    # a list of arrays of one person each can be meant in two ways, which the reader refuses
+    if not several or _are_people(value) or any(getattr(item, "ndim", 0) == 2 for item in value):
+        return [value]
+    return [[item] for item in value]
 
 
 class _Reader:

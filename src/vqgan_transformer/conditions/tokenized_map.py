@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from ..images import as_items
 from ..vqgan.model import VQGAN
+from ..vqgan.strips import encode_tiles, is_local
 from .condition import Condition
 
 __all__ = ["TokenizedMap"]
@@ -40,9 +42,15 @@ class TokenizedMap(Condition):
         """Pixels of a map that a token stands for, along each side."""
         return 1 if self.vqgan is None else self.vqgan.downsample_factor
 
+    def items(self, value: Any) -> list[Any]:
+        """A list for each item of a list; what has a leading axis stays together."""
+        return [[item] for item in as_items(value, self.name)]
+
     @torch.no_grad()
     def encode(self, parsed: Tensor) -> Tensor:
-        """Tokens of maps, of which only so many are prepared at a time that memory stays bounded.
+        """Tokens of maps, of which only so many, and such parts, are prepared at a time that memory stays bounded.
+
+        A VQGAN whose encoder has attention or group normalisation has to see each map whole.
 
         Args:
             parsed: what :meth:`parse` gave, `(B, ..., H, W)`.
@@ -55,11 +63,20 @@ class TokenizedMap(Condition):
                 without a VQGAN.
         """
         vqgan = self._tokenizer()
-        weight = vqgan.to_codes.weight
-        at_once = max(1, PIXELS_AT_ONCE // (parsed.shape[-2] * parsed.shape[-1]))
-        return torch.cat(
-            [vqgan.encode(self._vqgan_input(part.to(weight.device)).to(weight.dtype)) for part in parsed.split(at_once)]
-        )
+        weight, (height, width) = vqgan.to_codes.weight, parsed.shape[-2:]
+        if height % self.downsample_factor or width % self.downsample_factor or not height or not width:
+            raise ValueError(
+                f"the sides of {self.name} maps must be multiples of {self.downsample_factor}, got {height}×{width}. "
+                "extend_to() repeats their edges."
+            )
+
+        def prepared(part: Tensor) -> Tensor:
+            return self._vqgan_input(part.to(weight.device)).to(weight.dtype)
+
+        parts = parsed.split(max(1, PIXELS_AT_ONCE // (height * width)))
+        if is_local(vqgan.encoder):
+            return torch.cat([encode_tiles(vqgan, part, prepared) for part in parts])
+        return torch.cat([vqgan.encode(prepared(part)) for part in parts])
 
     def _vqgan_input(self, parsed: Tensor) -> Tensor:
         """What the VQGAN reads of some maps: `(b, ..., H, W)` -> `(b, C, H, W)`."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import CondGPTConfig
+from .linear import Linear
 from .positions import Rotation, rotate
 
 __all__ = ["CacheMemory", "CausalSelfAttention", "GPTCache", "Memory", "visibility"]
@@ -135,8 +136,8 @@ class CausalSelfAttention(nn.Module):
         super().__init__()
         self.n_head = config.n_head
         self.weights_dropout = nn.Dropout(config.attention_dropout)
-        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
-        self.out = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+        self.qkv = Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
+        self.out = Linear(config.n_embd, config.n_embd, bias=config.bias)
         self.residual_dropout = nn.Dropout(config.residual_dropout)
 
     def forward(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .attention import CausalSelfAttention
 from .config import CondGPTConfig
+from .linear import Linear
 from .local_attention import LocalSelfAttention
 
 __all__ = ["Block", "normalisation"]
@@ -29,8 +30,8 @@ class SwiGLU(nn.Module):
 
     def __init__(self, config: CondGPTConfig):
         super().__init__()
-        self.gate_and_value = nn.Linear(config.n_embd, 2 * config.hidden_width, bias=config.bias)
-        self.out = nn.Linear(config.hidden_width, config.n_embd, bias=config.bias)
+        self.gate_and_value = Linear(config.n_embd, 2 * config.hidden_width, bias=config.bias)
+        self.out = Linear(config.hidden_width, config.n_embd, bias=config.bias)
         self.residual_dropout = nn.Dropout(config.residual_dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,9 +45,9 @@ def feed_forward(config: CondGPTConfig) -> nn.Module:
     if config.feed_forward == "swiglu":
         return SwiGLU(config)
     return nn.Sequential(
-        nn.Linear(config.n_embd, config.hidden_width, bias=config.bias),
+        Linear(config.n_embd, config.hidden_width, bias=config.bias),
         nn.GELU(),
-        nn.Linear(config.hidden_width, config.n_embd, bias=config.bias),
+        Linear(config.hidden_width, config.n_embd, bias=config.bias),
         nn.Dropout(config.residual_dropout),
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, overload
 
 import torch
-from einops import rearrange
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..hub.pretrained import Pretrained
@@ -20,6 +20,7 @@ from .attention import CacheMemory, GPTCache, visibility
 from .blocks import Block, normalisation
 from .condition_dictionary import dropped
 from .config import CondGPTConfig
+from .linear import Linear
 from .positions import Rotation, window_rotation
 from .rolling_cache import RollingCache
 
@@ -56,7 +57,7 @@ class CondGPT(Pretrained, nn.Module):
         self.embedding_dropout = nn.Dropout(config.embedding_dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.norm_out = normalisation(config)
-        self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        self.head = Linear(config.n_embd, config.vocab_size, bias=False)
         for child in self.children():
             if not isinstance(child, aligned.AlignedInput):
                 child.apply(_initialise)
@@ -244,7 +245,7 @@ class CondGPT(Pretrained, nn.Module):
     def _place(self, x: Tensor, positions: Tensor, *, condition: int) -> tuple[Tensor, Rotation | None]:
         """Says where embeddings (B, T, n_embd) stand, at positions (B or 1, T): added to them, or as a rotation."""
         if self.config.position == "learned":
-            return self.embedding_dropout(x + self.position_embedding[0, positions]), None
+            return self.embedding_dropout(x + F.embedding(positions, self.position_embedding[0])), None
         width, head_width = self.config.window[1], self.config.head_width
         found = window_rotation(
             positions[:, None], condition=condition, width=width, head_width=head_width, dtype=x.dtype
@@ -261,7 +262,7 @@ class CondGPT(Pretrained, nn.Module):
         for index, block in enumerate(self.blocks):
             # nobody looks at the last block's output but at the last position
             x = block(x, rotation=rotation, memory=CacheMemory(caches, index, masks), last_only=index == last)
-        for cache, hidden in zip(caches, rearrange(x, "b 1 d -> b d").split(rows), strict=True):
+        for cache, hidden in zip(caches, x[:, 0].split(rows), strict=True):
             cache.length += steps
             cache.last_hidden = hidden
 

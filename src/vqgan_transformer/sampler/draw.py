@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["filter_logits", "guide", "place_noise", "place_noises"]
+__all__ = ["filter_logits", "guide", "noise_of_steps", "place_noise", "place_noises"]
 
 MOST_ON_HOST = 32
 """Places whose noise the CPU makes while the GPU is busy; for more, the GPU's own arithmetic is faster."""
+
+MADE_AT_ONCE = 64
+"""Places whose noise is made together: a tenth of a one-token step of a small model would go into single ones."""
 
 
 def _signed(word: int) -> int:
@@ -40,8 +44,15 @@ def place_noise(seed: int, row: int, col: int, size: int) -> np.ndarray:
     Returns:
         float64 (size,).
     """
+    return _gumbel(_words(seed, row, col, size))
+
+
+def _words(seed: int, row: int, col: int, size: int) -> np.ndarray:
     # The raw 64-bit words are fixed by the algorithm, unlike the distributions numpy builds on them.
-    words = np.random.Philox(key=np.array([seed, 0], np.uint64), counter=[0, 0, row, col]).random_raw(size)
+    return np.random.Philox(key=np.array([seed, 0], np.uint64), counter=[0, 0, row, col]).random_raw(size)
+
+
+def _gumbel(words: np.ndarray) -> np.ndarray:
     uniform = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # inside (0, 1), never 0 or 1
     return -np.log(-np.log(uniform))
 
@@ -62,8 +73,29 @@ def place_noises(seeds: Sequence[int], rows: Sequence[int], cols: Sequence[int],
     if like.is_cuda and len(seeds) > MOST_ON_HOST:
         noise = _noise_on_device(seeds, rows, cols, size, like.device)
         return noise.to(like.dtype)
-    made = np.stack([place_noise(*place, size) for place in zip(seeds, rows, cols, strict=True)])
+    made = _gumbel(np.stack([_words(*place, size) for place in zip(seeds, rows, cols, strict=True)]))
     return torch.from_numpy(made).to(like.dtype).to(like.device, non_blocking=True)
+
+
+def noise_of_steps(steps: Iterable[Sequence[tuple[int, int, int]]], size: int, like: Tensor) -> Iterator[Tensor]:
+    """The noise of the places of one step after another, made for some steps at a time.
+
+    Args:
+        steps: seed, row and column of each place; no step is empty.
+        size: number of codes.
+        like: floats.
+
+    Yields:
+        (N, size) for each step, as :func:`place_noises` gives it.
+    """
+    ahead: list[Sequence[tuple[int, int, int]]] = []
+    for step in chain(steps, [()]):
+        if step:
+            ahead.append(step)
+        if ahead and (not step or sum(map(len, ahead)) >= MADE_AT_ONCE):
+            seeds, rows, cols = zip(*chain.from_iterable(ahead), strict=True)
+            yield from place_noises(seeds, rows, cols, size, like).split([len(one) for one in ahead])
+            ahead = []
 
 
 def _noise_on_device(

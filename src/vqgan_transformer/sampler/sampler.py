@@ -16,7 +16,7 @@ from ..gpt.model import CondGPT
 from ..hub.pretrained import Pretrained
 from .aligned import AlignedCondition, AlignedReader, aligned_log_likelihood
 from .config import SamplerConfig
-from .draw import filter_logits, place_noises
+from .draw import filter_logits, noise_of_steps
 from .guidance import Guidance
 from .likelihood import token_log_likelihood
 from .reading import WindowReader
@@ -213,10 +213,16 @@ class SlidingWindowSampler(Pretrained):
         else:
             guided, limit = bool(guidance.scales), self.config.memory_limit
             reader = WindowReader(gpt, grids, schedule, guided=guided, memory_limit=limit)
-        for places in schedule:
-            logits = reader.logits(places)
-            for place, drawn in zip(places, self._draw(logits[:, :codes], guidance, grids, places), strict=True):
-                grids[place.grid].write(place, drawn)
+        due = (
+            [(seed, place.row, place.col) for place in step for seed in grids[place.grid].seeds] for step in schedule
+        )
+        weight = gpt.head.weight
+        like = weight.new_empty((), dtype=torch.promote_types(weight.dtype, torch.float32))
+        for places, noise in zip(schedule, noise_of_steps(due, min(codes, len(weight)), like), strict=True):
+            drawn = self._draw(reader.logits(places)[:, :codes], guidance, noise)
+            batches = [len(grids[place.grid].seeds) for place in places]
+            for place, own in zip(places, drawn.split(batches), strict=True):
+                grids[place.grid].write(place, own)
             yield places
 
     def _schedule(self, gpt: CondGPT, grid: TokenGrid) -> Iterator[list[Place]]:
@@ -233,17 +239,12 @@ class SlidingWindowSampler(Pretrained):
         }
         return Guidance.of(gpt, self.config.guidance_scale, given)
 
-    def _draw(
-        self, logits: Tensor, guidance: Guidance, grids: Sequence[TokenGrid], places: list[Place]
-    ) -> tuple[Tensor, ...]:
-        """Draws a code for each picture of each place's grid: (rows, V), more if guided -> (B,) each."""
+    def _draw(self, logits: Tensor, guidance: Guidance, noise: Tensor) -> Tensor:
+        """Draws a code for each row: (rows, V), more if guided, and noise (rows, V) -> (rows,)."""
         settings = self.config
         logits = guidance.applied(logits.to(torch.promote_types(logits.dtype, torch.float32)))
         logits = filter_logits(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p)
-        at = [(seed, place.row, place.col) for place in places for seed in grids[place.grid].seeds]
-        seeds, rows, cols = zip(*at, strict=True)
-        codes = (logits + place_noises(seeds, rows, cols, logits.shape[1], like=logits)).argmax(-1)
-        return codes.split([len(grids[place.grid].seeds) for place in places])
+        return (logits + noise).argmax(-1)
 
     @torch.no_grad()
     def token_log_likelihood(

@@ -192,7 +192,7 @@ class VQGAN(Pretrained, nn.Module):
         >>> vqgan = VQGAN.from_pretrained("builtin:scenes")
         >>> tokens = vqgan.encode(torch.zeros(1, 3, 64, 96))
         >>> tuple(tokens.shape), tuple(vqgan.decode(tokens).shape)
-        ((1, 4, 6), (1, 3, 64, 96))
+        ((1, 8, 12), (1, 3, 64, 96))
     """
 
     config_class: ClassVar[type] = VQGANConfig

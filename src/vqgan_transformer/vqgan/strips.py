@@ -1,37 +1,43 @@
-"""Decoding a picture strip by strip, so that it never stands in memory whole.
+"""Encoding and decoding a picture piece by piece, so that it never stands in memory whole.
 
-A row of pixels depends on the tokens of some rows above and below it (:func:`reach`). A strip is decoded together with
-those and cut. Where a decoder has local operations only (``norm="channel"``, no attention), that is what the whole
-picture would have there. Group normalisation takes statistics over the whole picture: a first pass over all strips
-collects them (:func:`whole_statistics`), the second uses them in every strip. Attention sees the strip and what it
-reaches, instead of the whole picture.
+Pixels depend on the tokens of some rows and columns around them, and tokens on pixels likewise (:func:`decoder_reach`,
+:func:`encoder_reach`). A tile is worked on together with what it depends on, and cut. Where all operations are local
+(``norm="channel"``, no attention), that is what the whole picture would have there.
+
+Group normalisation takes statistics over the whole picture: a first pass over all tiles collects those of a decoder
+(:func:`whole_statistics`), the second uses them in every tile. A decoder's attention sees the tile and what it reaches,
+instead of the whole picture. Encoders with either are not for tiles: their tokens would be others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from .autoencoder import AttentionBlock
-from .model import VQGAN
+from .model import VQGAN, VQGANConfig
 
-__all__ = ["decode_strip", "is_local", "reach", "whole_statistics"]
+__all__ = ["SIDE", "decode_strip", "decoder_reach", "encode_tiles", "encoder_reach", "is_local", "whole_statistics"]
+
+SIDE = 64
+"""Tokens along a side of a tile: with the surroundings that a paper VQGAN depends on, twice the area."""
 
 Statistics = dict[str, tuple[Tensor, Tensor]]
 """Mean and variance of each group, by the name of the normalisation: (B, groups) each."""
 
 
-def is_local(vqgan: VQGAN) -> bool:
-    """Whether pixels depend on nothing but tokens nearby."""
-    return not any(isinstance(part, nn.GroupNorm | AttentionBlock) for part in vqgan.decoder.modules())
+def is_local(part: nn.Module) -> bool:
+    """Whether an encoder or decoder consists of local operations only."""
+    return not any(isinstance(one, nn.GroupNorm | AttentionBlock) for one in part.modules())
 
 
-def reach(vqgan: VQGAN) -> int:
-    """Rows of tokens above and below a row that its pixels depend on, attention and statistics aside."""
-    config, pixels = vqgan.config, 1  # the last convolution sees one pixel further
+def decoder_reach(config: VQGANConfig) -> int:
+    """Tokens on each side of a token's cell that its pixels depend on, attention and statistics aside."""
+    pixels = 1  # the last convolution sees one pixel further
     for level, blocks in enumerate(config.decoder_blocks):  # from the highest resolution down
         if level > 0:
             pixels = -(-(pixels + 1) // 2)  # the convolution after doubling, then pixels of twice the size
@@ -39,43 +45,110 @@ def reach(vqgan: VQGAN) -> int:
     return pixels + 2 * 2 + 1  # the core's two blocks, and the first convolution
 
 
+def encoder_reach(config: VQGANConfig) -> int:
+    """Tokens' cells on each side of a token's own whose pixels it depends on, attention and statistics aside."""
+    pixels = 1 + 2 * 2  # the last convolution, and the core's two blocks
+    for level, blocks in reversed(list(enumerate(config.encoder_blocks))):  # from the lowest resolution up
+        pixels += 2 * blocks
+        if level > 0:
+            pixels = 2 * pixels + 1  # halving looks at a cell's two pixels and the one after them
+    return -(-(pixels + 1) // 2 ** (len(config.widths) - 1))  # the first convolution
+
+
+class Span(NamedTuple):
+    """Some rows or columns of tokens, and what is taken along on both sides."""
+
+    start: int
+    stop: int
+    before: int
+    after: int
+
+    @property
+    def own(self) -> slice:
+        """The tokens in the whole picture."""
+        return slice(self.start, self.stop)
+
+    def taken(self, unit: int = 1) -> slice:
+        """The tokens with what is taken along, in the whole picture, in rows of which a token has ``unit``."""
+        return slice((self.start - self.before) * unit, (self.stop + self.after) * unit)
+
+    def inside(self, unit: int = 1) -> slice:
+        """The tokens in what is taken."""
+        return slice(self.before * unit, (self.before + self.stop - self.start) * unit)
+
+
+def _span(start: int, stop: int, length: int, reach: int) -> Span:
+    stop = min(stop, length)
+    return Span(start, stop, min(start, reach), min(length - stop, reach))
+
+
+def _spans(length: int, step: int, reach: int) -> list[Span]:
+    return [_span(start, start + step, length, reach) for start in range(0, length, step)]
+
+
+def encode_tiles(vqgan: VQGAN, maps: Tensor, prepare: Callable[[Tensor], Tensor]) -> Tensor:
+    """The tokens of maps, encoded tile by tile by an encoder of local operations.
+
+    Args:
+        vqgan: the encoder.
+        maps: (B, ..., H, W), H and W multiples of f.
+        prepare: makes of a part of the maps, (B, ..., h, w), what the encoder reads, (B, in_channels, h, w).
+
+    Returns:
+        int64 (B, H/f, W/f), as ``vqgan.encode(prepare(maps))``.
+    """
+    factor, reach = vqgan.downsample_factor, encoder_reach(vqgan.config)
+    height, width = (side // factor for side in maps.shape[-2:])
+    tokens = torch.empty(len(maps), height, width, dtype=torch.int64, device=vqgan.to_codes.weight.device)
+    for rows in _spans(height, SIDE, reach):
+        for columns in _spans(width, SIDE, reach):
+            tile = vqgan.encode(prepare(maps[..., rows.taken(factor), columns.taken(factor)]))
+            tokens[:, rows.own, columns.own] = tile[:, rows.inside(), columns.inside()]
+    return tokens
+
+
 def decode_strip(vqgan: VQGAN, tokens: Tensor, start: int, stop: int, statistics: Statistics | None = None) -> Tensor:
-    """The pixels of some rows of tokens, decoded with what they depend on around them.
+    """The pixels of some rows of tokens, decoded with what they depend on around them, tile after tile across.
 
     Args:
         vqgan: the decoder.
-        tokens: integers (B, h, w), the whole grid; rows further than :func:`reach` from the strip are not looked at.
+        tokens: integers (B, h, w), the whole grid; rows further than :func:`decoder_reach` from the strip are not looked
+            at.
         start: first row of tokens.
         stop: one past the last.
-        statistics: of the whole picture, from :func:`whole_statistics`; those of the strip by default.
+        statistics: of the whole picture, from :func:`whole_statistics`; those of each tile by default.
 
     Returns:
         (B, out_channels, (stop - start) · f, w · f).
     """
-    halo, factor = reach(vqgan), vqgan.downsample_factor
-    above, below = min(start, halo), min(tokens.shape[1] - stop, halo)
+    reach, factor = decoder_reach(vqgan.config), vqgan.downsample_factor
+    rows = _span(start, stop, tokens.shape[1], reach)
+    tiles = []
     with _normalised_by(vqgan, statistics or {}):
-        pixels = vqgan.decode(tokens[:, start - above : stop + below])
-    return pixels[:, :, above * factor : above * factor + (stop - start) * factor]
+        for columns in _spans(tokens.shape[2], SIDE, reach):
+            pixels = vqgan.decode(tokens[:, rows.taken(), columns.taken()])
+            # a copy, so that what was taken along is let go
+            tiles.append(pixels[:, :, rows.inside(factor), columns.inside(factor)].clone())
+    return tiles[0] if len(tiles) == 1 else torch.cat(tiles, dim=3)
 
 
 def whole_statistics(vqgan: VQGAN, tokens: Tensor, rows: int) -> Statistics:
-    """The statistics of group normalisations over a whole picture, collected from its strips.
+    """The statistics of group normalisations over a whole picture, collected from its tiles.
 
-    Each strip is normalised by its own statistics while they are collected, so deep layers see an input that is
+    Each tile is normalised by its own statistics while they are collected, so deep layers see an input that is
     slightly another than in the whole.
 
     Args:
         vqgan: the decoder.
         tokens: integers (B, h, w).
-        rows: of a strip.
+        rows: of a tile, in tokens.
     """
     collected: dict[str, list[Tensor]] = {}
-    for start in range(0, tokens.shape[1], rows):
-        stop = min(start + rows, tokens.shape[1])
-        above, below = min(start, reach(vqgan)), min(tokens.shape[1] - stop, reach(vqgan))
-        with _observed(vqgan, collected, above, stop - start, below):
-            vqgan.decode(tokens[:, start - above : stop + below])
+    reach = decoder_reach(vqgan.config)
+    for down in _spans(tokens.shape[1], rows, reach):
+        for across in _spans(tokens.shape[2], SIDE, reach):
+            with _observed(vqgan, collected, down, across):
+                vqgan.decode(tokens[:, down.taken(), across.taken()])
     statistics = {}
     for name, (count, total, squares) in collected.items():
         mean = total / count
@@ -90,13 +163,15 @@ def _normalisations(vqgan: VQGAN) -> Iterator[tuple[str, nn.GroupNorm]]:
 
 
 @contextmanager
-def _observed(vqgan: VQGAN, collected: dict[str, list[Tensor]], above: int, own: int, below: int) -> Iterator[None]:
-    """Adds up count, sum and sum of squares of what goes into each normalisation, in the strip's own rows."""
+def _observed(vqgan: VQGAN, collected: dict[str, list[Tensor]], rows: Span, columns: Span) -> Iterator[None]:
+    """Adds up count, sum and sum of squares of what goes into each normalisation, in a tile's own area."""
 
     def observer(name: str, norm: nn.GroupNorm):
         def observe(_: nn.Module, arguments: tuple[Tensor, ...], __: Tensor) -> None:
-            scale = arguments[0].shape[2] // (above + own + below)  # rows here for a row of tokens
-            seen = arguments[0][:, :, above * scale : (above + own) * scale].unflatten(1, (norm.num_groups, -1))
+            scale = arguments[0].shape[2] // (
+                rows.before + rows.stop - rows.start + rows.after
+            )  # rows for one of tokens
+            seen = arguments[0][:, :, rows.inside(scale), columns.inside(scale)].unflatten(1, (norm.num_groups, -1))
             seen = seen.flatten(2).double()  # (B, groups, elements)
             sums = [torch.full_like(seen[..., 0], seen.shape[2]), seen.sum(2), seen.pow(2).sum(2)]
             known = collected.get(name, [torch.zeros_like(part) for part in sums])
