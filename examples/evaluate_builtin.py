@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from readers import PoseReader, SceneReader, people_of, read_joints, train_readers
+from readers import ClassReader, PoseReader, SceneReader, people_of, read_joints, train_readers
 from torch import Tensor
 
 from vqgan_transformer import ClassCondition, ImageSynthesisPipeline, SegmentationCondition
@@ -38,6 +38,7 @@ class Readers:
     """The networks, and the conditions whose names and channels they speak of."""
 
     scene: SceneReader
+    style: ClassReader
     pose: PoseReader
     labels: SegmentationCondition
     classes: ClassCondition
@@ -45,7 +46,7 @@ class Readers:
     @torch.inference_mode()
     def read(self, image: Tensor, scene: Scene) -> dict[str, Any]:
         """What can be said of a picture (1, 3, H, W) that shows a scene."""
-        logits, depth, classes, features = self.scene(image)
+        (logits, depth, features), classes = self.scene(image), self.style(image)
         channels = torch.tensor(self.labels.config.channels)[torch.from_numpy(scene.segmentation).long()]
         found: dict[str, Any] = {
             "labels": float((logits.argmax(1)[0] == channels).float().mean()),
@@ -151,15 +152,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--source", default="builtin:scenes")
-    parser.add_argument("--steps", type=int, default=1500, help="of training for the readers")
+    parser.add_argument(
+        "--steps", type=int, default=1200, help="of training for the reader of labels and depth; the others take more"
+    )
     parser.add_argument("--pictures", type=int, default=64, help="of 256×256 pixels; larger ones are fewer")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     pipe = ImageSynthesisPipeline.from_pretrained(arguments.source)
     labels, classes = pipe.condition("segmentation"), pipe.condition("class_label")
-    scene, pose = train_readers(arguments.folder / "scenes", labels, classes, arguments.steps)
-    readers = Readers(scene, pose, labels, classes)
+    readers = Readers(*train_readers(arguments.folder / "scenes", labels, classes, arguments.steps), labels, classes)
     pictures = arguments.folder / "evaluation"
     pictures.mkdir(exist_ok=True)
     report: dict[str, Any] = {}

@@ -1,7 +1,8 @@
-"""Networks that read scenes: labels, depth and class from a picture, joints from a person. Trained on true scenes only."""
+"""Networks that read scenes: labels, depth, class from a picture, joints from a person. Trained on true scenes only."""
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from vqgan_transformer.training.data import open_data
 from vqgan_transformer.training.optimizers import make_optimizer, set_learning_rate
 from vqgan_transformer.training.samples import Batches, Samples, loader
 
-__all__ = ["PoseReader", "SceneReader", "people_of", "read_joints", "train_readers"]
+__all__ = ["ClassReader", "PoseReader", "SceneReader", "people_of", "read_joints", "train_readers"]
+
+THUMBNAIL = 64
+"""Side of the picture, as a whole, that a class is told from."""
 
 PERSON_SIDE = 96
 """Pixels that a person is scaled to before joints are read."""
@@ -29,19 +33,18 @@ MARGIN = 1.35
 
 
 class SceneReader(nn.Module):
-    """A U-Net from pictures (B, 3, H, W), sides multiples of 32, to label logits, depth and class logits."""
+    """A U-Net from pictures (B, 3, H, W), sides multiples of 32, to label logits and depth."""
 
-    def __init__(self, labels: int, classes: int, widths: tuple[int, ...] = (24, 48, 64, 96, 128)) -> None:
+    def __init__(self, labels: int, widths: tuple[int, ...] = (24, 48, 64, 96, 128)) -> None:
         super().__init__()
         self.stem = nn.Conv2d(12, widths[0], 3, padding=1)
         pairs = list(pairwise(widths))
         self.down = nn.ModuleList(_double(narrow, wide) for narrow, wide in pairs)
         self.up = nn.ModuleList(_double(wide + narrow, narrow) for narrow, wide in reversed(pairs))
         self.labels, self.depth = nn.Conv2d(widths[0], 4 * labels, 1), nn.Conv2d(widths[0], 4, 1)
-        self.classes = nn.Linear(widths[-1], classes)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(B, labels, H, W), (B, 1, H, W), (B, classes), and the features that classes are told from, (B, 128)."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, labels, H, W), (B, 1, H, W), and what the coarsest level has on average, (B, 128)."""
         x, skips = self.stem(F.pixel_unshuffle(images, 2)), []
         for layer in self.down:
             skips.append(x)
@@ -51,9 +54,24 @@ class SceneReader(nn.Module):
             skip = skips.pop()
             x = layer(torch.cat((F.interpolate(x, size=skip.shape[-2:]), skip), dim=1))
         x = F.relu(x)
-        return (
-            F.pixel_shuffle(self.labels(x), 2), F.pixel_shuffle(self.depth(x), 2), self.classes(features), features
-        )  # fmt: skip
+        return F.pixel_shuffle(self.labels(x), 2), F.pixel_shuffle(self.depth(x), 2), features
+
+
+class ClassReader(nn.Module):
+    """From a whole picture (B, 3, H, W), seen as a thumbnail, to class logits."""
+
+    def __init__(self, classes: int, widths: tuple[int, ...] = (32, 64, 96, 128)) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(_double(narrow, wide) for narrow, wide in pairwise(widths))
+        self.head = nn.Linear(widths[-1], classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, classes)."""
+        x = self.stem(F.adaptive_avg_pool2d(images, THUMBNAIL))
+        for layer in self.down:
+            x = layer(F.max_pool2d(x, 2))
+        return self.head(x.mean((2, 3)))
 
 
 class PoseReader(nn.Module):
@@ -86,46 +104,77 @@ def _double(inputs: int, outputs: int) -> nn.Sequential:
 
 def train_readers(
     scenes: Path, labels: SegmentationCondition, classes: ClassCondition, steps: int
-) -> tuple[SceneReader, PoseReader]:
-    """Trains both on a folder of scenes; they are kept beside it."""
-    scene, pose = SceneReader(max(labels.config.channels) + 1, classes.vocab_size), PoseReader()
-    kept = scenes.parent / "readers.pt"
-    if not kept.exists():
-        _train_scene_reader(scene, scenes, labels, classes, steps)
-        _train_pose_reader(pose, scenes, steps)
-        torch.save({"scene": scene.state_dict(), "pose": pose.state_dict()}, kept)
-    state = torch.load(kept, weights_only=True)
-    scene.load_state_dict(state["scene"])
-    pose.load_state_dict(state["pose"])
-    return scene.eval(), pose.eval()
+) -> tuple[SceneReader, ClassReader, PoseReader]:
+    """Trains all on a folder of scenes; what is trained is kept beside it."""
+    trainings = {
+        "scene": (
+            SceneReader(max(labels.config.channels) + 1),
+            partial(_train_scene_reader, labels=labels, steps=steps),
+        ),
+        "class": (ClassReader(classes.vocab_size), partial(_train_class_reader, classes=classes, steps=steps)),
+        "pose": (PoseReader(), partial(_train_pose_reader, steps=3 * steps)),
+    }
+    for name, (reader, train) in trainings.items():
+        kept = scenes.parent / f"{name}_reader.pt"
+        if not kept.exists():
+            train(reader, scenes)
+            torch.save(reader.state_dict(), kept)
+        reader.load_state_dict(torch.load(kept, weights_only=True))
+        reader.eval()
+    return tuple(reader for reader, _ in trainings.values())  # type: ignore[return-value]
 
 
-def _train_scene_reader(
-    reader: SceneReader, scenes: Path, labels: SegmentationCondition, classes: ClassCondition, steps: int
-) -> None:
+def _train_scene_reader(reader: SceneReader, scenes: Path, labels: SegmentationCondition, steps: int) -> None:
     training = VQGANTraining(crop_size=256, scale_down=False, seed=7)
-    conditions = (labels, DepthCondition(), classes)
+    conditions = (labels, DepthCondition())
     samples = Samples(open_data(scenes, ("image", *(one.name for one in conditions))), training, conditions)
     channels = torch.tensor(labels.config.channels)
 
     def loss(batch: dict[str, Tensor]) -> Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits, depth, class_logits, _ = reader(batch["image"].contiguous(memory_format=torch.channels_last))
-        return (
-            F.cross_entropy(logits.float(), channels[batch["segmentation"]])
-            + 2 * F.l1_loss(depth.float(), batch["depth"])
-            + 0.5 * F.cross_entropy(class_logits.float(), batch["class_label"])
+            logits, depth, _ = reader(batch["image"].contiguous(memory_format=torch.channels_last))
+        return F.cross_entropy(logits.float(), channels[batch["segmentation"]]) + 2 * F.l1_loss(
+            depth.float(), batch["depth"]
         )
 
     _fit(reader, loss, loader(samples, Batches(len(samples), 7, 6, stop=steps), workers=2), steps)
+
+
+def _train_class_reader(
+    reader: ClassReader, scenes: Path, classes: ClassCondition, steps: int, batch_size: int = 48
+) -> None:
+    source = open_data(scenes, ("image", "class_label"))
+    pictures = torch.cat([
+        F.adaptive_avg_pool2d(from_pixels(open_picture(source[index]["image"], "image")), THUMBNAIL + 8)
+        for index in range(len(source))
+    ])  # fmt: skip
+    wanted = classes.parse([source[index]["class_label"] for index in range(len(source))])
+    generator = torch.Generator().manual_seed(7)
+
+    def batches() -> Any:
+        for _ in range(steps):
+            chosen = torch.randint(len(pictures), (batch_size,), generator=generator)
+            top, left = (int(torch.randint(9, (), generator=generator)) for _ in range(2))
+            cut = pictures[chosen][..., top : top + THUMBNAIL, left : left + THUMBNAIL]
+            yield {
+                "pictures": cut.flip(-1) if torch.rand((), generator=generator) < 0.5 else cut,
+                "classes": wanted[chosen],
+            }
+
+    def loss(batch: dict[str, Tensor]) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = reader(batch["pictures"].contiguous(memory_format=torch.channels_last))
+        return F.cross_entropy(logits.float(), batch["classes"])
+
+    _fit(reader, loss, batches(), steps)
 
 
 def _train_pose_reader(reader: PoseReader, scenes: Path, steps: int, batch_size: int = 32) -> None:
     source = open_data(scenes, ("image", "keypoints"))
     cuts, joints = [], []
     for index in range(len(source)):
-        if sample := source[index]["keypoints"][:, :, 2].any():
-            sample = source[index]
+        sample = source[index]
+        if sample["keypoints"][:, :, 2].any():
             picture = from_pixels(open_picture(sample["image"], "image"))
             for person in people_of(sample["keypoints"], smallest=24):
                 cuts.append(_cut(picture, person, side=3 * PERSON_SIDE // 2))
@@ -167,7 +216,7 @@ def _train_pose_reader(reader: PoseReader, scenes: Path, steps: int, batch_size:
 def _fit(model: nn.Module, loss: Any, batches: Any, steps: int) -> None:
     model.to(memory_format=torch.channels_last).train()
     optimizer = make_optimizer(
-        model, "muon", betas=(0.9, 0.99), weight_decay=1e-3, outer=("stem", "head", "labels", "depth", "classes")
+        model, "muon", betas=(0.9, 0.99), weight_decay=1e-3, outer=("stem", "head", "labels", "depth")
     )
     for step, batch in enumerate(batches):
         set_learning_rate(optimizer, 2e-3 * min(1.0, (step + 1) / 50) * (1 - step / steps))
