@@ -76,7 +76,7 @@ def main() -> None:
     labels = train_vqgan(
         scenes, arguments.folder / "labels", kind="segmentation", config=LABEL_TOKENIZER, resume=True,
         training=VQGANTraining.modern(
-            max_steps=800, batch_size=8, pixel_loss="cross_entropy", **SHARED
+            max_steps=400, batch_size=8, pixel_loss="cross_entropy", **SHARED
         ),
     )  # fmt: skip
     vqgan = VQGAN.from_pretrained("builtin:scenes")

@@ -156,6 +156,7 @@ def main() -> None:
         "--steps", type=int, default=1200, help="of training for the reader of labels and depth; the others take more"
     )
     parser.add_argument("--pictures", type=int, default=64, help="of 256×256 pixels; larger ones are fewer")
+    parser.add_argument("--sides", type=int, nargs="+", default=(256, 512, 1024))
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -164,17 +165,14 @@ def main() -> None:
     readers = Readers(*train_readers(arguments.folder / "scenes", labels, classes, arguments.steps), labels, classes)
     pictures = arguments.folder / "evaluation"
     pictures.mkdir(exist_ok=True)
-    report: dict[str, Any] = {}
-    for side, share in ((256, 1), (512, 4), (1024, 16)):
-        start = time.perf_counter()
-        count = max(2, arguments.pictures // share)
+    for side in arguments.sides:
+        start, count = time.perf_counter(), max(2, 256 * 256 * arguments.pictures // side**2)
         # every other picture has people
         scenes = [make_scene(HELD_OUT + n, (side, side), people=2 if n % 2 else None) for n in range(count)]
-        report[f"{count} of {side}×{side}"] = evaluate(pipe, readers, scenes, pictures)
-        print(f"{side}: {time.perf_counter() - start:.0f} s", flush=True)
-    text = json.dumps(report, indent=2, ensure_ascii=False, default=lambda x: round(x, 4))
-    (arguments.folder / "evaluation.json").write_text(text, encoding="utf-8")
-    print(text)
+        report = {f"{count} of {side}×{side}": evaluate(pipe, readers, scenes, pictures)}
+        text = json.dumps(report, indent=2, ensure_ascii=False)
+        (pictures / f"{side}.json").write_text(text, encoding="utf-8")
+        print(f"{text}\n{time.perf_counter() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

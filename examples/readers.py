@@ -15,12 +15,16 @@ from torch import Tensor, nn
 
 from vqgan_transformer import ClassCondition, DepthCondition, SegmentationCondition, VQGANTraining
 from vqgan_transformer.images import from_pixels, open_picture
+from vqgan_transformer.scenes import make_scene
 from vqgan_transformer.training.crops import LEFT_RIGHT_PAIRS
 from vqgan_transformer.training.data import open_data
 from vqgan_transformer.training.optimizers import make_optimizer, set_learning_rate
 from vqgan_transformer.training.samples import Batches, Samples, loader
 
 __all__ = ["ClassReader", "PoseReader", "SceneReader", "people_of", "read_joints", "train_readers"]
+
+READERS = 20_000_000
+"""Seeds from here on are scenes that only readers see."""
 
 THUMBNAIL = 64
 """Side of the picture, as a whole, that a class is told from."""
@@ -112,7 +116,7 @@ def train_readers(
             partial(_train_scene_reader, labels=labels, steps=steps),
         ),
         "class": (ClassReader(classes.vocab_size), partial(_train_class_reader, classes=classes, steps=steps)),
-        "pose": (PoseReader(), partial(_train_pose_reader, steps=3 * steps)),
+        "pose": (PoseReader(), lambda reader, _: _train_pose_reader(reader, 3 * steps)),
     }
     for name, (reader, train) in trainings.items():
         kept = scenes.parent / f"{name}_reader.pt"
@@ -169,16 +173,14 @@ def _train_class_reader(
     _fit(reader, loss, batches(), steps)
 
 
-def _train_pose_reader(reader: PoseReader, scenes: Path, steps: int, batch_size: int = 32) -> None:
-    source = open_data(scenes, ("image", "keypoints"))
+def _train_pose_reader(reader: PoseReader, steps: int, count: int = 900, batch_size: int = 32) -> None:
     cuts, joints = [], []
-    for index in range(len(source)):
-        sample = source[index]
-        if sample["keypoints"][:, :, 2].any():
-            picture = from_pixels(open_picture(sample["image"], "image"))
-            for person in people_of(sample["keypoints"], smallest=24):
-                cuts.append(_cut(picture, person, side=3 * PERSON_SIDE // 2))
-                joints.append(_in_cut(person) * 1.5)
+    for seed in range(count):  # scenes of their own, since most of the others have nobody
+        scene = make_scene(READERS + seed, (320, 320), people=3)
+        picture = from_pixels(scene.image)
+        for person in people_of(scene.keypoints, smallest=24):
+            cuts.append(_cut(picture, person, side=3 * PERSON_SIDE // 2))
+            joints.append(_in_cut(person) * 1.5)
     people, points = torch.cat(cuts), torch.from_numpy(np.stack(joints)).float()
     generator = torch.Generator().manual_seed(7)
     order = torch.arange(17)
