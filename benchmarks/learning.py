@@ -86,6 +86,8 @@ def report(photos: Path, runs: Path, only_ends: bool = True) -> None:
     images = torch.stack([samples[CENTRE, index]["image"] for index in range(len(samples))])
     distance = RandomLPIPS().eval()
     for preset, config in CONFIGS.items():
+        if not (runs / preset).exists():
+            continue
         metrics = [json.loads(line) for line in (runs / preset / "metrics.jsonl").read_text().splitlines()]
         seconds = {record["step"]: record["cpu_seconds"] for record in metrics}
         checkpoints = sorted((runs / preset / "checkpoints").glob("step_*"))

@@ -106,6 +106,7 @@ def draw(pipe: ImageSynthesisPipeline, scenes: list[Scene], kinds: tuple[str, ..
     return list(out.images.split(1))
 
 
+@torch.no_grad()
 def evaluate(pipe: ImageSynthesisPipeline, readers: Readers, scenes: list[Scene], folder: Path) -> dict[str, Any]:
     """All numbers of one size."""
     true = [from_pixels(scene.image) for scene in scenes]
