@@ -91,7 +91,8 @@ def report(photos: Path, runs: Path, only_ends: bool = True) -> None:
         metrics = [json.loads(line) for line in (runs / preset / "metrics.jsonl").read_text().splitlines()]
         seconds = {record["step"]: record["cpu_seconds"] for record in metrics}
         checkpoints = sorted((runs / preset / "checkpoints").glob("step_*"))
-        times = [seconds.get(int(c.name[5:]), 0.0) for c in checkpoints]
+        # of the line of metrics before a checkpoint
+        times = [max([s for step, s in seconds.items() if step <= int(c.name[5:])], default=0.0) for c in checkpoints]
         second = min(range(len(times)), key=lambda k: abs(times[k] - 240))
         for k, (checkpoint, time) in enumerate(zip(checkpoints, times, strict=True)):
             if only_ends and k not in (second, len(times) - 1):
