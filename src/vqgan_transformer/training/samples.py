@@ -116,17 +116,18 @@ class Samples(Dataset):
         if epoch == CENTRE:
             return centre_crop(whole, self.training.crop, sides)
         generator = random_numbers(self.training.seed, 1, epoch, index)
-        plain = random_crop(generator, whole, self.training.crop, sides, self.training.flip)
-        if not self.training.people_share:
-            return plain
+        around = self._someone(sample, epoch, index) if self.training.people_share else None
+        return random_crop(generator, whole, self.training.crop, sides, self.training.flip, around)
+
+    def _someone(self, sample: dict[str, Any], epoch: int, index: int) -> tuple[float, float] | None:
+        """(row, column) of a joint that the crop is cut around, for the share of samples that are cut so."""
         near_someone, which = random_numbers(self.training.seed, 6, epoch, index).random(2)
         points = np.asarray(sample["keypoints"], dtype=np.float64).reshape(-1, 3)
         points = points[points[:, 2] > 0]
         if near_someone >= self.training.people_share or not len(points):
-            return plain
+            return None
         column, row, _ = points[int(which * len(points))]
-        generator = random_numbers(self.training.seed, 1, epoch, index)
-        return random_crop(generator, whole, self.training.crop, sides, self.training.flip, around=(row, column))
+        return row, column
 
 
 def _condition(

@@ -99,11 +99,10 @@ def train_vqgan(
     with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
         run = RunFolder(folder, resume, accelerator.is_main_process)
         reader = condition_of_kind(kind, condition, init.config if init is not None else config)
-        # keypoints are drawn on a canvas of their picture's size
         focused = recipe.people_weight != 1 or recipe.people_share > 0
-        kinds = (
-            ("image", "keypoints") if kind == "keypoints" or focused else ("image" if reader is None else reader.name,)
-        )
+        kinds = ("image",) if reader is None else (reader.name,)
+        if kind == "keypoints" or focused:
+            kinds = ("image", "keypoints")  # skeletons are drawn on a canvas of their picture's size
         source = open_data(data, kinds)
         source, held_out = (
             split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))

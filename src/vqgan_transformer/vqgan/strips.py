@@ -68,6 +68,11 @@ class Span(NamedTuple):
         """The tokens in the whole picture."""
         return slice(self.start, self.stop)
 
+    @property
+    def length(self) -> int:
+        """Of the tokens with what is taken along."""
+        return self.before + self.stop - self.start + self.after
+
     def taken(self, unit: int = 1) -> slice:
         """The tokens with what is taken along, in the whole picture, in rows of which a token has ``unit``."""
         return slice((self.start - self.before) * unit, (self.stop + self.after) * unit)
@@ -129,7 +134,7 @@ def decode_strip(vqgan: VQGAN, tokens: Tensor, start: int, stop: int, statistics
             pixels = vqgan.decode(tokens[:, rows.taken(), columns.taken()])
             # a copy, so that what was taken along is let go
             tiles.append(pixels[:, :, rows.inside(factor), columns.inside(factor)].clone())
-    return tiles[0] if len(tiles) == 1 else torch.cat(tiles, dim=3)
+    return torch.cat(tiles, dim=3)
 
 
 def whole_statistics(vqgan: VQGAN, tokens: Tensor, rows: int) -> Statistics:
@@ -168,9 +173,7 @@ def _observed(vqgan: VQGAN, collected: dict[str, list[Tensor]], rows: Span, colu
 
     def observer(name: str, norm: nn.GroupNorm):
         def observe(_: nn.Module, arguments: tuple[Tensor, ...], __: Tensor) -> None:
-            scale = arguments[0].shape[2] // (
-                rows.before + rows.stop - rows.start + rows.after
-            )  # rows for one of tokens
+            scale = arguments[0].shape[2] // rows.length  # rows for one of tokens
             seen = arguments[0][:, :, rows.inside(scale), columns.inside(scale)].unflatten(1, (norm.num_groups, -1))
             seen = seen.flatten(2).double()  # (B, groups, elements)
             sums = [torch.full_like(seen[..., 0], seen.shape[2]), seen.sum(2), seen.pow(2).sum(2)]
