@@ -100,7 +100,7 @@ def train_vqgan(
         run = RunFolder(folder, resume, accelerator.is_main_process)
         reader = condition_of_kind(kind, condition, init.config if init is not None else config)
         focused = recipe.people_weight != 1 or recipe.people_share > 0
-        kinds = ("image",) if reader is None else (reader.name,)
+        kinds: tuple[str, ...] = ("image",) if reader is None else (reader.name,)
         if kind == "keypoints" or focused:
             kinds = ("image", "keypoints")  # skeletons are drawn on a canvas of their picture's size
         source = open_data(data, kinds)
