@@ -30,6 +30,7 @@ from PIL import Image
 
 from vqgan_transformer import (
     ClassCondition,
+    CoordinatesCondition,
     DepthCondition,
     GPTTraining,
     ImageSynthesisPipeline,
@@ -50,6 +51,7 @@ GROUPS = tuple(sorted(LABELS))  # what scenes are painted with: the labels that 
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
 STEPS = {"vqgan": 8_000, "gpt": 6_500, "decoder": 2_000}
 CROP = 128
+DROPOUT = {"segmentation": 0.35, "depth": 0.45, "keypoints": 0.35, "class_label": 0.15, "coordinates": 0.05}
 
 TOKENIZER = VQGANConfig(
     channels=32, channel_multipliers=(1, 2, 3), patch_size=2, num_res_blocks=1, decoder_res_blocks=2,
@@ -60,7 +62,7 @@ GENERATOR = {"n_layer": 8, "n_head": 6, "n_embd": 192, "rows_above": 4, "columns
 
 
 def conditions() -> tuple[Condition, ...]:
-    """The kinds that the model learns to follow."""
+    """The kinds that the model learns to follow; the last two are there in every call, asked for or not."""
     space = label_space("coco-stuff-182")
     labels = SegmentationCondition(
         label_space="coco-stuff-182",
@@ -69,7 +71,8 @@ def conditions() -> tuple[Condition, ...]:
         palette=palette(space.names),
         trained_labels=[name for name in space.names if name in LABELS],
     )
-    return labels, DepthCondition(), KeypointsCondition(), ClassCondition(labels=CLASSES, chosen_by_seed=True)
+    classes, rows_and_columns = ClassCondition(labels=CLASSES, chosen_by_seed=True), CoordinatesCondition(None, downsample_factor=8)
+    return labels, DepthCondition(), KeypointsCondition(), classes, rows_and_columns
 
 
 def palette(names: Sequence[str]) -> list[tuple[int, int, int]]:
@@ -119,18 +122,18 @@ def write_scene(folder: Path, seed: int, side: int) -> None:
 def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
     """The three trainings; each goes on where it was, and one that is complete is read."""
     scenes = folder / "scenes"
-    # crops at the size in which scenes are drawn
+    # crops at the size in which scenes are drawn; mirrored, the sun would stand on the wrong side
     shared = {
-        "crop_size": CROP, "scale_down": False, "people_share": 0.35, "mixed_precision": "bf16", "workers": 2,
-        "checkpoint_every": 500,
+        "crop_size": CROP, "scale_down": False, "flip": False, "people_share": 0.6, "mixed_precision": "bf16",
+        "workers": 2, "checkpoint_every": 500,
     }  # fmt: skip
-    perceptual = {"perceptual": "random", "disc_channels": 32, "disc_layers": 2, "batch_size": 8, "people_weight": 4.0}
+    perceptual = {"perceptual": "random", "disc_channels": 32, "disc_layers": 2, "batch_size": 8, "people_weight": 6.0}
     vqgan = train_vqgan(
         scenes, folder / "vqgan", config=TOKENIZER, resume=True,
         training=VQGANTraining.modern(max_steps=steps["vqgan"], **perceptual, **shared, disc_weight=0.0),
     )  # fmt: skip
     training = GPTTraining.modern(
-        max_steps=steps["gpt"], batch_size=16, condition_dropout=0.1, kind_dropout=0.4, token_variants=8, **shared
+        max_steps=steps["gpt"], batch_size=16, token_variants=8, condition_dropout=0.1, kind_dropout=DROPOUT, **shared
     )
     kinds = conditions()
     config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)

@@ -9,6 +9,7 @@ import torch
 from aligned_models import FACTOR, aligned_gpt
 from vqgan_transformer import (
     ClassCondition,
+    CoordinatesCondition,
     DepthCondition,
     ImageSynthesisPipeline,
     SegmentationCondition,
@@ -191,3 +192,15 @@ def test_a_seed_chooses_the_class_that_a_call_leaves_open(vqgan, tmp_path):
     assert not torch.equal(paint(pipe, **half, num_images=8, class_label="dusk"), without)  # it would show
     again = ImageSynthesisPipeline.from_pretrained(pipe.save_pretrained(tmp_path))
     assert again.condition("class_label").config.chosen_by_seed
+
+
+def test_coordinates_are_those_of_the_whole_picture_unless_others_are_given(vqgan):
+    inputs = (ConditionInput("segmentation", "labels", 5), ConditionInput("coordinates", "values", 2))
+    condition = CoordinatesCondition(None, downsample_factor=FACTOR)
+    pipe = ImageSynthesisPipeline(
+        vqgan=vqgan, gpt=aligned_gpt(conditions=inputs), conditions=(segmentation(), condition)
+    )
+    whole = condition.default((16, 24))
+    for given in ({"segmentation": labels}, {"size": (16, 24)}):
+        assert torch.equal(paint(pipe, **given), paint(pipe, **given, coordinates=whole))
+        assert not torch.equal(paint(pipe, **given), paint(pipe, **given, coordinates=whole / 2))

@@ -49,10 +49,11 @@ def small_vqgan(channels: int) -> VQGAN:
         (lambda: ClassCondition(labels=("spring", "autumn")), ["autumn"]),
         (lambda: ClassCondition(number_of_classes=10), 7),
         (lambda: CoordinatesCondition(64, downsample_factor=2), np.arange(16.0).reshape(4, 4) / 16),
+        (lambda: CoordinatesCondition(None, downsample_factor=8), None),
         (lambda: Unconditional(token=3), None),
     ],
     ids=["segmentation", "segmentation-without-vqgan", "depth", "keypoints", "picture", "gray-picture",
-         "gray-picture-without-vqgan", "class", "class-ids", "coordinates", "unconditional"],
+         "gray-picture-without-vqgan", "class", "class-ids", "coordinates", "rows-and-columns", "unconditional"],
 )  # fmt: skip
 def test_a_saved_condition_comes_back_the_same(tmp_path, make, value):
     condition = make()
@@ -308,6 +309,23 @@ def test_coordinates_are_rounded_half_to_even():
     assert condition.encode(torch.tensor([[[[0.0625, 0.1875, 0.3125, 0.999]]]])).tolist() == [[[0, 2, 2, 7]]]
 
 
+def test_rows_and_columns_of_a_whole_picture_are_those_of_the_middles_of_pixels():
+    condition = CoordinatesCondition(None)
+    whole = condition.default((2, 4))
+    assert whole.tolist() == [[[[0.25] * 4, [0.75] * 4], [[0.125, 0.375, 0.625, 0.875]] * 2]]
+    assert condition.aligned_input == ("values", 2)
+    part = condition.parse(whole[0, :, 1:, 2:].numpy())
+    assert torch.equal(part, whole[:, :, 1:, 2:])
+
+
+def test_rows_and_columns_are_no_tokens():
+    condition = CoordinatesCondition(None, downsample_factor=2)
+    with pytest.raises(ValueError, match="give the condition a codebook_size"):
+        condition.encode(condition.default((4, 4)))
+    with pytest.raises(ValueError, match=r"\(2, H, W\) or \(B, 2, H, W\), got \(4, 4\)"):
+        condition.parse(np.zeros((4, 4)))
+
+
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
@@ -342,6 +360,8 @@ def test_every_kind_can_be_looked_at():
     assert (ramp.size, ramp.getpixel((0, 0)), ramp.getpixel((3, 2))) == ((4, 3), (0, 0, 0), (255, 255, 255))
     coordinates = CoordinatesCondition(codebook_size=8)
     assert coordinates.show(coordinates.default((2, 2)))[0].getpixel((0, 1)) == (128, 128, 128)
+    coordinates = CoordinatesCondition(None)
+    assert coordinates.show(coordinates.default((2, 2)))[0].getpixel((0, 1)) == (191, 64, 0)
     labels = SegmentationCondition(labels=("sky", "sea"))
     sky, sea = (labels.show(torch.tensor([[[0, 1]]]))[0].getpixel((x, 0)) for x in (0, 1))
     assert sky != sea

@@ -31,6 +31,7 @@ from vqgan_transformer import (
 from vqgan_transformer.training import token_cache
 from vqgan_transformer.training.conditioning import condition_inputs, drop_conditions, known_tokens, read_by
 from vqgan_transformer.training.data import open_data
+from vqgan_transformer.training.gpt_parts import parts_of_a_run
 from vqgan_transformer.training.gpt_training import GPTTrainer, NoisySamples, fitting_config, unigram_nats
 from vqgan_transformer.training.known_areas import random_known_area
 from vqgan_transformer.training.loop import make_accelerator
@@ -137,7 +138,8 @@ def test_conditions_are_dropped_in_both_forms():
 
 def test_aligned_gpts_learn_from_maps(tmp_path):
     scenes = write_scenes(tmp_path / "s")
-    conditions = (SegmentationCondition(labels=("a", "b", "c")), DepthCondition())
+    places = CoordinatesCondition(None, downsample_factor=4)
+    conditions = (SegmentationCondition(labels=("a", "b", "c")), DepthCondition(), places)
     training = short_training(condition_dropout=0.3, structured_tables=True)
     vqgan = tokenizer()
     config = fitting_config(vqgan, conditions, training, conditioning="aligned", **SMALL)
@@ -166,6 +168,19 @@ def test_kinds_of_an_aligned_gpt_are_dropped_together_and_each_by_itself():
     dropped = torch.stack([noisy[0, index]["dropped"] for index in range(500)]).double()
     assert dropped.mean(0).tolist() == pytest.approx([0.2 + 0.8 * 0.4] * 2, abs=0.07)
     assert dropped.prod(1).mean().item() == pytest.approx(0.2 + 0.8 * 0.16, abs=0.06)
+
+
+def test_each_kind_can_have_a_dropout_of_its_own():
+    conditions = (SegmentationCondition(labels=("a", "b")), DepthCondition())
+    training = short_training(kind_dropout={"depth": 0.6})
+    config = fitting_config(tokenizer(), conditions, training, conditioning="aligned", **SMALL)
+    noisy = NoisySamples(defaultdict(dict), training, config, 16)
+    dropped = torch.stack([noisy[0, index]["dropped"] for index in range(500)]).double()
+    assert dropped.mean(0).tolist() == pytest.approx([0, 0.6], abs=0.07)
+    with pytest.raises(ValueError, match="kind_dropout names 'deepness', but the kinds are segmentation, depth"):
+        parts_of_a_run(tokenizer(), conditions, config, None, short_training(kind_dropout={"deepness": 0.5}))
+    with pytest.raises(ValueError, match=r"kind_dropout must lie in \[0, 1\), got 1.5"):
+        short_training(kind_dropout={"depth": 1.5})
 
 
 def test_known_areas_are_none_all_but_a_hole_or_a_part():

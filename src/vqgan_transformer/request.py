@@ -157,7 +157,9 @@ def fit(
     requests = []
     for size, pictures in by_size.items():
         given = {name: _fitted(by_name[name], rows, pictures, size, resize) for name, rows in parsed.items()}
-        requests.append(Request(given or _defaults(conditions, size, several), size, arguments.settings, pictures))
+        if several or not given:
+            given = _defaults(conditions, size, several) | given
+        requests.append(Request(given, size, arguments.settings, pictures))
     return requests
 
 
@@ -195,7 +197,7 @@ def _fitted(condition: Condition, rows: Sequence[Tensor], pictures: Sequence[int
 
 
 def _defaults(conditions: Sequence[Condition], size: Size, several: bool) -> dict[str, Tensor]:
-    """What stands for the conditions where nothing is passed."""
+    """What stands for conditions of which nothing is passed: for each that has such a thing, or for the first."""
     free = [condition for condition in conditions if has_default(condition)]
     defaults = {condition.name: condition.default(size) for condition in (free if several else free[:1])}
     return {name: default for name, default in defaults.items() if default is not None}

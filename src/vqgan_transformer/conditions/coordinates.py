@@ -22,30 +22,33 @@ class CoordinatesConfig:
     """How coordinates become tokens.
 
     Args:
-        codebook_size: into how many tokens the range from the first to the last pixel is divided.
+        codebook_size: into how many tokens the range from the first to the last pixel is divided. ``None``: coordinates
+            are no tokens, but the row and the column of each pixel, for aligned GPTs.
         downsample_factor: pixels that a token stands for, along each side; that of the VQGAN.
 
     Raises:
         ValueError: for numbers below 1.
     """
 
-    codebook_size: int
+    codebook_size: int | None
     downsample_factor: int = 16
 
     def __post_init__(self) -> None:
         for name in ("codebook_size", "downsample_factor"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise ValueError(f"{name} must be at least 1, got {number}.")
 
 
 class CoordinatesCondition(Condition):
-    """Raster positions as a condition: the original's CoordStage. It has no parameters.
+    """Positions in the whole picture as a condition. It has no parameters.
 
-    The coordinate of pixel n of a picture of N pixels, counted row by row, is n / N: a rank, neither x nor y. Models
-    trained on crops of aligned pictures learn from it which part they draw.
+    Models trained on crops learn from it which part of a picture they draw. As in the original's CoordStage, the
+    coordinate of pixel n of a picture of N pixels, counted row by row, is n / N: a rank, neither x nor y. An aligned GPT
+    can have both instead: with ``codebook_size=None`` pixel (i, j) of H×W has the coordinates ((i + ½) / H, (j + ½) / W).
 
     Args:
-        codebook_size: the number of tokens.
+        codebook_size: the number of tokens, or ``None`` for rows and columns.
         downsample_factor: pixels that a token stands for, along each side.
     """
 
@@ -53,7 +56,7 @@ class CoordinatesCondition(Condition):
     spatial: ClassVar[bool] = True
     config_class: ClassVar[type] = CoordinatesConfig
 
-    def __init__(self, codebook_size: int, *, downsample_factor: int = 16):
+    def __init__(self, codebook_size: int | None, *, downsample_factor: int = 16):
         super().__init__()
         self.config = CoordinatesConfig(codebook_size, downsample_factor)
 
@@ -64,8 +67,13 @@ class CoordinatesCondition(Condition):
 
     @property
     def vocab_size(self) -> int:
-        """The number of tokens."""
-        return self.config.codebook_size
+        """The number of tokens; 0 for rows and columns, which are none."""
+        return self.config.codebook_size or 0
+
+    @property
+    def channels(self) -> int:
+        """Numbers for each pixel: its rank, or row and column."""
+        return 2 if self.config.codebook_size is None else 1
 
     @property
     def downsample_factor(self) -> int:
@@ -78,10 +86,11 @@ class CoordinatesCondition(Condition):
         Without a map, :meth:`default` gives that of a whole picture.
 
         Args:
-            value: float array or tensor `(H, W)`, `(1, H, W)`, `(B, H, W)` or `(B, 1, H, W)`, from 0 to less than 1.
+            value: float array or tensor from 0 to less than 1: ranks `(H, W)`, `(B, H, W)` or `(B, 1, H, W)`; rows and
+                columns `(2, H, W)` or `(B, 2, H, W)`.
 
         Returns:
-            float32 (B, 1, H, W).
+            float32 (B, 1, H, W), or (B, 2, H, W) of rows and columns.
 
         Raises:
             TypeError: for anything but float arrays and tensors.
@@ -92,28 +101,33 @@ class CoordinatesCondition(Condition):
         if not isinstance(value, Tensor) or not value.is_floating_point():
             kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
             raise TypeError(f"coordinates are a float map (H, W), or nothing at all for a whole picture; got {kind}.")
-        if value.ndim == 4 and value.shape[1] == 1:
-            value = value[:, 0]
-        if value.ndim not in (2, 3) or 0 in value.shape:
-            raise ValueError(f"coordinates have the shape (H, W), (B, H, W) or (B, 1, H, W), got {tuple(value.shape)}.")
-        low, high = float(value.min()), float(value.max())
+        maps = value.detach()
+        if maps.ndim == 3:
+            maps = maps[None] if self.channels == 2 else maps[:, None]
+        elif maps.ndim == 2:
+            maps = maps[None, None]
+        if maps.ndim != 4 or 0 in maps.shape or maps.shape[1] != self.channels:
+            shapes = "(H, W), (B, H, W) or (B, 1, H, W)" if self.channels == 1 else "(2, H, W) or (B, 2, H, W)"
+            raise ValueError(f"coordinates have the shape {shapes}, got {tuple(value.shape)}.")
+        low, high = float(maps.min()), float(maps.max())
         if not 0 <= low <= high < 1:
-            raise ValueError(
-                f"coordinates lie in [0, 1), the rank of a pixel over their number; got {low:.4g}–{high:.4g}."
-            )
-        maps = value.detach().float()
-        return maps[:, None] if maps.ndim == 3 else maps[None, None]
+            what = "the rank of a pixel over their number" if self.channels == 1 else "row and column over their number"
+            raise ValueError(f"coordinates lie in [0, 1), {what}; got {low:.4g}–{high:.4g}.")
+        return maps.float()
 
     def default(self, size: tuple[int, int]) -> Tensor:
-        """The map of a whole picture of (height, width): float32 (1, 1, H, W), pixel n of N being n / N."""
+        """The map of a whole picture of (height, width): float32 (1, 1 or 2, H, W)."""
         height, width = size
+        if self.channels == 2:
+            rows, columns = ((torch.arange(side) + 0.5) / side for side in size)
+            return torch.stack((rows[:, None].expand(size), columns.expand(size)))[None]
         ranks = torch.arange(height * width, dtype=torch.float64) / (height * width)
         return rearrange(ranks.float(), "(h w) -> 1 1 h w", h=height)
 
     @property
     def aligned_input(self) -> tuple[AlignedForm, int] | None:
-        """One number for each pixel."""
-        return "values", 1
+        """One or two numbers for each pixel."""
+        return "values", self.channels
 
     def encode(self, parsed: Tensor) -> Tensor:
         """Tokens of coordinate maps: the mean of each cell times the number of tokens, rounded half to even.
@@ -125,9 +139,11 @@ class CoordinatesCondition(Condition):
             int64 (B, H/f, W/f).
 
         Raises:
-            ValueError: for another shape, or sides that are no multiples of f.
+            ValueError: for another shape, sides that are no multiples of f, and rows and columns, which have no tokens.
         """
         factor = self.downsample_factor
+        if self.channels == 2:
+            raise ValueError("rows and columns have no tokens: give the condition a codebook_size.")
         if parsed.ndim != 4 or parsed.shape[1] != 1 or parsed.shape[2] % factor or parsed.shape[3] % factor:
             raise ValueError(
                 f"coordinates have the shape (B, 1, H, W) with sides that are multiples of {factor}, got "
@@ -139,5 +155,7 @@ class CoordinatesCondition(Condition):
         return rearrange(tokens, "b 1 h w -> b h w")
 
     def show(self, parsed: Tensor, size: tuple[int, int] = (256, 256)) -> list[Image.Image]:
-        """Coordinate maps as gray pictures, from black to white."""
+        """Coordinate maps as pictures: gray from black to white, or rows as red and columns as green."""
+        if self.channels == 2:
+            parsed = torch.cat((parsed, torch.zeros_like(parsed[:, :1])), dim=1)
         return super().show(2 * parsed - 1, size)

@@ -71,7 +71,7 @@ def compose(
     height, width = size
     dice = Dice(seed, biome)
     recipe = _BIOMES[biome]
-    light = light_of(dice.stream("light"), time_of_day)
+    light = light_of(dice.stream("light"), season, time_of_day)
     colours, leaves = season_colours(season)
     layout = dice.stream("layout")
     horizon = layout.uniform(*recipe.horizon)

@@ -82,17 +82,28 @@ _HAZE: dict[str, Colour] = {
 }
 
 
-def light_of(dice: Dice, time_of_day: str) -> Light:
-    """The light of one scene at that hour, with its own direction and haze."""
-    side = dice.uniform(0.45, 1.0) * dice.pick((-1.0, 1.0))
-    warmth = dice.uniform(-0.04, 0.04)
-    shift = planes((1 + warmth, 1.0, 1 - warmth))
+# What a season lends to everything, so that it shows where nothing grows, too.
+_SEASON: dict[str, Colour] = {
+    "spring": (1.03, 0.97, 1.07),
+    "summer": (1.02, 1.05, 0.90),
+    "autumn": (1.14, 0.97, 0.80),
+    "winter": (0.86, 0.97, 1.12),
+}
+# The sun crosses the sky from left to right: where it stands, and so where all shadows fall, follows from the hour.
+_SIDE = {"dawn": -0.8, "day": 0.6, "dusk": 0.8, "night": -0.6}
+
+
+def light_of(dice: Dice, season: str, time_of_day: str) -> Light:
+    """The light of one scene in that season and at that hour, with its own haze."""
+    warmth = dice.uniform(-0.02, 0.02)
+    tint = planes(_SEASON[season])
+    shift = planes((1 + warmth, 1.0, 1 - warmth)) * tint
     deep = dice.uniform(0.9, 1.1)
     return Light(
-        side=side,
+        side=_SIDE[time_of_day],
         sun=planes(_SUN[time_of_day]) * shift,
-        ambient=planes(_AMBIENT[time_of_day]),
-        zenith=planes(_ZENITH[time_of_day]) * np.float32(deep),
+        ambient=planes(_AMBIENT[time_of_day]) * tint,
+        zenith=planes(_ZENITH[time_of_day]) * tint * np.float32(deep),
         horizon=planes(_HORIZON[time_of_day]) * shift,
         haze=planes(_HAZE[time_of_day]) * shift,
         haze_strength=dice.uniform(0.6, 0.95),
@@ -138,9 +149,9 @@ _BY_SEASON: dict[str, dict[str, Colour]] = {
     },
 }
 _LEAVES: dict[str, tuple[Colour, ...]] = {
-    "spring": ((0.36, 0.58, 0.17), (0.46, 0.64, 0.22), (0.88, 0.66, 0.74)),
-    "summer": ((0.20, 0.43, 0.12), (0.27, 0.49, 0.14), (0.17, 0.38, 0.15)),
-    "autumn": ((0.84, 0.45, 0.10), (0.76, 0.24, 0.10), (0.88, 0.66, 0.15)),
+    "spring": ((0.44, 0.64, 0.20), (0.50, 0.68, 0.24), (0.58, 0.70, 0.30)),
+    "summer": ((0.20, 0.43, 0.12), (0.24, 0.46, 0.13), (0.17, 0.40, 0.13)),
+    "autumn": ((0.84, 0.42, 0.10), (0.80, 0.33, 0.09), (0.86, 0.52, 0.12)),
     "winter": ((0.45, 0.38, 0.33), (0.40, 0.35, 0.31), (0.48, 0.42, 0.36)),
 }
 

@@ -105,12 +105,13 @@ def _arm(dice: Dice, action: str, side: int, swing: float, stride: float) -> tup
 
 _SKIN = ((0.93, 0.76, 0.64), (0.80, 0.60, 0.45), (0.60, 0.42, 0.30), (0.40, 0.27, 0.19))
 _HAIR = ((0.13, 0.09, 0.07), (0.32, 0.20, 0.11), (0.72, 0.56, 0.30), (0.45, 0.18, 0.09), (0.6, 0.6, 0.6))
-_SHIRT = (
-    (0.83, 0.16, 0.14), (0.95, 0.75, 0.15), (0.16, 0.38, 0.78), (0.92, 0.92, 0.90),
-    (0.90, 0.45, 0.12), (0.55, 0.20, 0.55), (0.10, 0.55, 0.52), (0.93, 0.50, 0.62),
-)  # fmt: skip
-_TROUSERS = ((0.16, 0.20, 0.34), (0.24, 0.22, 0.22), (0.55, 0.45, 0.32), (0.36, 0.40, 0.46), (0.12, 0.12, 0.14))
-_SHOES = ((0.15, 0.12, 0.10), (0.85, 0.85, 0.85), (0.45, 0.22, 0.14))
+# Clothes of two colours: warm ones on their left, cold ones on their right, and a light shirt between.
+_LEFT = ((0.90, 0.14, 0.10), (0.96, 0.46, 0.06))
+_RIGHT = ((0.12, 0.30, 0.90), (0.04, 0.62, 0.66))
+_SHIRT = (0.93, 0.91, 0.85)
+_SHOES = ((0.15, 0.12, 0.10), (0.36, 0.20, 0.13))
+_GLEAM = np.float32(0.5)
+"""Of its own colour, what a figure shows in any light, so that it can be told from the night."""
 
 
 def paint_person(
@@ -118,7 +119,7 @@ def paint_person(
 ) -> tuple[Array, Array]:
     """Draw a figure of ``rows`` rows whose feet stand at a row.
 
-    Its right sleeve and trouser leg are a shade darker than the left, so that the sides can be told apart.
+    Sleeve and trouser leg are warm on its left and cold on its right, so that the sides can be told apart.
 
     Returns:
         Pixel positions of the keypoints, float32 (17, 2), and whether the figure leaves them in view, bool (17,).
@@ -166,29 +167,27 @@ def _parts(dice: Dice, figure: Figure) -> list[_Part]:
     """The parts of a figure from back to front, in clothes of its own."""
     wardrobe = dice.stream("wardrobe")
     skin, hair = wardrobe.pick(_SKIN), wardrobe.pick(_HAIR)
-    shirt, trousers, shoes = wardrobe.pick(_SHIRT), wardrobe.pick(_TROUSERS), wardrobe.pick(_SHOES)
-    bare_arms = wardrobe.chance(0.4)
+    colours, shoes = (wardrobe.pick(_LEFT), wardrobe.pick(_RIGHT)), wardrobe.pick(_SHOES)
     spots = figure.joints[:, :2]
     toes = {"front": (0.0, -0.022), "back": (0.0, 0.008), "left": (-0.05, -0.016), "right": (0.05, -0.016)}
-    parts = _trunk(figure, shirt) + _head(figure, skin, hair)
+    parts = _trunk(figure, _SHIRT) + _head(figure, skin, hair)
     for side in (0, 1):
-        tint = 1.0 if side == 0 else 0.72
-        cloth, leg = tuple(c * tint for c in shirt), tuple(c * tint for c in trousers)
+        cloth = colours[side]
+        leg = tuple(0.8 * channel for channel in cloth)
         shoulder, elbow, wrist = LEFT_SHOULDER + side, LEFT_ELBOW + side, LEFT_WRIST + side
         hip, knee, ankle = LEFT_HIP + side, LEFT_KNEE + side, LEFT_ANKLE + side
-        sleeve = skin if bare_arms else cloth
         hand = spots[wrist] + (spots[wrist] - spots[elbow]) * 0.16
         forward = float(figure.joints[elbow, 2] + figure.joints[wrist, 2]) * 0.5
         far = _FAR_SIDE.get(figure.facing) == side
         arm = -0.5 if far else (0.5 if figure.facing in _FAR_SIDE or forward > -0.03 else -0.4)
         low = -0.3 if far else -0.2 + 0.1 * float(figure.joints[knee, 2])
         parts += [
-            _Part(low - 0.02, spots[ankle], spots[ankle] + toes[figure.facing], (0.021, 0.019), shoes, (ankle,)),
-            _Part(low - 0.01, spots[knee], spots[ankle], (0.034, 0.024), leg, (knee, ankle)),
-            _Part(low, spots[hip], spots[knee], (0.052, 0.037), leg, (hip, knee)),
-            _Part(arm, spots[wrist], hand, (0.018, 0.019), skin, (wrist,)),
-            _Part(arm + 0.01, spots[elbow], spots[wrist], (0.024, 0.019), sleeve, (elbow, wrist)),
-            _Part(arm + 0.02, spots[shoulder], spots[elbow], (0.033, 0.026), cloth, (shoulder, elbow)),
+            _Part(low - 0.02, spots[ankle], spots[ankle] + toes[figure.facing], (0.026, 0.024), shoes, (ankle,)),
+            _Part(low - 0.01, spots[knee], spots[ankle], (0.042, 0.032), leg, (knee, ankle)),
+            _Part(low, spots[hip], spots[knee], (0.056, 0.044), leg, (hip, knee)),
+            _Part(arm, spots[wrist], hand, (0.025, 0.026), skin, (wrist,)),
+            _Part(arm + 0.01, spots[elbow], spots[wrist], (0.034, 0.028), cloth, (elbow, wrist)),
+            _Part(arm + 0.02, spots[shoulder], spots[elbow], (0.041, 0.035), cloth, (shoulder, elbow)),
         ]
     return sorted(parts, key=lambda part: part.order)
 
@@ -256,7 +255,8 @@ def _draw_part(
     radius = np.float32(first) + along * np.float32(second - first)
     alpha = clamp(radius - np.sqrt(off_x * off_x + off_y * off_y) + np.float32(0.5))
     facing = np.float32(0.55) + (off_x * np.float32(light.side) * np.float32(0.34) - off_y * np.float32(0.12)) / radius
-    colour = light.on(planes(part.albedo), clamp(facing, 0.08, 1.0))
+    albedo = planes(part.albedo)
+    colour = np.maximum(light.on(albedo, clamp(facing, 0.08, 1.0)), albedo * _GLEAM)
     box = slice(top, bottom), slice(left, right)
     rest = np.float32(1) - alpha
     for plane, paint in zip(sprite[:3], colour, strict=True):

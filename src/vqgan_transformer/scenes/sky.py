@@ -41,11 +41,11 @@ def _paint_stars(canvas: Canvas, dice: Dice, bottom: int) -> None:
 
 
 def _paint_disc(canvas: Canvas, dice: Dice, light: Light, bottom: int, time_of_day: str) -> None:
-    """Sun or moon with its glow, on the side that the light comes from."""
+    """Sun or moon with its glow, on the side that the light comes from, at the place of the hour."""
     height, width = canvas.height, canvas.width
     x = (0.5 + 0.42 * light.side) * width
     low = time_of_day in ("dawn", "dusk")
-    y = bottom * (dice.uniform(0.68, 0.9) if low else dice.uniform(0.12, 0.4))
+    y = bottom * 0.8 if low else height * 0.16
     radius = height * (0.030 if low else 0.024)
     down = (np.arange(bottom, dtype=np.float32) - np.float32(y)) * np.float32(1 / height)
     right = (np.arange(width, dtype=np.float32) - np.float32(x)) * np.float32(1 / height)

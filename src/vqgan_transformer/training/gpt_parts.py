@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -94,6 +94,11 @@ def parts_of_a_run(
         )
     if training.condition_dropout and config.null_token is None and config.conditioning == "prefix":
         raise ValueError("condition_dropout needs a GPT with a null_token (fitting_config gives it one).")
+    if isinstance(training.kind_dropout, Mapping):
+        names = [part.name for part in config.conditions] or [part.name for part in conditions]
+        for name in training.kind_dropout:
+            if name not in names:
+                raise ValueError(f"kind_dropout names {name!r}, but the kinds are {', '.join(names)}.")
     # the pipeline knows what fits what
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)

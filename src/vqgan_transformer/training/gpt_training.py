@@ -157,9 +157,9 @@ class NoisySamples(Dataset):
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
         training, generator = self.training, random_numbers(self.training.seed, 4, *place)
-        kinds = max(1, len([part for part in self.config.conditions if part.form != "tokens"]))
+        rates = kind_dropout(training, self.config)
         key, every = int(generator.integers(2**62)), generator.random() < training.condition_dropout
-        one = generator.random(kinds) < (training.kind_dropout if kinds > 1 else 0)
+        one = generator.random(len(rates)) < rates
         noise = {"key": torch.tensor(key), "dropped": torch.from_numpy(one | every)}
         if any(part.form == "tokens" for part in self.config.conditions):
             noise["known"] = torch.from_numpy(random_known_area(generator, self.config.window))
@@ -368,6 +368,15 @@ class GPTTrainer:
     def modules(self) -> list[nn.Module]:
         """All that is trained."""
         return [self.plain]
+
+
+def kind_dropout(training: GPTTraining, config: CondGPTConfig) -> np.ndarray:
+    """The probability with which each kind of condition is dropped by itself, (kinds,)."""
+    names = [part.name for part in config.conditions if part.form != "tokens"]
+    if len(names) < 2:
+        return np.zeros(1)
+    rates = training.kind_dropout
+    return np.array([rates.get(name, 0.0) if isinstance(rates, Mapping) else rates for name in names])
 
 
 def unigram_nats(training: np.ndarray, held_out: np.ndarray, codebook_size: int) -> float:

@@ -5,6 +5,7 @@ A field is here because somebody needs it or because it earned its place; docs/t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -328,7 +329,8 @@ class GPTTraining(Training):
         condition_dropout: probability with which a sample's condition is dropped, for guidance; all kinds at once where
             there are several. A prefix GPT needs a ``null_token`` then.
         kind_dropout: where there are several kinds, the probability with which each is dropped by itself, beside that:
-            what lets a user give some kinds and not others.
+            what lets a user give some kinds and not others. A dictionary has the probabilities by the kinds' names; what
+            it leaves out is not dropped by itself.
         token_variants: so many crops and flips of each picture are encoded before training, once; 0 encodes every
             batch anew.
         structured_tables: a new GPT learns embedding, head and positions as sums in which similar codes and neighbouring
@@ -340,7 +342,7 @@ class GPTTraining(Training):
     weight_decay: float = 0.01
     pkeep: float | None = None
     condition_dropout: float = 0.0
-    kind_dropout: float = 0.3
+    kind_dropout: float | Mapping[str, float] = 0.3
     token_variants: int = 4
     structured_tables: bool = False
     sample_top_k: int = 100
@@ -349,9 +351,10 @@ class GPTTraining(Training):
         super().__post_init__()
         if self.pkeep is not None and not 0 < self.pkeep <= 1:
             raise ValueError(f"pkeep must lie in (0, 1], got {self.pkeep}.")
-        for name in ("condition_dropout", "kind_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
+        rates = self.kind_dropout.values() if isinstance(self.kind_dropout, Mapping) else (self.kind_dropout,)
+        for name, rate in (("condition_dropout", self.condition_dropout), *(("kind_dropout", one) for one in rates)):
+            if not 0 <= rate < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {rate}.")
         if self.token_variants < 0:
             raise ValueError(f"token_variants must not be negative, got {self.token_variants}.")
 
