@@ -71,7 +71,8 @@ def conditions() -> tuple[Condition, ...]:
         palette=palette(space.names),
         trained_labels=[name for name in space.names if name in LABELS],
     )
-    classes, rows_and_columns = ClassCondition(labels=CLASSES, chosen_by_seed=True), CoordinatesCondition(None, downsample_factor=8)
+    classes = ClassCondition(labels=CLASSES, chosen_by_seed=True)
+    rows_and_columns = CoordinatesCondition(None, downsample_factor=8)
     return labels, DepthCondition(), KeypointsCondition(), classes, rows_and_columns
 
 

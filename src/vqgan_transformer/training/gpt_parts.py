@@ -95,10 +95,10 @@ def parts_of_a_run(
     if training.condition_dropout and config.null_token is None and config.conditioning == "prefix":
         raise ValueError("condition_dropout needs a GPT with a null_token (fitting_config gives it one).")
     if isinstance(training.kind_dropout, Mapping):
-        names = [part.name for part in config.conditions] or [part.name for part in conditions]
+        kinds = [part.name for part in conditions]
         for name in training.kind_dropout:
-            if name not in names:
-                raise ValueError(f"kind_dropout names {name!r}, but the kinds are {', '.join(names)}.")
+            if name not in kinds:
+                raise ValueError(f"kind_dropout names {name!r}, but the kinds are {', '.join(kinds)}.")
     # the pipeline knows what fits what
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)

@@ -123,20 +123,9 @@ def run_training(
         KeyboardInterrupt: after SIGINT, when the state is saved.
         SystemExit: after SIGTERM, likewise.
     """
-    step, best, record, before = 0, math.inf, Average(), -time.process_time()
-    found = folder.last() if resume else None
-    if found is not None:
-        step, path = found
-        accelerator.load_state(str(path))
-        stored, state = load_state(path)
-        trainer.restore(state)
-        best, record = (
-            stored["best"] if stored["best"] is not None else math.inf,
-            Average(stored["sums"], stored["count"]),
-        )
-        before += stored["cpu_seconds"]
-        if accelerator.is_main_process:
-            folder.forget_after(step)
+    run = Run(trainer, folder, training, accelerator)
+    if resume:
+        run.restore()
     batches = Batches(
         len(samples),  # type: ignore[arg-type]
         training.seed,
@@ -144,104 +133,158 @@ def run_training(
         training.gradient_accumulation,
         accelerator.num_processes,
         accelerator.process_index,
-        step,
+        run.step,
         training.max_steps,
     )
     if training.trackers:
         accelerator.init_trackers(name)
-    bar = tqdm(
-        total=training.max_steps,
-        initial=step,
-        unit="step",
-        desc=name,
-        disable=not (progress and accelerator.is_main_process),
-    )
+    hidden = not (progress and accelerator.is_main_process)
+    bar = tqdm(total=training.max_steps, initial=run.step, unit="step", desc=name, disable=hidden)
+    with stop_signals() as stopped, bar, torch.random.fork_rng():
+        parts = iter(loader(samples, batches, training.workers))
+        while run.step < training.max_steps:
+            run.update(parts)
+            bar.update()
+            if run.due(training.log_every):
+                bar.set_postfix(run.log())
+            if validated and trainer.ready(run.step) and run.due(training.validate_every):
+                run.validate()
+            if run.due(training.picture_every):
+                run.show()
+            signalled = _any(stopped, accelerator)
+            if run.due(training.checkpoint_every) or signalled:
+                run.save()
+            if signalled:
+                _stop(signalled, run.step, folder)
+    run.finish()
 
-    def spent() -> float:
-        return round(before + time.process_time(), 1)
 
-    def save() -> None:
-        _check_finite(trainer, folder)
-        last = folder.last()
-        if last is not None and last[0] == step:
+class Run:
+    """A training at one of its steps, and what is written of it.
+
+    Args:
+        trainer: what is trained.
+        folder: where it is written.
+        training: the settings.
+        accelerator: for processes.
+
+    Attributes:
+        step: the number of updates so far.
+        best: the lowest validation score so far.
+        means: of the scalars since they were last logged.
+    """
+
+    def __init__(self, trainer: Trainer, folder: RunFolder, training: Training, accelerator: Accelerator) -> None:
+        self.trainer, self.folder, self.training, self.accelerator = trainer, folder, training, accelerator
+        self.step, self.best, self.means = 0, math.inf, Average()
+        self._spent_before = -time.process_time()
+
+    def due(self, every: int) -> bool:
+        """Whether it is time for something that is done every so many steps, and at the end."""
+        return self.step % every == 0 or self.step == self.training.max_steps
+
+    def update(self, parts: Iterator[dict[str, Tensor]]) -> None:
+        """One update, from as many parts as gradients are accumulated of."""
+        for _ in range(self.training.gradient_accumulation):
+            # what torch itself draws is a function of the step and the process, so that there is no state to save
+            key = random_numbers(self.training.seed, 5, self.step, self.accelerator.process_index)
+            torch.manual_seed(int(key.integers(2**63)))
+            self.means.add(self.trainer.step(next(parts), self.step))
+        self.step += 1
+
+    def log(self) -> dict[str, str]:
+        """Writes the means since the last time; gives the first few in words.
+
+        Raises:
+            Diverged: where one is not finite.
+        """
+        values = self.means.take(self.accelerator)
+        broken = [name for name, value in values.items() if not math.isfinite(value)]
+        if broken:
+            _diverged(self.folder, f"at step {self.step} {', '.join(broken)}")
+        self._write(values)
+        return {name: f"{value:.4g}" for name, value in list(values.items())[:5]}
+
+    def validate(self) -> None:
+        """Writes metrics on the validation data, and the model if none was better."""
+        metrics = self.trainer.validate()
+        self._write({f"validation_{name}": value for name, value in metrics.items()})
+        if metrics["score"] < self.best:
+            self.best = metrics["score"]
+            if self.accelerator.is_main_process:
+                self.trainer.save(self.folder.path / "best")
+
+    def show(self) -> None:
+        """Writes a picture."""
+        picture = self.trainer.picture()
+        if self.accelerator.is_main_process and picture is not None:
+            (self.folder.path / "pictures").mkdir(exist_ok=True)
+            picture.save(self.folder.path / "pictures" / f"step_{self.step:08d}.png")
+
+    def save(self) -> None:
+        """Writes a checkpoint, unless there is one of this step.
+
+        Raises:
+            Diverged: where a weight is not finite.
+            OSError: when it cannot be written.
+        """
+        _check_finite(self.trainer, self.folder)
+        accelerator, last = self.accelerator, self.folder.last()
+        if last is not None and last[0] == self.step:
             return
         stored = {
-            "best": best if math.isfinite(best) else None,
-            "sums": record.sums,
-            "count": record.count,
-            "cpu_seconds": spent(),
+            "best": self.best if math.isfinite(self.best) else None,
+            "sums": self.means.sums,
+            "count": self.means.count,
+            "cpu_seconds": self._cpu_seconds(),
         }
+        kept = self.training.checkpoints_total_limit
         try:
-            with folder.new_checkpoint(step, accelerator.is_main_process, training.checkpoints_total_limit) as draft:
+            with self.folder.new_checkpoint(self.step, accelerator.is_main_process, kept) as draft:
                 accelerator.wait_for_everyone()
                 accelerator.save_state(str(draft))
                 if accelerator.is_main_process:
-                    save_state(draft, stored, trainer.state())
+                    save_state(draft, stored, self.trainer.state())
                 accelerator.wait_for_everyone()
         except OSError as error:
             good = f"The last good checkpoint is {last[1]}." if last else "There is no earlier checkpoint."
-            raise OSError(f"the checkpoint of step {step} could not be written: {error}. {good}") from error
+            raise OSError(f"the checkpoint of step {self.step} could not be written: {error}. {good}") from error
         accelerator.wait_for_everyone()
 
-    with stop_signals() as stopped, bar, torch.random.fork_rng():
-        parts = iter(loader(samples, batches, training.workers))
-        while step < training.max_steps:
-            for _ in range(training.gradient_accumulation):
-                # what torch itself draws is a function of the step and the process, so that there is no state to save
-                torch.manual_seed(
-                    int(random_numbers(training.seed, 5, step, accelerator.process_index).integers(2**63))
-                )
-                record.add(trainer.step(next(parts), step))
-            step += 1
-            bar.update()
-            if step % training.log_every == 0 or step == training.max_steps:
-                values = record.take(accelerator)
-                if not all(math.isfinite(value) for value in values.values()):
-                    _diverged(
-                        folder, f"at step {step} " + ", ".join(n for n, v in values.items() if not math.isfinite(v))
-                    )
-                bar.set_postfix({key: f"{value:.4g}" for key, value in list(values.items())[:5]})
-                if accelerator.is_main_process:
-                    folder.log({"step": step, "cpu_seconds": spent(), **values})
-                accelerator.log(values, step=step)
-            if (
-                validated
-                and trainer.ready(step)
-                and (step % training.validate_every == 0 or step == training.max_steps)
-            ):
-                metrics = trainer.validate()
-                if accelerator.is_main_process:
-                    folder.log(
-                        {
-                            "step": step,
-                            "cpu_seconds": spent(),
-                            **{f"validation_{key}": value for key, value in metrics.items()},
-                        }
-                    )
-                accelerator.log({f"validation_{key}": value for key, value in metrics.items()}, step=step)
-                if metrics["score"] < best:
-                    best = metrics["score"]
-                    if accelerator.is_main_process:
-                        trainer.save(folder.path / "best")
-            if step % training.picture_every == 0 or step == training.max_steps:
-                picture = trainer.picture()
-                if accelerator.is_main_process and picture is not None:
-                    (folder.path / "pictures").mkdir(exist_ok=True)
-                    picture.save(folder.path / "pictures" / f"step_{step:08d}.png")
-            signalled = _any(stopped, accelerator)
-            if step % training.checkpoint_every == 0 or step == training.max_steps or signalled:
-                save()
-            if signalled:
-                _stop(signalled, step, folder)
-    if accelerator.is_main_process:
-        if math.isfinite(best):
-            _copy_model(folder.path / "best", folder.path)
-        else:
-            trainer.save(folder.path)
-        draw_curves(folder.metrics()).save(folder.path / "curves.png")
-    accelerator.wait_for_everyone()
-    if training.trackers:
-        accelerator.end_training()
+    def restore(self) -> None:
+        """Goes back to the newest checkpoint, if there is one; lines of metrics after it are forgotten."""
+        found = self.folder.last()
+        if found is None:
+            return
+        self.step, path = found
+        self.accelerator.load_state(str(path))
+        stored, state = load_state(path)
+        self.trainer.restore(state)
+        self.best = stored["best"] if stored["best"] is not None else math.inf
+        self.means = Average(stored["sums"], stored["count"])
+        self._spent_before += stored["cpu_seconds"]
+        if self.accelerator.is_main_process:
+            self.folder.forget_after(self.step)
+
+    def finish(self) -> None:
+        """Writes the result, the best model or the last, and the curves."""
+        if self.accelerator.is_main_process:
+            if math.isfinite(self.best):
+                _copy_model(self.folder.path / "best", self.folder.path)
+            else:
+                self.trainer.save(self.folder.path)
+            draw_curves(self.folder.metrics()).save(self.folder.path / "curves.png")
+        self.accelerator.wait_for_everyone()
+        if self.training.trackers:
+            self.accelerator.end_training()
+
+    def _write(self, values: dict[str, float]) -> None:
+        if self.accelerator.is_main_process:
+            self.folder.log({"step": self.step, "cpu_seconds": self._cpu_seconds(), **values})
+        self.accelerator.log(values, step=self.step)
+
+    def _cpu_seconds(self) -> float:
+        return round(self._spent_before + time.process_time(), 1)
 
 
 class Average:
