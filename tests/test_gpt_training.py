@@ -154,6 +154,7 @@ def test_aligned_gpts_learn_from_maps(tmp_path):
         batch = [noisy[step, index] for index in range(4)]
         trainer.step({name: torch.stack([one[name] for one in batch]) for name in batch[0]}, step)
     assert trainer.validate()["nats"] < before
+    assert trainer.picture().width == 5 * (16 + 4) - 4, "picture, three conditions, sample"
     tokens, found = trainer.tokens({name: value[None] for name, value in cache[0, 0].items()})
     assert torch.allclose(
         trainer.gpt()(tokens, read_by(config, found)), trainer.average.module(tokens, found), atol=1e-5

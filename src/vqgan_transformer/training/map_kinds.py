@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..conditions import Condition, DepthCondition, SegmentationCondition
+from ..conditions import Condition, CoordinatesCondition, DepthCondition, SegmentationCondition
 from ..vqgan.model import VQGANConfig
 from .reports import label_colours, show_map
 
@@ -60,6 +60,8 @@ def to_maps(output: Tensor, condition: Condition | None) -> Tensor:
 
 def show(maps: Tensor, condition: Condition | None) -> Tensor:
     """Maps as pictures (B, 3, H, W) in [-1, 1]."""
+    if isinstance(condition, CoordinatesCondition):
+        return show_map(2 * maps - 1)
     if not isinstance(condition, SegmentationCondition):
         return show_map(maps)
     palette = condition.space.palette if condition.config.channels is None else None

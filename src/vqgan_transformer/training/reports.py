@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -33,7 +34,7 @@ def show_map(parsed: Tensor, colours: Sequence[tuple[int, int, int]] | None = No
     """A batch of condition maps as pictures in [-1, 1].
 
     Args:
-        parsed: int64 (B, H, W) labels, or float (B, 1 or 3, H, W); a float map of another range is stretched.
+        parsed: int64 (B, H, W) labels, or float (B, 1 to 3, H, W) in [-1, 1]; two channels are shown as red and green.
         colours: of labels.
     """
     if not parsed.is_floating_point():
@@ -42,6 +43,8 @@ def show_map(parsed: Tensor, colours: Sequence[tuple[int, int, int]] | None = No
     pictures = parsed.detach().float().cpu()
     if pictures.shape[1] == 1:
         pictures = pictures.expand(-1, 3, -1, -1)
+    elif pictures.shape[1] == 2:
+        pictures = F.pad(pictures, (0, 0, 0, 0, 0, 1), value=-1.0)
     return pictures.clamp(-1, 1)
 
 
