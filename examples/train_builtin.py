@@ -134,7 +134,7 @@ def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
         training=VQGANTraining.modern(max_steps=steps["vqgan"], **perceptual, **shared, disc_weight=0.0),
     )  # fmt: skip
     training = GPTTraining.modern(
-        max_steps=steps["gpt"], batch_size=16, token_variants=8, condition_dropout=0.1, kind_dropout=DROPOUT, **shared
+        max_steps=steps["gpt"], batch_size=16, token_variants=5, condition_dropout=0.1, kind_dropout=DROPOUT, **shared
     )
     kinds = conditions()
     config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
@@ -162,7 +162,7 @@ def main() -> None:
     """Reads the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where scenes, states and the result are kept")
-    parser.add_argument("--scenes", type=int, default=2000, help="to train on")
+    parser.add_argument("--scenes", type=int, default=4000, help="to train on")
     parser.add_argument("--steps", type=int, help="of each training, to try it")
     parser.add_argument("--hours", type=float, help="stop after that, at a step from which the next run goes on")
     parser.add_argument("--threads", type=int, default=2, help="CPU cores to use")

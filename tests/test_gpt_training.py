@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from collections import defaultdict
 
 import numpy as np
@@ -239,6 +240,14 @@ def test_cached_tokens_are_those_of_the_crops(tmp_path):
         expected = vqgan.encode(samples[epoch % 2, 3]["image"][None])[0]
         assert torch.equal(cache[epoch, 3]["tokens"], expected)
     assert not np.array_equal(cache.tokens[0], cache.tokens[1])
+
+
+def test_a_worker_is_sent_where_a_cache_is_and_not_what_it_holds(tmp_path):
+    write_pictures(tmp_path / "p", 40)
+    cache, _ = cached(tmp_path, tokenizer())
+    sent = pickle.dumps(cache)
+    assert len(sent) < 500 < cache.tokens.nbytes
+    assert torch.equal(pickle.loads(sent)[1, 3]["tokens"], cache[1, 3]["tokens"])
 
 
 def test_a_cache_is_used_again_until_something_changes(tmp_path, monkeypatch):

@@ -46,6 +46,18 @@ class TokenCache(Dataset):
     tokens: np.ndarray
     conditions: dict[str, np.ndarray]
 
+    @classmethod
+    def open(cls, folder: Path) -> TokenCache:
+        """The cache in a folder; what is not looked at stays there."""
+        arrays = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+        return cls(arrays.pop(TOKENS), arrays)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a worker process opens the files itself: sent as they are, memory-mapped arrays would be read as a whole
+        if isinstance(self.tokens, np.memmap):
+            return TokenCache.open, (Path(str(self.tokens.filename)).parent,)
+        return TokenCache, (self.tokens, self.conditions)
+
     def __len__(self) -> int:
         return self.tokens.shape[1]
 
@@ -113,8 +125,7 @@ def open_or_encode(
             shutil.rmtree(folder, ignore_errors=True)
             os.rename(draft, folder)
         accelerator.wait_for_everyone()
-    arrays = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
-    return TokenCache(arrays.pop(TOKENS), arrays)
+    return TokenCache.open(folder)
 
 
 def _encode(
