@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import pickle
 from collections import defaultdict
 
 import numpy as np
@@ -13,15 +11,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from training_data import SHORT, picture, tiny_vqgan, write_pictures, write_scenes
+from training_data import picture, tokenizer, write_pictures, write_scenes
+from training_data import short_gpt_training as short_training
 from vqgan_transformer import (
-    VQGAN,
     ClassCondition,
     CondGPT,
     CondGPTConfig,
     CoordinatesCondition,
     DepthCondition,
-    GPTTraining,
     ImageCondition,
     ImageSynthesisPipeline,
     KeypointsCondition,
@@ -33,7 +30,7 @@ from vqgan_transformer.training import token_cache
 from vqgan_transformer.training.conditioning import condition_inputs, drop_conditions, known_tokens, read_by
 from vqgan_transformer.training.data import open_data
 from vqgan_transformer.training.gpt_parts import parts_of_a_run
-from vqgan_transformer.training.gpt_training import GPTTrainer, NoisySamples, fitting_config, unigram_nats
+from vqgan_transformer.training.gpt_training import GPTTrainer, NoisySamples, fitting_config
 from vqgan_transformer.training.known_areas import random_known_area
 from vqgan_transformer.training.loop import make_accelerator
 from vqgan_transformer.training.sample_dropout import SampleDropout
@@ -41,17 +38,6 @@ from vqgan_transformer.training.samples import Samples
 from vqgan_transformer.training.structured_tables import StructuredTables
 
 SMALL = {"n_layer": 1, "n_head": 2, "n_embd": 16}
-
-
-def short_training(**changes):
-    return GPTTraining(**{**SHORT, "learning_rate": 1e-3, "token_variants": 2, **changes})
-
-
-def tokenizer(channels: int = 3, seed: int = 0) -> VQGAN:
-    torch.manual_seed(seed)
-    vqgan = VQGAN(tiny_vqgan(in_channels=channels, out_channels=channels)).eval()
-    torch.nn.init.normal_(vqgan.quantizer.codebook.weight)
-    return vqgan
 
 
 def cond_gpt(**changes) -> CondGPT:
@@ -216,67 +202,6 @@ def test_structured_tables_fold_into_ordinary_ones(changes):
     folded = tables.fold()
     torch.testing.assert_close(folded(tokens, condition), tables(tokens, condition), rtol=1e-9, atol=1e-9)
     assert {type(module) for module in folded.children()} == {type(module) for module in cond_gpt().children()}
-
-
-# ---------------------------------------------------------------- tokens once
-
-
-def cached(tmp_path, vqgan, training=None, condition=None, folder="tokens"):
-    training, condition = training or short_training(), condition or Unconditional()
-    samples = Samples(open_data(tmp_path / "p", ("image",)), training, (condition,), variants=2)
-    config = fitting_config(vqgan, condition, training, **SMALL)
-    accelerator = make_accelerator(training, tmp_path)
-    cache = token_cache.open_or_encode(
-        tmp_path / folder, samples, vqgan, config, accelerator, variants=2, progress=False
-    )
-    return cache, samples
-
-
-def test_cached_tokens_are_those_of_the_crops(tmp_path):
-    write_pictures(tmp_path / "p", 5)
-    cache, samples = cached(tmp_path, vqgan := tokenizer())
-    assert len(cache) == 5
-    for epoch in range(4):
-        expected = vqgan.encode(samples[epoch % 2, 3]["image"][None])[0]
-        assert torch.equal(cache[epoch, 3]["tokens"], expected)
-    assert not np.array_equal(cache.tokens[0], cache.tokens[1])
-
-
-def test_a_worker_is_sent_where_a_cache_is_and_not_what_it_holds(tmp_path):
-    write_pictures(tmp_path / "p", 40)
-    cache, _ = cached(tmp_path, tokenizer())
-    sent = pickle.dumps(cache)
-    assert len(sent) < 500 < cache.tokens.nbytes
-    assert torch.equal(pickle.loads(sent)[1, 3]["tokens"], cache[1, 3]["tokens"])
-
-
-def test_a_cache_is_used_again_until_something_changes(tmp_path, monkeypatch):
-    write_pictures(tmp_path / "p", 4)
-    encoded = []
-    original = token_cache._encode
-    monkeypatch.setattr(token_cache, "_encode", lambda *rest: encoded.append(1) or original(*rest))
-    vqgan = tokenizer()
-
-    def times(**options):
-        encoded.clear()
-        cached(tmp_path, options.pop("vqgan", vqgan), **options)
-        return len(encoded)
-
-    assert times() == 1 and times() == 0
-    assert times(vqgan=tokenizer(seed=1)) == 1, "other weights"
-    assert times() == 1
-    assert times(training=short_training(flip=False)) == 1, "other crops"
-    assert times() == 1
-    assert times(condition=CoordinatesCondition(16, downsample_factor=4)) == 1, "another condition"
-    assert times() == 1
-    assert times(training=short_training(learning_rate=0.5, max_steps=3)) == 0, "what tokens do not depend on"
-    write_pictures(tmp_path / "p", 5)
-    assert times() == 1, "other files"
-
-
-def test_unigram_nats_are_what_frequencies_alone_give():
-    training = np.array([0] * 6 + [1] * 2)
-    assert unigram_nats(training, np.array([0, 1]), 2) == pytest.approx(-(math.log(7 / 10) + math.log(3 / 10)) / 2)
 
 
 # ---------------------------------------------------------------- the way in

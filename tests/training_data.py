@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from vqgan_transformer import VQGANConfig, VQGANTraining
+from vqgan_transformer import VQGAN, GPTTraining, VQGANConfig, VQGANTraining
 
 TINY: dict[str, Any] = {
     "channels": 8, "channel_multipliers": (1, 2), "num_res_blocks": 0, "decoder_res_blocks": 0, "latent_channels": 8,
@@ -30,6 +31,19 @@ def short_training(**changes: Any) -> VQGANTraining:
     """Six steps of the modern recipe with a small discriminator."""
     small = {"perceptual": "random", "disc_channels": 8, "disc_layers": 1}
     return VQGANTraining.modern(**{**SHORT, **small, **changes})
+
+
+def short_gpt_training(**changes: Any) -> GPTTraining:
+    """Six steps on two crops of each picture."""
+    return GPTTraining(**{**SHORT, "learning_rate": 1e-3, "token_variants": 2, **changes})
+
+
+def tokenizer(channels: int = 3, seed: int = 0) -> VQGAN:
+    """An untrained VQGAN of f = 4 whose 16 codes lie far apart."""
+    torch.manual_seed(seed)
+    vqgan = VQGAN(tiny_vqgan(in_channels=channels, out_channels=channels)).eval()
+    torch.nn.init.normal_(vqgan.quantizer.codebook.weight)
+    return vqgan
 
 
 def write_pictures(folder: Path, count: int = 8, size: tuple[int, int] = (24, 32)) -> Path:
