@@ -1,6 +1,7 @@
 """The aligned form against the paper's: nats a token after equal CPU time, on the same tokens, under the same label maps.
 
     python benchmarks/forms.py FOLDER [--minutes 6] [--scenes SCENES]
+    python benchmarks/forms.py FOLDER --forms aligned middle every  # where an aligned model's blocks hear of conditions
 
 Both are GPTs of eight layers, 192 wide, that learn to draw the tokens of the built-in tokenizer from label maps of scenes,
 on crops of 16×16 tokens, by the modern recipe. The aligned form reads the map's pixels; the paper's form reads the tokens of
@@ -33,9 +34,12 @@ from vqgan_transformer.training.gpt_training import fitting_config
 from vqgan_transformer.training.run_folder import RunFolder
 
 SIZES = {"n_layer": 8, "n_head": 6, "n_embd": 192}
+ALIGNED = {"conditioning": "aligned", "rows_above": 4, "columns_beside": 4}
 FORMS = {
     "paper": {},
-    "aligned": {"conditioning": "aligned", "rows_above": 4, "columns_beside": 4},
+    "aligned": ALIGNED,
+    "middle": {**ALIGNED, "condition_layers": (0, 4)},
+    "every": {**ALIGNED, "condition_layers": tuple(range(8))},
 }
 TRIAL = 25
 SHARED = {"crop_size": 128, "scale_down": False, "mixed_precision": "bf16", "check_data": False}
@@ -69,6 +73,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=6.0, help="of both cores, for each form")
     parser.add_argument("--scenes", type=int, default=600)
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=("paper", "aligned"))
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -80,11 +85,8 @@ def main() -> None:
         ),
     )  # fmt: skip
     vqgan = VQGAN.from_pretrained("builtin:scenes")
-    conditions = {
-        "paper": SegmentationCondition(labels=NAMES, vqgan=labels),
-        "aligned": SegmentationCondition(labels=NAMES),
-    }
-    for form, condition in conditions.items():
+    for form in arguments.forms:
+        condition = SegmentationCondition(labels=NAMES, vqgan=labels if form == "paper" else None)
         train(arguments.folder / f"{form}_trial", scenes, vqgan, condition, form, steps=TRIAL)
         seconds = timed(arguments.folder / f"{form}_trial")
         steps = int(arguments.minutes * 60 * arguments.threads / seconds)
@@ -100,7 +102,7 @@ def train(
         max_steps=steps, batch_size=16, token_variants=4, log_every=TRIAL // 5, validate_every=steps, **SHARED
     )
     config = fitting_config(vqgan, condition, training, **SIZES, **FORMS[form])
-    if form == "aligned":  # pictures are drawn from scratch only
+    if form != "paper":  # pictures are drawn from scratch only
         config = replace(config, conditions=condition_inputs((condition,)))
     train_cond_gpt(scenes, folder, vqgan=vqgan, condition=condition, config=config, training=training, resume=True)
     metrics = RunFolder(folder, resume=True).metrics()

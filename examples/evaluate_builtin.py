@@ -111,7 +111,7 @@ def evaluate(pipe: ImageSynthesisPipeline, readers: Readers, scenes: list[Scene]
     """All numbers of one size."""
     true = [from_pixels(scene.image) for scene in scenes]
     rebuilt = [pipe.vqgan.decode(pipe.vqgan.encode(image)).clamp(-1, 1) for image in true]
-    kinds = tuple(one.name for one in pipe.conditions)
+    kinds = tuple(READ_FROM)
     side = scenes[0].image.shape[0]
 
     def read(pictures: list[Tensor]) -> list[dict[str, Any]]:
