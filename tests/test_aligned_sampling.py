@@ -59,6 +59,43 @@ def test_guidance_is_by_all_kinds_or_by_each(scale, comparisons):
     assert torch.equal(drawn, painted_plainly(gpt, conditions, (4, 5), [7, 1], comparisons=comparisons))
 
 
+def strengthened(kind: str, amount: float):
+    """A model whose weights make all that it reads of a kind count so much more than nothing of it."""
+    gpt = aligned_gpt()
+    reader = gpt.aligned.encoder.readers[kind]
+    with torch.no_grad():
+        if kind == "segmentation":  # rows of the table: unknown or label, then pixels of a patch
+            rows = reader.table.view(6, -1, reader.table.shape[1])
+            rows[1:] = rows[:1] + amount * (rows[1:] - rows[:1])
+        elif kind == "class_label":
+            reader.weight[1:] = reader.weight[:1] + amount * (reader.weight[1:] - reader.weight[:1])
+        else:  # a map that is known everywhere: the channel that tells what is unknown is zero
+            unknown = reader.conv.weight[:, -1].sum((1, 2)) * (1 - amount)
+            reader.conv.weight *= amount
+            reader.conv.bias += unknown
+    return gpt
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "depth", "class_label"])
+def test_a_condition_of_some_strength_moves_what_is_read_of_it_away_from_nothing(kind):
+    conditions = random_conditions(4, 5, batch=2)
+    conditions["depth"] = conditions["depth"].nan_to_num(0.5)
+    drawn = SlidingWindowSampler(condition_strength={kind: 2.5})(aligned_gpt(), conditions, seed=[7, 1])
+    assert torch.equal(drawn, painted_plainly(strengthened(kind, 2.5), conditions, (4, 5), [7, 1]))
+    assert not torch.equal(drawn, painted_plainly(aligned_gpt(), conditions, (4, 5), [7, 1]))
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "depth", "class_label"])
+def test_a_condition_without_strength_is_an_absent_one(kind):
+    gpt, tokens, conditions = aligned_gpt(), random_grid(4, 5), random_conditions(4, 5)
+    poorer = {name: given for name, given in conditions.items() if name != kind}
+    torch.testing.assert_close(gpt(tokens, conditions, strength={kind: 0}), gpt(tokens, poorer))
+    assert torch.equal(gpt(tokens, conditions, strength={kind: 1}), gpt(tokens, conditions))
+    sampler = SlidingWindowSampler(condition_strength={kind: 0})
+    likelihood = SlidingWindowSampler().token_log_likelihood(gpt, poorer, tokens)
+    torch.testing.assert_close(sampler.token_log_likelihood(gpt, conditions, tokens), likelihood)
+
+
 def test_without_conditions_the_seeds_say_how_many_pictures():
     gpt = aligned_gpt()
     drawn = SlidingWindowSampler(guidance_scale=2.0)(gpt, {}, (4, 5), seed=[7, 1])
@@ -151,6 +188,7 @@ def test_lines_hold_every_place_once_and_what_a_place_sees_is_there():
         ({"stride": 4}, ValueError, "stride and centre"),
         ({"centre": (7, 7)}, ValueError, "stride and centre"),
         ({"guidance_scale": {"segmentaton": 2.0}}, ValueError, "'segmentation'"),
+        ({"condition_strength": {"segmentaton": 2.0}}, ValueError, "'segmentation'"),
     ],
 )
 def test_settings_of_other_models_are_refused(settings, error, message):
@@ -165,18 +203,26 @@ def test_the_forms_of_a_condition_are_not_confused(gpt):
         SlidingWindowSampler()(gpt, random_conditions(4, 4))
     with pytest.raises(TypeError, match="one condition"):
         SlidingWindowSampler(guidance_scale={"segmentation": 2.0})(gpt, torch.zeros(1, 4, 4, dtype=torch.long))
+    with pytest.raises(ValueError, match="reads its condition as tokens"):
+        SlidingWindowSampler(condition_strength={"depth": 2.0})(gpt, torch.zeros(1, 4, 4, dtype=torch.long))
 
 
 def test_all_kinds_that_these_tests_know_are_covered():
     assert {one.form for one in CONDITIONS} == {"labels", "values", "class", "tokens"}
 
 
-@pytest.mark.parametrize("scale", [{"depth": -1.0}, {"depth": float("inf")}])
-def test_scales_by_kind_are_numbers_from_0_on(scale):
-    with pytest.raises(ValueError, match="guidance_scale"):
-        SlidingWindowSampler(guidance_scale=scale)
+@pytest.mark.parametrize("setting", ["guidance_scale", "condition_strength"])
+def test_numbers_by_kind_start_from_0(setting):
+    for number in (-1.0, float("inf")):
+        with pytest.raises(ValueError, match=setting):
+            SlidingWindowSampler(**{setting: {"depth": number}})
+    with pytest.raises(TypeError, match=setting):
+        SlidingWindowSampler(**{setting: {"depth": "2"}})
+    with pytest.raises(TypeError, match=r"such as \{'keypoints': 1.5\}, got 2.0"):
+        SlidingWindowSampler(condition_strength=2.0)
 
 
-def test_scales_by_kind_are_saved(tmp_path):
-    saved = SlidingWindowSampler(guidance_scale={"depth": 2.0}).save_pretrained(tmp_path)
-    assert SlidingWindowSampler.from_pretrained(saved).config.guidance_scale == {"depth": 2.0}
+@pytest.mark.parametrize("setting", ["guidance_scale", "condition_strength"])
+def test_numbers_by_kind_are_saved(setting, tmp_path):
+    saved = SlidingWindowSampler(**{setting: {"depth": 2.0}}).save_pretrained(tmp_path)
+    assert getattr(SlidingWindowSampler.from_pretrained(saved).config, setting) == {"depth": 2.0}

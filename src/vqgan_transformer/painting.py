@@ -87,9 +87,8 @@ class Painting:
 
         ``keep``, bool (B · n, h, w), says which tokens are kept.
         """
-        likelihood = self.sampler.with_settings(guidance_scale=1.0).token_log_likelihood(
-            self.gpt, self.condition, drawn
-        )
+        plain = self.sampler.with_settings(guidance_scale=1.0, condition_strength={})
+        likelihood = plain.token_log_likelihood(self.gpt, self.condition, drawn)
         # those before the first drawn one, in raster order, have seen no candidate
         after = ((~keep).flatten(1).cumsum(1) > 0).view_as(keep)
         scores = (likelihood * (keep & after)).sum((1, 2)).view(-1, self.candidates)

@@ -134,7 +134,7 @@ class ImageSynthesisPipeline(SavedPipeline):
                 how what is there has a say.
             **arguments: the condition by its name, e.g. ``segmentation=labels`` (a list or a leading axis is a batch);
                 its options, e.g. ``palette="ade20k"``; and settings of the sampler: ``temperature``, ``top_k``,
-                ``top_p``, ``guidance_scale``, ``stride``.
+                ``top_p``, ``guidance_scale``, ``condition_strength``, ``stride``.
 
         Raises:
             TypeError: for an unknown argument, with the nearest right one, or one of the wrong type.
@@ -246,7 +246,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             ValueError: as for a call, and where pictures and conditions differ in number.
         """
         images = from_pixels(image)
-        arguments = {"guidance_scale": 1.0} | arguments
+        arguments = {"guidance_scale": 1.0, "condition_strength": {}} | arguments
         size = images.shape[-2], images.shape[-1]
         requests = self._requests(arguments, [size] * len(images), resize)
         [painting] = self._paintings(requests, seed=seed, choose=False)

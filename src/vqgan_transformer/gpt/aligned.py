@@ -51,7 +51,9 @@ class AlignedInput(nn.Module):
         return {int(layer): projection(features) for layer, projection in self.injections.items()}
 
 
-def score(gpt: CondGPT, tokens: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
+def score(
+    gpt: CondGPT, tokens: Tensor, conditions: Mapping[str, Tensor], strength: Mapping[str, float] | None = None
+) -> Tensor:
     """Logits of all places of given grids at once; see :meth:`CondGPT.forward`."""
     config = gpt.config
     if tokens.ndim != 3:
@@ -60,7 +62,7 @@ def score(gpt: CondGPT, tokens: Tensor, conditions: Mapping[str, Tensor]) -> Ten
     own, _ = check_conditions(config, conditions, size)
     if own not in (None, len(tokens)):
         raise ValueError(f"tokens and conditions are batches of {len(tokens)} and {own}; give one each.")
-    features = gpt.aligned.inject(gpt.aligned.encoder(conditions, size, len(tokens)))
+    features = gpt.aligned.inject(gpt.aligned.encoder(conditions, size, len(tokens), strength))
     left = gpt.token_embedding(tokens[:, :, :-1])  # (B, h, w - 1, n_embd)
     first = gpt.aligned.row_start.expand(len(tokens), size[0], 1, -1)
     x = gpt.embedding_dropout(torch.cat((first, left), dim=2))
@@ -74,7 +76,11 @@ def score(gpt: CondGPT, tokens: Tensor, conditions: Mapping[str, Tensor]) -> Ten
 
 @torch.no_grad()
 def start(
-    gpt: CondGPT, conditions: Mapping[str, Tensor], size: tuple[int, int] | None, batch: int | None
+    gpt: CondGPT,
+    conditions: Mapping[str, Tensor],
+    size: tuple[int, int] | None,
+    batch: int | None,
+    strength: Mapping[str, float] | None = None,
 ) -> RollingCache:
     """A cache for drawing grids; see :meth:`CondGPT.start`."""
     own, size = check_conditions(gpt.config, conditions, size)
@@ -84,7 +90,7 @@ def start(
     if own is not None and batch is not None and own != batch:
         raise ValueError(f"there are conditions for {own} pictures, but batch={batch}.")
     batch = own if own is not None else batch or 1
-    encoded = gpt.aligned.encoder.in_bands(conditions, size, batch)
+    encoded = gpt.aligned.encoder.in_bands(conditions, size, batch, strength)
     features = gpt.aligned.inject(rearrange(encoded, "b h w c -> h w b c"))
     return RollingCache(gpt.config, size, features)
 

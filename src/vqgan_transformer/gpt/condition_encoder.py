@@ -8,6 +8,7 @@ band of rows by itself as in the whole.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +48,7 @@ class ConditionEncoder(nn.Module):
                 if one.form == "labels"
                 else _ValueReader(one.size, self.patch, width // 2)
                 if one.form == "values"
-                else nn.Embedding(one.size + 1, width)  # the first row stands for what is unknown
+                else _IdReader(one.size + 1, width)
                 for one in config.conditions
             }
         )
@@ -61,35 +62,52 @@ class ConditionEncoder(nn.Module):
         """How many tokens away from a place a pixel can be and still change the features there."""
         return 1 + sum(2**index + 1 for index in range(self.depth))
 
-    def forward(self, conditions: Mapping[str, Tensor], size: tuple[int, int], batch: int) -> Tensor:
+    def forward(
+        self,
+        conditions: Mapping[str, Tensor],
+        size: tuple[int, int],
+        batch: int,
+        strength: Mapping[str, float] | None = None,
+    ) -> Tensor:
         """Encodes a whole grid.
 
         Args:
             conditions: by name; see :class:`~.config.ConditionInput` for their forms.
             size: (h, w) of the token grid.
             batch: number of pictures B.
+            strength: by name, how much a condition counts where it enters: 0 as if it were unknown, 1 as in training.
 
         Returns:
             float (B, h, w, condition_width).
         """
         height, width = size
+        strength = strength or {}
         weight = self.norm_out.weight
         fine = weight.new_zeros(batch, self.width // 2, 2 * height, 2 * width)
         coarse = weight.new_zeros(batch, self.width, height, width)
         for one in self.inputs:
-            reader, given = self.readers[one.name], conditions.get(one.name)
-            if isinstance(reader, nn.Embedding):
-                ids = torch.full((1, 1, 1), -1, device=weight.device) if given is None else given
-                ids = ids[:, None, None] if ids.ndim == 1 else ids
-                coarse = coarse + rearrange(reader(ids + 1), "b h w c -> b c h w")
-            elif isinstance(reader, _LabelReader | _ValueReader):
-                fine = fine + (reader.unknown() if given is None else reader(given))
+            reader: Any = self.readers[one.name]
+            read = unknown = reader.unknown()
+            if one.name in conditions:
+                read, amount = reader(conditions[one.name]), strength.get(one.name, 1)
+                if amount != 1:
+                    read = unknown + amount * (read - unknown)
+            if isinstance(reader, _IdReader):
+                coarse = coarse + read
+            else:
+                fine = fine + read
         x = self.to_tokens(self.fine(fine)) + coarse
         for block in self.blocks:
             x = block(x)
         return self.norm_out(rearrange(x, "b c h w -> b h w c"))
 
-    def in_bands(self, conditions: Mapping[str, Tensor], size: tuple[int, int], batch: int) -> Tensor:
+    def in_bands(
+        self,
+        conditions: Mapping[str, Tensor],
+        size: tuple[int, int],
+        batch: int,
+        strength: Mapping[str, float] | None = None,
+    ) -> Tensor:
         """As :meth:`forward`, a band of rows at a time, so that little memory is needed besides the result."""
         height, width = size
         bands = []
@@ -101,7 +119,7 @@ class ConditionEncoder(nn.Module):
                 for one in self.inputs
                 if one.name in conditions
             }
-            bands.append(self(seen, (last - first, width), batch)[:, top - first : bottom - first])
+            bands.append(self(seen, (last - first, width), batch, strength)[:, top - first : bottom - first])
         return torch.cat(bands, dim=1)
 
     def _rows(self, one: ConditionInput, given: Tensor, first: int, last: int) -> Tensor:
@@ -110,6 +128,19 @@ class ConditionEncoder(nn.Module):
             return given
         scale = 1 if one.form == "tokens" else 2 * self.patch
         return given[..., first * scale : last * scale, :]
+
+
+class _IdReader(nn.Embedding):
+    """A vector for each class or token; the first row stands for what is unknown."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Int64 (B,) or (B, h, w) -> (B, width, 1 or h, 1 or w)."""
+        ids = ids[:, None, None] if ids.ndim == 1 else ids
+        return rearrange(super().forward(ids + 1), "b h w c -> b c h w")
+
+    def unknown(self) -> Tensor:
+        """What an id that is unknown gives, (1, width, 1, 1)."""
+        return self.weight[0][None, :, None, None]
 
 
 class _LabelReader(nn.Module):

@@ -62,13 +62,20 @@ class CondGPT(Pretrained, nn.Module):
             if not isinstance(child, aligned.AlignedInput):
                 child.apply(_initialise)
 
-    def forward(self, tokens: Tensor, condition: Tensor | Mapping[str, Tensor]) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        condition: Tensor | Mapping[str, Tensor],
+        *,
+        strength: Mapping[str, float] | None = None,
+    ) -> Tensor:
         """Scores every token of an image, each given the condition and the tokens before it.
 
         Args:
             tokens: integers (B, T), or a grid (B, h, w) that is read in raster order. An aligned model takes grids, of
                 any size.
             condition: tokens or a dictionary, as the form of the model has it.
+            strength: for an aligned model, by name: how much a condition counts, 0 as if it were unknown, 1 as in training.
 
         Returns:
             float (B, T, V) or (B, h, w, V): ``logits[:, k]`` scores ``tokens[:, k]`` and depends on the condition and
@@ -79,7 +86,7 @@ class CondGPT(Pretrained, nn.Module):
             ValueError: where batches or sizes differ, or the sequence is longer than ``block_size``.
         """
         if self.config.conditioning == "aligned":
-            return aligned.score(self, tokens, self._dictionary(condition))
+            return aligned.score(self, tokens, self._dictionary(condition), strength)
         condition = self._tensor(condition)
         grid = tokens.shape[1:]
         tokens, condition = tokens.flatten(1), condition.flatten(1)
@@ -98,7 +105,12 @@ class CondGPT(Pretrained, nn.Module):
 
     @overload
     def start(
-        self, condition: Mapping[str, Tensor], *, size: tuple[int, int] | None = None, batch: int | None = None
+        self,
+        condition: Mapping[str, Tensor],
+        *,
+        size: tuple[int, int] | None = None,
+        batch: int | None = None,
+        strength: Mapping[str, float] | None = None,
     ) -> RollingCache: ...
 
     def start(
@@ -108,6 +120,7 @@ class CondGPT(Pretrained, nn.Module):
         capacity: int | None = None,
         size: tuple[int, int] | None = None,
         batch: int | None = None,
+        strength: Mapping[str, float] | None = None,
     ) -> GPTCache | RollingCache:
         """Reads a condition and remembers it.
 
@@ -117,6 +130,7 @@ class CondGPT(Pretrained, nn.Module):
                 which are C + h·w - 1, since the last token is never read.
             size: for an aligned model: (h, w) of the token grid; may be left out where a map says it.
             batch: for an aligned model: the number of grids, where there is no condition to say it; 1 by default.
+            strength: for an aligned model, as for :meth:`forward`.
 
         Returns:
             a cache for :meth:`extend`: of C positions, or of the grid's first place.
@@ -126,7 +140,7 @@ class CondGPT(Pretrained, nn.Module):
             ValueError: for conditions that do not fit the model or each other, and where the size is lacking.
         """
         if self.config.conditioning == "aligned":
-            return aligned.start(self, self._dictionary(condition), size, batch)
+            return aligned.start(self, self._dictionary(condition), size, batch, strength)
         condition = self._tensor(condition).flatten(1)
         batch, length = condition.shape
         capacity = capacity if capacity is not None else length + self.config.window_length - 1

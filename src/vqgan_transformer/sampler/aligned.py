@@ -67,16 +67,17 @@ class AlignedReader:
         gpt: an aligned model.
         grids: the pictures, with an :class:`AlignedCondition` each.
         guidance: what is dropped for comparison.
+        strength: of conditions, by name.
     """
 
-    def __init__(self, gpt: CondGPT, grids: Sequence[TokenGrid], guidance: Guidance):
+    def __init__(self, gpt: CondGPT, grids: Sequence[TokenGrid], guidance: Guidance, strength: Mapping[str, float]):
         self.gpt, self.grids = gpt, grids
         self.versions = 1 + len(guidance.dropped)
         self.caches = []
         for grid in grids:
             assert isinstance(grid.condition, AlignedCondition)
             conditions, batch = grid.condition.under(gpt, guidance), grid.condition.batch * self.versions
-            self.caches.append(gpt.start(conditions, size=grid.size, batch=batch))
+            self.caches.append(gpt.start(conditions, size=grid.size, batch=batch, strength=strength))
 
     def logits(self, places: list[Place]) -> Tensor:
         """Scores the places of the next line of each grid.
@@ -96,7 +97,7 @@ class AlignedReader:
         return torch.cat(scores, dim=1).flatten(0, 1)
 
 
-def aligned_log_likelihood(gpt: CondGPT, grid: TokenGrid, guidance: Guidance) -> Tensor:
+def aligned_log_likelihood(gpt: CondGPT, grid: TokenGrid, guidance: Guidance, strength: Mapping[str, float]) -> Tensor:
     """Scores all tokens of a grid in one parallel pass.
 
     Returns:
@@ -104,6 +105,6 @@ def aligned_log_likelihood(gpt: CondGPT, grid: TokenGrid, guidance: Guidance) ->
     """
     assert isinstance(grid.condition, AlignedCondition)
     tokens = grid.tokens.repeat(1 + len(guidance.dropped), 1, 1)
-    logits = gpt(tokens, grid.condition.under(gpt, guidance))
+    logits = gpt(tokens, grid.condition.under(gpt, guidance), strength=strength)
     logits = guidance.applied(logits.to(torch.promote_types(logits.dtype, torch.float32)))
     return logits.log_softmax(-1).gather(-1, grid.tokens[..., None])[..., 0].cpu().double()

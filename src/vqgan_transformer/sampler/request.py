@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import nearest_name
 from ..gpt.model import CondGPT
 from .aligned import AlignedCondition
 from .config import SamplerConfig
@@ -66,7 +67,13 @@ def check_model(gpt: CondGPT, config: SamplerConfig) -> None:
     Raises:
         ValueError: if not.
     """
-    window = gpt.config.window
+    window, kinds = gpt.config.window, [one.name for one in gpt.config.conditions]
+    for name in config.condition_strength:
+        if name not in kinds:
+            known = ", ".join(kinds) or "none, since it reads its condition as tokens"
+            raise ValueError(
+                f"condition_strength names {name!r}.{nearest_name(name, kinds)} The conditions of this GPT: {known}."
+            )
     if gpt.config.conditioning == "aligned" and (config.stride != 1 or config.centre is not None):
         raise ValueError("this GPT sees neighbourhoods, not windows: stride and centre are not for it.")
     if config.stride > min(window):

@@ -48,12 +48,14 @@ class SlidingWindowSampler(Pretrained):
         temperature: float = 1.0,
         top_k: int | None = 100,
         top_p: float = 1.0,
-        guidance_scale: float = 1.0,
+        guidance_scale: float | dict[str, float] = 1.0,
+        condition_strength: dict[str, float] | None = None,
         stride: int = 1,
         centre: tuple[int, int] | None = None,
         memory_limit: int | None = None,
     ):
-        self.config = SamplerConfig(temperature, top_k, top_p, guidance_scale, stride, centre, memory_limit)
+        strength = condition_strength or {}
+        self.config = SamplerConfig(temperature, top_k, top_p, guidance_scale, strength, stride, centre, memory_limit)
 
     @classmethod
     def from_config(cls, config: SamplerConfig) -> SlidingWindowSampler:
@@ -209,7 +211,7 @@ class SlidingWindowSampler(Pretrained):
         guidance = self._guidance(gpt, grids)
         reader: WindowReader | AlignedReader
         if gpt.config.conditioning == "aligned":
-            reader = AlignedReader(gpt, grids, guidance)
+            reader = AlignedReader(gpt, grids, guidance, self.config.condition_strength)
         else:
             guided, limit = bool(guidance.scales), self.config.memory_limit
             reader = WindowReader(gpt, grids, schedule, guided=guided, memory_limit=limit)
@@ -252,7 +254,7 @@ class SlidingWindowSampler(Pretrained):
     ) -> Tensor:
         """How likely the GPT finds each token of given grids, each seen from the window it would be drawn from.
 
-        Temperature, top-k and top-p play no part; guidance, stride and centre do. All tokens are known, so each window
+        Temperature, top-k and top-p play no part; guidance, strength, stride and centre do. All tokens are known, so each window
         is read once, many windows at a time.
 
         Args:
@@ -279,7 +281,7 @@ class SlidingWindowSampler(Pretrained):
         [grid] = read_request(gpt, [condition], [size], seed=0, tokens=[tokens], keep=[known], codes=codes)
         guidance = self._guidance(gpt, [grid])
         if aligned:
-            return aligned_log_likelihood(gpt, grid, guidance)
+            return aligned_log_likelihood(gpt, grid, guidance, self.config.condition_strength)
         schedule = wavefront(size, window, self.config.stride, self.config.centre)
         return token_log_likelihood(gpt, grid, schedule, guidance)
 
