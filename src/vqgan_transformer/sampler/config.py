@@ -19,14 +19,14 @@ class SamplerConfig:
         guidance_scale: how far to move from the logits without the condition through those with it; 1 is no guidance.
             Other values need a model that was trained with a dropped condition, and cost twice the work. For models
             with several conditions, a dictionary from a kind's name guides by each kind by itself.
-        condition_strength: for models with several conditions, from a kind's name to how much it counts, at no further
-            work: 0 as if it were not given, 1 as in training. Somewhat more than 1 makes pictures follow it more closely.
         stride: places, down and across, for which a window stays put. 1 is the paper's rule. A larger stride saves
             most of the work but lets a place see less of one side: an approximation.
         centre: row and column inside a window (that no border holds back) of the place it draws; half of the window's
             height and width by default, as in most of the original's scripts. Its scene-layout models need (7, 7).
         memory_limit: bytes of keys and values that may wait for the next row; half of what is free on the device by
             default. Less makes more work where windows serve several rows (a stride, the borders), not other tokens.
+        condition_strength: for models with several conditions, from a kind's name to how much it counts, at no further
+            work: 0 as if it were not given, 1 as in training. Somewhat more than 1 makes pictures follow it more closely.
 
     Raises:
         TypeError: for what is no number.
@@ -37,10 +37,10 @@ class SamplerConfig:
     top_k: int | None = 100
     top_p: float = 1.0
     guidance_scale: float | dict[str, float] = 1.0
-    condition_strength: dict[str, float] = field(default_factory=dict)
     stride: int = 1
     centre: tuple[int, int] | None = None
     memory_limit: int | None = None
+    condition_strength: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("top_k", "stride", "memory_limit"):

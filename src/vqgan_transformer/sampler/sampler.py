@@ -49,13 +49,13 @@ class SlidingWindowSampler(Pretrained):
         top_k: int | None = 100,
         top_p: float = 1.0,
         guidance_scale: float | dict[str, float] = 1.0,
-        condition_strength: dict[str, float] | None = None,
         stride: int = 1,
         centre: tuple[int, int] | None = None,
         memory_limit: int | None = None,
+        condition_strength: dict[str, float] | None = None,
     ):
         strength = condition_strength or {}
-        self.config = SamplerConfig(temperature, top_k, top_p, guidance_scale, strength, stride, centre, memory_limit)
+        self.config = SamplerConfig(temperature, top_k, top_p, guidance_scale, stride, centre, memory_limit, strength)
 
     @classmethod
     def from_config(cls, config: SamplerConfig) -> SlidingWindowSampler:
