@@ -49,7 +49,7 @@ from vqgan_transformer.training.gpt_training import fitting_config
 SIDES = {256: 1, 512: 2, 1024: 1}  # pixels of a scene's side, and how many of each go into four
 GROUPS = tuple(sorted(LABELS))  # what scenes are painted with: the labels that the generator tells apart
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
-STEPS = {"vqgan": 8_000, "gpt": 6_500, "decoder": 2_000}
+STEPS = {"vqgan": 13_000, "gpt": 13_000, "decoder": 2_500}
 CROP = 128
 DROPOUT = {"segmentation": 0.35, "depth": 0.45, "keypoints": 0.35, "class_label": 0.15, "coordinates": 0.05}
 
