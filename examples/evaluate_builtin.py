@@ -122,7 +122,7 @@ def evaluate(pipe: ImageSynthesisPipeline, readers: Readers, scenes: list[Scene]
     results: dict[str, Any] = {"true": base, "reconstructions": relative(means(of_rebuilt), base)}
     errors = torch.stack([(one - other).square().mean() for one, other in zip(true, rebuilt, strict=True)])
     results["psnr"] = float((10 * torch.log10(4 / errors)).mean())
-    for guidance in (1.0, 3.0):
+    for guidance in (1.0, 2.0, 3.0):
         alone: dict[str, float] = {}
         for kind, prefix in READ_FROM.items():
             if not any(name.startswith(prefix) for name in base):

@@ -67,7 +67,7 @@ class ImageSynthesisPipeline(SavedPipeline):
     Example:
         >>> pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
         >>> [condition.name for condition in pipe.conditions]
-        ['segmentation', 'depth', 'keypoints', 'class_label']
+        ['segmentation', 'depth', 'keypoints', 'class_label', 'coordinates']
     """
 
     def __init__(
