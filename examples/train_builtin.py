@@ -153,7 +153,7 @@ def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
 
 def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
     """The pipeline as it is shipped."""
-    strength = {"keypoints": 1.5, "class_label": 1.5}
+    strength = {"keypoints": 1.25}
     sampler = SlidingWindowSampler(temperature=0.95, top_k=100, guidance_scale=2.0, condition_strength=strength)
     shipped = ImageSynthesisPipeline(vqgan=pipe.vqgan, gpt=pipe.gpt, sampler=sampler, conditions=pipe.conditions)
     return shipped.save_pretrained(folder / "pipeline", dtype=torch.float16)
