@@ -17,8 +17,9 @@ folder.mkdir(parents=True, exist_ok=True)
 
 row = []
 for side in (256, 1024, 2048):
-    labels, start = make_scene(1005, (side, side)).segmentation, time.perf_counter()
-    picture = pipe(segmentation=labels, class_label="autumn dusk", seed=0).images[0]
+    scene, start = make_scene(1005, (side, side)), time.perf_counter()
+    known = {"segmentation": scene.segmentation, "keypoints": scene.keypoints, "class_label": "autumn dusk"}
+    picture = pipe(**known, seed=0).images[0]
     print(f"{side}×{side}: {time.perf_counter() - start:.1f} s")
     picture.save(folder / f"large_{side}.png")
     row.append(picture)
