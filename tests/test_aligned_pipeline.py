@@ -180,18 +180,44 @@ def test_a_seed_chooses_the_class_that_a_call_leaves_open(vqgan, tmp_path):
         paint(pipe, segmentation=[labels] * 5, seed=3, **given) for given in ({}, {"class_label": chosen[3:8].tolist()})
     )
     assert torch.equal(open_, named)
-    # an image has been chosen, and its likelihood is that without a class
+    # a given picture's likelihood is that without a class
     image = torch.rand(1, 3, 16, 24) * 2 - 1
     unknown = ImageSynthesisPipeline(vqgan=vqgan, gpt=pipe.gpt, conditions=(segmentation(),))
     unknown.conditions = (segmentation(), ClassCondition(labels=("day", "dusk", "night")))
     known = {"image": image, "segmentation": labels}
     assert torch.equal(pipe.log_likelihood(**known), unknown.log_likelihood(**known))
-    half = {**known, "mask": np.arange(24) >= np.full((16, 1), 12)}
-    without = paint(unknown, **half, num_images=8)
-    assert torch.equal(paint(pipe, **half, num_images=8), without)
-    assert not torch.equal(paint(pipe, **half, num_images=8, class_label="dusk"), without)  # it would show
     again = ImageSynthesisPipeline.from_pretrained(pipe.save_pretrained(tmp_path))
     assert again.condition("class_label").config.chosen_by_seed
+
+
+def test_what_is_known_of_a_picture_tells_its_class(vqgan):
+    names = ("day", "dusk", "night")
+    classes = ClassCondition(labels=names, chosen_by_seed=True)
+    pipe = ImageSynthesisPipeline(vqgan=vqgan, gpt=aligned_gpt(), conditions=(segmentation(), classes))
+    below = np.arange(16)[:, None] >= np.full(24, 8)  # what is known sees nothing of it
+    found = set()
+    for number in range(8):
+        image = torch.rand(1, 3, 16, 24, generator=torch.Generator().manual_seed(number)) * 2 - 1
+        given = {"image": image, "mask": below, "segmentation": labels, "num_images": 2}
+        drawn = [paint(pipe, **given, class_label=name) for name in names]
+        maps = torch.tensor(CHANNELS)[torch.from_numpy(labels)][None]
+        nats = [
+            SlidingWindowSampler()
+            .token_log_likelihood(pipe.gpt, {"segmentation": maps, "class_label": torch.tensor([number])}, tokens[:1])[
+                0, :2
+            ]
+            .sum()
+            for number, tokens in enumerate(drawn)
+        ]
+        likeliest = max(range(3), key=nats.__getitem__)
+        assert torch.equal(paint(pipe, **given), drawn[likeliest])
+        assert torch.equal(paint(pipe, **given, num_candidates=2), paint(pipe, **given, num_candidates=2, class_label=likeliest))  # fmt: skip
+        found.add(likeliest)
+    assert len(found) > 1
+    nothing = {"image": image, "mask": np.ones((16, 24), bool), "segmentation": labels}
+    for seed in range(4):
+        by_seed = classes.chosen_by([seed]).tolist()
+        assert torch.equal(paint(pipe, **nothing, seed=seed), paint(pipe, **nothing, seed=seed, class_label=by_seed))
 
 
 def test_coordinates_are_those_of_the_whole_picture_unless_others_are_given(vqgan):

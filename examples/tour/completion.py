@@ -1,8 +1,7 @@
 """Given pictures: `python examples/tour/completion.py` saves outputs/tour/completion.jpg.
 
 A hole is filled, a person is taken out, a picture is continued on all sides; what is outside the area comes back
-exactly. The built-in checkpoint sees what is known on all sides of a place; a label map of the whole goes along, and the
-class, since it does not infer season and hour from what is known.
+exactly. The built-in checkpoint sees what is known on all sides of a place; a label map of the whole goes along.
 `examples/completion.py` makes the figure of the paper.
 """
 
@@ -19,21 +18,18 @@ pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
 rows = []
 for seed in (1003, 1005):
     scene = make_scene(seed, (256, 384), people=2)
-    light = f"{scene.season} {scene.time_of_day}"
     down, across = np.mgrid[:256, :384]
     hole = np.hypot(down - 128, across - 192) < 70
     given = np.where(hole[..., None], 127, scene.image).astype(np.uint8)
-    filled = pipe(image=scene.image, mask=hole, segmentation=scene.segmentation, class_label=light, seed=0)
+    filled = pipe(image=scene.image, mask=hole, segmentation=scene.segmentation, seed=0)
 
     # the same place without people: what is painted anew is where they stand
     empty = make_scene(seed, (256, 384), people=0).segmentation
     people = scene.segmentation != empty
-    removed = pipe(image=scene.image, mask=people, segmentation=empty, class_label=light, seed=0)
+    removed = pipe(image=scene.image, mask=people, segmentation=empty, seed=0)
 
     part = scene.image[40:216, 72:312]
-    around = pipe(
-        image=part, origin=(40, 72), size=(256, 384), segmentation=scene.segmentation, class_label=light, seed=0
-    )
+    around = pipe(image=part, origin=(40, 72), size=(256, 384), segmentation=scene.segmentation, seed=0)
     rows.append([scene.image, given, *filled.images, *removed.images, part, *around.images])
 
 folder = Path("outputs/tour")

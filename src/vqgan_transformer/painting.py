@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,9 @@ from .sampler.seeds import candidate_seeds
 from .vqgan.model import VQGAN
 
 __all__ = ["Painting", "draw", "in_order"]
+
+LOOKED_AT = 32
+"""Tokens a side of the part of a picture that its class is told from."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,43 @@ class Painting:
             "tokens": tokens.repeat_interleave(self.candidates, dim=0),
             "keep": keep.repeat_interleave(self.candidates, dim=0),
         }
+
+    def with_likeliest(self, name: str, classes: int, otherwise: Tensor) -> Painting:
+        """For an aligned GPT: each picture to complete is of the class under which what is known of it is likeliest.
+
+        Args:
+            name: of the condition.
+            classes: how many there are.
+            otherwise: int64 (B · candidates,), the classes of pictures of which nothing is known.
+        """
+        known, chosen = self.known(), otherwise.clone().view(-1, self.candidates)
+        for picture, row in enumerate(range(0, len(otherwise), self.candidates)):
+            if known["keep"][row].any():
+                chosen[picture] = self._likeliest(name, classes, row, known["tokens"][row], known["keep"][row])
+        return replace(self, condition={**self.condition, name: chosen.flatten()})
+
+    def _likeliest(self, name: str, classes: int, row: int, tokens: Tensor, keep: Tensor) -> int:
+        """The class of one picture (h, w), from the part around the middle of what is known."""
+        middle = keep.nonzero().float().mean(0).tolist()
+        start = [
+            round(min(max(centre - LOOKED_AT / 2, 0), max(side - LOOKED_AT, 0)))
+            for centre, side in zip(middle, keep.shape, strict=True)
+        ]
+        cells, pixels = (
+            tuple(slice(scale * first, scale * (first + LOOKED_AT)) for first in start)
+            for scale in (1, self.vqgan.downsample_factor)
+        )
+        one = slice(row, row + 1)
+        part = (one, ..., *pixels)
+        parts = {
+            kind: (given[one] if given.ndim == 1 else given[part]).to(tokens.device)
+            for kind, given in self.condition.items()
+        }
+        parts = {kind: given.expand(classes, *given.shape[1:]) for kind, given in parts.items()}
+        parts[name] = torch.arange(classes, device=tokens.device)
+        seen, counts = tokens[cells].expand(classes, -1, -1), keep[cells].to(tokens.device)
+        nats = self.gpt(seen, parts).double().log_softmax(-1).gather(-1, seen[..., None])[..., 0]
+        return int((nats * counts).sum((1, 2)).argmax())
 
     def decode(self, tokens: Tensor, *, composite: bool = True) -> Tensor:
         """The pictures that token grids stand for, cut to the size asked for.

@@ -337,7 +337,7 @@ class ImageSynthesisPipeline(SavedPipeline):
     ) -> list[Painting]:
         """All that a call needs to paint, for each size; ``completions`` are for all pictures, or one for each.
 
-        With ``choose``, a picture's seed chooses what a kind leaves to it; a picture to complete has been chosen.
+        With ``choose``, a picture's seed chooses what a kind leaves to it; a picture to complete tells.
         """
         sampler = self.sampler.with_settings(**requests[0].settings)
         seeds = picture_seeds(seed, num_images * sum(len(one.pictures) for one in requests), generator)
@@ -352,9 +352,14 @@ class ImageSynthesisPipeline(SavedPipeline):
             if completions:
                 own = [completions[picture if len(completions) > 1 else 0] for picture in request.pictures]
                 completion = Completion.of_pictures(own, num_images)
-            paintings.append(
-                Painting(self.vqgan, self.gpt, sampler, condition, canvas, own_seeds, pictures, completion, candidates)
+            painting = Painting(
+                self.vqgan, self.gpt, sampler, condition, canvas, own_seeds, pictures, completion, candidates
             )
+            for kind in self.conditions if completion is not None and self._several else ():
+                by_seed = kind.chosen_by(each)
+                if by_seed is not None and kind.name not in request.given:
+                    painting = painting.with_likeliest(kind.name, kind.vocab_size, by_seed)
+            paintings.append(painting)
         return paintings
 
     def _condition_of(self, request: Request, canvas: Canvas, seeds: list[int], *, choose: bool) -> Any:
