@@ -8,6 +8,7 @@ exactly. The built-in checkpoint sees what is known on all sides of a place; a l
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageFilter
 
 from vqgan_transformer import ImageSynthesisPipeline
 from vqgan_transformer.evaluation import contact_sheet
@@ -23,9 +24,9 @@ for seed in (1003, 1005):
     given = np.where(hole[..., None], 127, scene.image).astype(np.uint8)
     filled = pipe(image=scene.image, mask=hole, segmentation=scene.segmentation, seed=0)
 
-    # the same place without people: what is painted anew is where they stand
+    # the same place without people: what is painted anew is where they stand, and a little around them
     empty = make_scene(seed, (256, 384), people=0).segmentation
-    people = scene.segmentation != empty
+    people = Image.fromarray(scene.segmentation != empty).convert("L").filter(ImageFilter.MaxFilter(9))
     removed = pipe(image=scene.image, mask=people, segmentation=empty, seed=0)
 
     part = scene.image[40:216, 72:312]
