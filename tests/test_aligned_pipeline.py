@@ -15,6 +15,7 @@ from vqgan_transformer import (
     SegmentationCondition,
     SlidingWindowSampler,
     Unconditional,
+    painting,
 )
 from vqgan_transformer.gpt import ConditionInput
 
@@ -218,6 +219,25 @@ def test_what_is_known_of_a_picture_tells_its_class(vqgan):
     for seed in range(4):
         by_seed = classes.chosen_by([seed]).tolist()
         assert torch.equal(paint(pipe, **nothing, seed=seed), paint(pipe, **nothing, seed=seed, class_label=by_seed))
+
+
+def test_a_class_is_told_from_where_most_is_known(vqgan, monkeypatch):
+    monkeypatch.setattr(painting, "LOOKED_AT", 2)
+    classes = ClassCondition(labels=("day", "dusk", "night"), chosen_by_seed=True)
+    pipe = ImageSynthesisPipeline(vqgan=vqgan, gpt=aligned_gpt(), conditions=(segmentation(), classes))
+    found = set()
+    for number in range(12):
+        around = np.random.default_rng(number).integers(7, size=(16, 24))
+        maps = torch.tensor(CHANNELS)[torch.from_numpy(around)][None, :8, :8].expand(3, -1, -1)
+        image = torch.rand(1, 3, 16, 24, generator=torch.Generator().manual_seed(number)) * 2 - 1
+        hole = (np.arange(24) >= np.full((16, 1), 8)) & (np.arange(24) < 16)  # the middle of what is known lies in it
+        given = {"image": image, "mask": hole, "segmentation": around}
+        corner = paint(pipe, **given)[:, :2, :2].expand(3, -1, -1)
+        known = {"segmentation": maps, "class_label": torch.arange(3)}
+        likeliest = int(SlidingWindowSampler().log_likelihood(pipe.gpt, known, corner).argmax())
+        assert torch.equal(paint(pipe, **given), paint(pipe, **given, class_label=likeliest))
+        found.add(likeliest)
+    assert len(found) > 1
 
 
 def test_coordinates_are_those_of_the_whole_picture_unless_others_are_given(vqgan):

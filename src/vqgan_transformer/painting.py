@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .completion import Completion
@@ -70,42 +71,42 @@ class Painting:
             "keep": keep.repeat_interleave(self.candidates, dim=0),
         }
 
-    def with_likeliest(self, name: str, classes: int, otherwise: Tensor) -> Painting:
-        """For an aligned GPT: each picture to complete is of the class under which what is known of it is likeliest.
+    def with_likeliest(self, name: str, classes: int) -> Painting:
+        """For an aligned GPT: pictures to complete are of the class under which what is known of them is likeliest.
 
         Args:
-            name: of the condition.
+            name: of the condition; pictures of which nothing is known keep the class that they have.
             classes: how many there are.
-            otherwise: int64 (B · candidates,), the classes of pictures of which nothing is known.
         """
-        known, chosen = self.known(), otherwise.clone().view(-1, self.candidates)
-        for picture, row in enumerate(range(0, len(otherwise), self.candidates)):
-            if known["keep"][row].any():
-                chosen[picture] = self._likeliest(name, classes, row, known["tokens"][row], known["keep"][row])
-        return replace(self, condition={**self.condition, name: chosen.flatten()})
+        known, chosen = self.known(), self.condition[name].clone()
+        for first in range(0, len(chosen), self.candidates):
+            if known["keep"][first].any():
+                likeliest = self._likeliest(name, classes, first, known["tokens"][first], known["keep"][first])
+                chosen[first : first + self.candidates] = likeliest
+        return replace(self, condition={**self.condition, name: chosen})
 
     def _likeliest(self, name: str, classes: int, row: int, tokens: Tensor, keep: Tensor) -> int:
-        """The class of one picture (h, w), from the part around the middle of what is known."""
-        middle = keep.nonzero().float().mean(0).tolist()
-        start = [
-            round(min(max(centre - LOOKED_AT / 2, 0), max(side - LOOKED_AT, 0)))
-            for centre, side in zip(middle, keep.shape, strict=True)
-        ]
+        """The class of one picture (h, w), told from the part of it where most is known."""
+        size = [min(LOOKED_AT, side) for side in keep.shape]
+        shares = F.avg_pool2d(keep[None].float(), size, stride=1)[0]
+        corner = divmod(int(shares.argmax()), shares.shape[1])
         cells, pixels = (
-            tuple(slice(scale * first, scale * (first + LOOKED_AT)) for first in start)
+            tuple(slice(scale * start, scale * (start + side)) for start, side in zip(corner, size, strict=True))
             for scale in (1, self.vqgan.downsample_factor)
         )
         one = slice(row, row + 1)
         part = (one, ..., *pixels)
-        parts = {
-            kind: (given[one] if given.ndim == 1 else given[part]).to(tokens.device)
-            for kind, given in self.condition.items()
-        }
-        parts = {kind: given.expand(classes, *given.shape[1:]) for kind, given in parts.items()}
-        parts[name] = torch.arange(classes, device=tokens.device)
-        seen, counts = tokens[cells].expand(classes, -1, -1), keep[cells].to(tokens.device)
-        nats = self.gpt(seen, parts).double().log_softmax(-1).gather(-1, seen[..., None])[..., 0]
-        return int((nats * counts).sum((1, 2)).argmax())
+        own = {kind: given[one] if given.ndim == 1 else given[part] for kind, given in self.condition.items()}
+        condition = {kind: given.expand(classes, *given.shape[1:]) for kind, given in own.items()}
+        condition[name] = torch.arange(classes, device=own[name].device)
+        seen = tokens[cells].expand(classes, -1, -1)
+        likelihood = self._plain.token_log_likelihood(self.gpt, condition, seen)
+        return int((likelihood * keep[cells].cpu()).sum((1, 2)).argmax())
+
+    @property
+    def _plain(self) -> SlidingWindowSampler:
+        """Scores tokens by what the model itself says of them."""
+        return self.sampler.with_settings(guidance_scale=1.0, condition_strength={})
 
     def decode(self, tokens: Tensor, *, composite: bool = True) -> Tensor:
         """The pictures that token grids stand for, cut to the size asked for.
@@ -127,8 +128,7 @@ class Painting:
 
         ``keep``, bool (B · n, h, w), says which tokens are kept.
         """
-        plain = self.sampler.with_settings(guidance_scale=1.0, condition_strength={})
-        likelihood = plain.token_log_likelihood(self.gpt, self.condition, drawn)
+        likelihood = self._plain.token_log_likelihood(self.gpt, self.condition, drawn)
         # those before the first drawn one, in raster order, have seen no candidate
         after = ((~keep).flatten(1).cumsum(1) > 0).view_as(keep)
         scores = (likelihood * (keep & after)).sum((1, 2)).view(-1, self.candidates)

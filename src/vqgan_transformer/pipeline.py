@@ -347,7 +347,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             own_seeds = [seeds[picture] for picture in pictures]
             canvas = Canvas(request.size, self.vqgan.downsample_factor, self.gpt.config.window)
             each = [one for one in own_seeds for _ in range(candidates)]
-            condition = self._condition_of(request, canvas, each, choose=choose and not completions)
+            condition = self._condition_of(request, canvas, each, choose=choose)
             completion = None
             if completions:
                 own = [completions[picture if len(completions) > 1 else 0] for picture in request.pictures]
@@ -355,10 +355,9 @@ class ImageSynthesisPipeline(SavedPipeline):
             painting = Painting(
                 self.vqgan, self.gpt, sampler, condition, canvas, own_seeds, pictures, completion, candidates
             )
-            for kind in self.conditions if completion is not None and self._several else ():
-                by_seed = kind.chosen_by(each)
-                if by_seed is not None and kind.name not in request.given:
-                    painting = painting.with_likeliest(kind.name, kind.vocab_size, by_seed)
+            if completion is not None and self._several:
+                for name in condition.keys() - request.given.keys():
+                    painting = painting.with_likeliest(name, self.condition(name).vocab_size)
             paintings.append(painting)
         return paintings
 
