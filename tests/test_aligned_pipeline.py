@@ -15,9 +15,9 @@ from vqgan_transformer import (
     SegmentationCondition,
     SlidingWindowSampler,
     Unconditional,
-    painting,
 )
 from vqgan_transformer.gpt import ConditionInput
+from vqgan_transformer.pipeline import painting
 
 LABELS = ("sky", "tree", "grass", "water", "person", "fern", "moss")
 CHANNELS = (0, 1, 2, 3, 4, 2, 2)

@@ -27,7 +27,7 @@ def run(tmp_path_factory):
 
 
 def test_inspecting_reads_no_tensor(vqgan, monkeypatch):
-    monkeypatch.setattr("vqgan_transformer.hub.weights._read_safetensor", None)
+    monkeypatch.setattr("vqgan_transformer.storage.weights._read_safetensor", None)
     report = VQGAN.inspect(vqgan)
     weights = foreign.state_dict("diffusers_attention")
     assert (report.format, report.tensors, list(report.holds)) == ("diffusers", len(weights), ["VQGAN"])

@@ -11,7 +11,7 @@ from PIL import Image
 
 from test_pipeline import label_vqgan
 from vqgan_transformer import ImageSynthesisPipeline, SegmentationCondition, SlidingWindowSampler, Unconditional
-from vqgan_transformer.completion import fill_area, read_completions, read_masks
+from vqgan_transformer.pipeline.inpainting import fill_area, read_completions, read_masks
 from vqgan_transformer.sampler.seeds import candidate_seeds
 
 F = 4
@@ -214,7 +214,7 @@ def test_white_true_and_one_are_painted(mask):
         (Image.new("RGBA", (2, 2)), ValueError, r"getchannel\('A'\)"),
         ([SQUARE, SQUARE.T], ValueError, "different sizes"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_is_no_mask_is_refused(mask, error, message):
     with pytest.raises(error, match=message):

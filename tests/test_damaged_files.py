@@ -15,10 +15,10 @@ import torch
 
 from hostile_files import CONTAINERS, SIX, Persistent, bomb, program, saved, tensor_call, zip_with_pickle
 from vqgan_transformer import VQGAN, VQGANConfig
+from vqgan_transformer.checkpoints.pickle_machine import StandIn
+from vqgan_transformer.checkpoints.safe_unpickle import read_checkpoint, read_state_dict
+from vqgan_transformer.checkpoints.safe_yaml import read_yaml
 from vqgan_transformer.errors import CheckpointError, UnsafeFileError
-from vqgan_transformer.hub.pickle_machine import StandIn
-from vqgan_transformer.hub.safe_unpickle import read_checkpoint, read_state_dict
-from vqgan_transformer.hub.safe_yaml import read_yaml
 
 
 @CONTAINERS

@@ -16,9 +16,9 @@ import foreign_checkpoints as foreign
 import golden_checkpoints as golden
 from foreign_checkpoints import CASES, VQGANS
 from vqgan_transformer import VQGAN, CondGPT, ImageSynthesisPipeline
+from vqgan_transformer.checkpoints import formats
+from vqgan_transformer.checkpoints.formats.opened import Opened
 from vqgan_transformer.errors import CheckpointError
-from vqgan_transformer.hub import formats
-from vqgan_transformer.hub.formats.opened import Opened
 
 PRECISIONS = [pytest.param(torch.float32, 1e-4, id="float32"), pytest.param(torch.float64, 1e-6, id="float64")]
 WITH_DECODER = [name for name in VQGANS if "reconstruction" in golden.case(name)["expected"]]
@@ -75,7 +75,7 @@ def test_llamagens_gpt_gives_its_logits(checkpoints, dtype, tolerance):
 @pytest.mark.parametrize("name", [*CASES, *golden.CASES])
 def test_each_checkpoint_is_of_one_family_and_no_other(checkpoints, name):
     opened = Opened(checkpoints(name))
-    found = [family.name for family in formats.families().values() if family.detect(opened)]
+    found = [family.name for family in formats.FAMILIES.values() if family.detect(opened)]
     assert found == [golden.case(name).get("format", "taming")]
 
 
@@ -219,7 +219,7 @@ def test_what_llamagens_files_do_not_say_is_asked_for(checkpoints, given, compla
 
 def test_sizes_and_heads_of_published_llamagen_models_are_known(tmp_path):
     # the last layer's number and the width tell; a file's name tells the window
-    from vqgan_transformer.hub.formats.llamagen import HEADS
+    from vqgan_transformer.checkpoints.formats.llamagen import HEADS
 
     assert HEADS[12, 768] == 12 and HEADS[24, 3200] == 32
     weights = {"layers.23.attention_norm.weight": torch.zeros(1024)}
@@ -230,7 +230,7 @@ def test_sizes_and_heads_of_published_llamagen_models_are_known(tmp_path):
     weights |= {"layers.0.feed_forward.w3.weight": torch.zeros(2816, 1024, dtype=torch.float16)}
     torch.save({"model": weights}, tmp_path / "c2i_L_384.pt")
     opened = Opened(tmp_path / "c2i_L_384.pt")
-    config, _ = formats.families()["llamagen"].readers["CondGPT"](opened)
+    config, _ = formats.FAMILIES["llamagen"].readers["CondGPT"](opened)
     assert (config.n_layer, config.n_head, config.window, config.null_token) == (24, 16, (24, 24), 1000)
 
 

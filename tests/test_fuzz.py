@@ -14,10 +14,10 @@ import foreign_checkpoints as foreign
 import golden_checkpoints as golden
 from hostile_files import saved
 from vqgan_transformer import VQGAN, VQGANConfig
+from vqgan_transformer.checkpoints.safe_unpickle import read_checkpoint
+from vqgan_transformer.checkpoints.safe_yaml import read_yaml
 from vqgan_transformer.errors import CheckpointError
-from vqgan_transformer.hub.safe_unpickle import read_checkpoint
-from vqgan_transformer.hub.safe_yaml import read_yaml
-from vqgan_transformer.hub.weights import read_safetensors
+from vqgan_transformer.storage.weights import read_safetensors
 
 
 def bounded(examples: int) -> settings:

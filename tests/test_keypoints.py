@@ -19,7 +19,7 @@ from vqgan_transformer import (
     SegmentationCondition,
     VQGANConfig,
 )
-from vqgan_transformer.request import fit, sort_arguments
+from vqgan_transformer.pipeline.request import fit, sort_arguments
 from vqgan_transformer.scenes import make_scene
 
 CONDITION = KeypointsCondition()

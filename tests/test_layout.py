@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vqgan_transformer import LayoutCondition
-from vqgan_transformer.picture_size import Canvas
+from vqgan_transformer.geometry import Canvas
 
 LABELS = ("person", "dog", "tree", "sky")
 PERSON, DOG = ("person", (0.0, 0.0, 0.5, 1.0)), ("dog", (0.25, 0.75, 1.0, 0.8))

@@ -18,7 +18,7 @@ from vqgan_transformer import (
     SlidingWindowSampler,
     Unconditional,
 )
-from vqgan_transformer.picture_size import Canvas
+from vqgan_transformer.geometry import Canvas
 from vqgan_transformer.sampler.schedule import window_origin
 
 

@@ -11,8 +11,8 @@ import torch
 
 import golden_checkpoints
 from vqgan_transformer import VQGAN, VQGANConfig
-from vqgan_transformer.hub.formats.original_names import rename_vqgan
-from vqgan_transformer.hub.weights import StoredTensor
+from vqgan_transformer.checkpoints.formats.original_names import rename_vqgan
+from vqgan_transformer.storage.weights import StoredTensor
 from vqgan_transformer.training.discriminator import PatchDiscriminator
 from vqgan_transformer.training.losses import (
     RandomFeatureLoss,

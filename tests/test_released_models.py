@@ -16,8 +16,8 @@ import yaml
 
 import golden_checkpoints as golden
 from vqgan_transformer import CondGPT, ImageSynthesisPipeline
-from vqgan_transformer.hub import formats
-from vqgan_transformer.hub.weights import build_on_meta
+from vqgan_transformer.checkpoints import formats
+from vqgan_transformer.storage.weights import build_on_meta
 from vqgan_transformer.vqgan.model import VQGAN
 
 NETWORK = {
@@ -170,7 +170,7 @@ def test_every_llamagen_model_fits_key_for_key(tmp_path, size, layers, width, he
         shapes |= {f"layers.{layer}.{name}.weight": shape for name, shape in sizes.items()}
     path = tmp_path / f"c2i_{size}_384.safetensors"
     write_hollow(path, shapes)
-    config, tensors = formats.families()["llamagen"].readers["CondGPT"](formats.Opened(path))
+    config, tensors = formats.FAMILIES["llamagen"].readers["CondGPT"](formats.Opened(path))
     assert same_names_and_shapes(CondGPT, config, tensors) / 1e6 == pytest.approx(millions, rel=5e-3)
     assert (config.n_head, config.window, config.null_token) == (heads, (24, 24), 1000)
 

@@ -17,8 +17,8 @@ from torch import nn
 
 from vqgan_transformer import VQGAN, CondGPT, SamplerConfig, SlidingWindowSampler, VQGANConfig
 from vqgan_transformer.errors import CheckpointError, UnsafeFileError
-from vqgan_transformer.hub.config_json import from_json, to_json
-from vqgan_transformer.hub.pretrained import Pretrained
+from vqgan_transformer.storage.config_json import from_json, to_json
+from vqgan_transformer.storage.pretrained import Pretrained
 
 SMALL = VQGANConfig(
     channels=32, channel_multipliers=(1, 2), num_res_blocks=(1, 2), attention_levels=(1,), latent_channels=8,
@@ -225,7 +225,7 @@ def test_nothing_is_read_where_shapes_disagree(folder, monkeypatch):
     def read(*_):
         raise AssertionError("a tensor was read")
 
-    monkeypatch.setattr("vqgan_transformer.hub.weights._read_safetensor", read)
+    monkeypatch.setattr("vqgan_transformer.storage.weights._read_safetensor", read)
     with pytest.raises(CheckpointError, match=r"codebook.weight: \(16, 8\) in the file, \(65536, 8\) by the config"):
         VQGAN.from_pretrained(folder)
 

@@ -14,7 +14,7 @@ from vqgan_transformer import (
     Unconditional,
     VQGANConfig,
 )
-from vqgan_transformer.streaming import Previews
+from vqgan_transformer.pipeline.streaming import Previews
 from vqgan_transformer.vqgan.strips import (
     decode_strip,
     decoder_reach,
@@ -165,7 +165,7 @@ def test_what_cannot_be_streamed_is_refused_at_once(gpt, vqgan, arguments, messa
 
 
 def test_a_streamed_map_is_refused_only_where_its_tokenizer_must_see_it_whole(gpt, monkeypatch):
-    monkeypatch.setattr("vqgan_transformer.picture_size._memory", lambda device: 8 * 2**20)
+    monkeypatch.setattr("vqgan_transformer.pipeline.memory._memory", lambda device: 8 * 2**20)
     labels = np.zeros((512, 512), int)
 
     def stream(kind):
@@ -180,7 +180,7 @@ def test_a_streamed_map_is_refused_only_where_its_tokenizer_must_see_it_whole(gp
 
 def test_previews_take_no_more_than_their_part_of_the_time(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("vqgan_transformer.streaming.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("vqgan_transformer.pipeline.streaming.time.perf_counter", lambda: clock[0])
 
     class SlowDecoder:
         def decode(self, tokens):

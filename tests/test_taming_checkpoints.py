@@ -172,7 +172,7 @@ def test_heads_cannot_be_read_off_the_weights(runs, tmp_path):
     ("count", "space"), [(182, "coco-stuff-182"), (183, "coco-stuff-183"), (151, "ade20k-151"), (12, None)]
 )
 def test_published_label_counts_have_names(count, space):
-    from vqgan_transformer.hub.formats.taming_conditions import _label_names
+    from vqgan_transformer.checkpoints.formats.taming_conditions import _label_names
 
     names = _label_names(count, None)
     assert names.get("label_space") == space

@@ -23,10 +23,10 @@ from hostile_files import (
     zip_with_pickle,
 )
 from vqgan_transformer import VQGAN
+from vqgan_transformer.checkpoints import pickle_machine, safe_unpickle
+from vqgan_transformer.checkpoints.pickle_machine import Global, StandIn
+from vqgan_transformer.checkpoints.safe_unpickle import LEGACY_MAGIC, read_checkpoint, read_state_dict
 from vqgan_transformer.errors import CheckpointError, UnsafeFileError
-from vqgan_transformer.hub import pickle_machine, safe_unpickle
-from vqgan_transformer.hub.pickle_machine import Global, StandIn
-from vqgan_transformer.hub.safe_unpickle import LEGACY_MAGIC, read_checkpoint, read_state_dict
 
 
 @pytest.fixture

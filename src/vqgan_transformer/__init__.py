@@ -1,86 +1,51 @@
 """VQGAN, conditional GPT and sliding-window sampler: the system of *Taming Transformers*, ready to use.
 
-The names below are the public interface. Each is imported on first use, so that ``import vqgan_transformer`` costs
+The public names (:mod:`.public`) are imported when the first of them is used, so that ``import vqgan_transformer`` costs
 next to nothing.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
-_HOME = {
-    "VQGAN": "vqgan.model",
-    "VQGANConfig": "vqgan.model",
-    "CondGPT": "gpt.model",
-    "CondGPTConfig": "gpt.model",
-    "SlidingWindowSampler": "sampler.sampler",
-    "SamplerConfig": "sampler.sampler",
-    "ImageSynthesisPipeline": "pipeline",
-    "SegmentationCondition": "conditions",
-    "DepthCondition": "conditions",
-    "KeypointsCondition": "conditions",
-    "ImageCondition": "conditions",
-    "ClassCondition": "conditions",
-    "CoordinatesCondition": "conditions",
-    "LayoutCondition": "conditions",
-    "Unconditional": "conditions",
-    "train_vqgan": "training.vqgan_training",
-    "VQGANTraining": "training.settings",
-    "train_cond_gpt": "training.gpt_training",
-    "GPTTraining": "training.settings",
-}
-
-__all__ = [  # noqa: RUF022 - in the order a reader meets them
-    "VQGAN",
-    "VQGANConfig",
-    "CondGPT",
-    "CondGPTConfig",
-    "SlidingWindowSampler",
-    "SamplerConfig",
-    "ImageSynthesisPipeline",
-    "SegmentationCondition",
-    "DepthCondition",
-    "KeypointsCondition",
-    "ImageCondition",
-    "ClassCondition",
-    "CoordinatesCondition",
-    "LayoutCondition",
-    "Unconditional",
-    "train_vqgan",
-    "VQGANTraining",
-    "train_cond_gpt",
-    "GPTTraining",
-    "__version__",
-]
+from . import slots
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .conditions import (
-        ClassCondition,
-        CoordinatesCondition,
-        DepthCondition,
-        ImageCondition,
-        KeypointsCondition,
-        LayoutCondition,
-        SegmentationCondition,
-        Unconditional,
-    )
-    from .gpt.model import CondGPT, CondGPTConfig
-    from .pipeline import ImageSynthesisPipeline
-    from .sampler.sampler import SamplerConfig, SlidingWindowSampler
-    from .training.gpt_training import train_cond_gpt
-    from .training.settings import GPTTraining, VQGANTraining
-    from .training.vqgan_training import train_vqgan
-    from .vqgan.model import VQGAN, VQGANConfig
+    from collections.abc import Callable
+
+    from .public import *  # noqa: F403
+    from .slots import ForeignFormats
+
+
+def _foreign_formats() -> ForeignFormats:
+    from . import checkpoints
+
+    return checkpoints
+
+
+def _diagnosis() -> Callable[..., Any]:
+    from .evaluation import diagnose
+
+    return diagnose
+
+
+slots.foreign_formats.fill(_foreign_formats)
+slots.diagnosis.fill(_diagnosis)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
+    # what Python itself asks for, and the submodule that this function imports
+    if name != "__all__" and (name.startswith("__") or name == "public"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    from . import public
+
+    if name not in (*public.__all__, "__all__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(public, name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    from . import public
+
+    return sorted(public.__all__)

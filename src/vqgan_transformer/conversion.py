@@ -12,8 +12,8 @@ import torch
 
 from .errors import CheckpointError
 from .gpt.model import CondGPT
-from .hub.model_card import write_model_card
-from .pipeline import ImageSynthesisPipeline
+from .pipeline.pipeline import ImageSynthesisPipeline
+from .storage.model_card import write_model_card
 from .vqgan.model import VQGAN
 
 __all__ = ["convert_checkpoint", "load_checkpoint"]

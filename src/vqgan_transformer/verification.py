@@ -15,8 +15,8 @@ from torch import Tensor
 from .conversion import load_checkpoint, sha256
 from .errors import CheckpointError
 from .gpt.model import CondGPT
-from .hub.inspection import CheckpointReport
-from .hub.source import Origin
+from .storage.checkpoint_report import CheckpointReport
+from .storage.source import Origin
 from .vqgan.model import VQGAN
 
 __all__ = ["Verification", "make_test_picture", "verify_checkpoint"]
@@ -156,7 +156,7 @@ def _diffusers(path: Path, vqgan: VQGAN) -> Program:
 def _taming(path: Path, vqgan: VQGAN) -> Program:
     from taming.models.vqgan import GumbelVQ, VQModel  # type: ignore[import-not-found, unused-ignore]
 
-    from .hub.formats import Opened
+    from .checkpoints.formats import Opened
 
     opened = Opened(path)
     section = opened.yaml.section("model").section("params") if opened.yaml is not None else None

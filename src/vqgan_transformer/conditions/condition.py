@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
-from ..hub.pretrained import Pretrained
 from ..images import to_pil
+from ..storage.pretrained import Pretrained
 
 if TYPE_CHECKING:
-    from ..picture_size import Canvas
+    from ..geometry import Canvas
 
 __all__ = ["AlignedForm", "Condition"]
 

@@ -11,8 +11,8 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ..geometry import requested_size, same_aspect
 from ..images import check_one_size, from_pixels, to_numpy
-from ..picture_size import requested_size, same_aspect
 from ..vqgan.model import VQGAN, VQGANConfig
 from .condition import AlignedForm
 from .joints import JOINT_ORDERS, to_coco

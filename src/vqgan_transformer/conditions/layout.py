@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..errors import nearest_name
-from ..picture_size import Canvas
+from ..geometry import Canvas
 from .class_label import class_id
 from .condition import Condition
 from .layout_config import ATTRIBUTES, Attribute, LayoutConfig

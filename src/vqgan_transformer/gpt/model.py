@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..hub.pretrained import Pretrained
+from ..storage.pretrained import Pretrained
 from . import aligned
 from .attention import CacheMemory, GPTCache, visibility
 from .blocks import Block, normalisation

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..gpt.attention import GPTCache
 from ..gpt.model import CondGPT
-from .memory import free_memory
+from .free_memory import free_memory
 from .schedule import Place
 from .windows import TokenGrid, WindowCondition
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import nearest_name
 from ..gpt.model import CondGPT
-from ..hub.pretrained import Pretrained
+from ..storage.pretrained import Pretrained
 from .aligned import AlignedCondition, AlignedReader, aligned_log_likelihood
 from .config import SamplerConfig
 from .draw import filter_logits, noise_of_steps

@@ -11,7 +11,7 @@ import torch
 from ..conditions import Condition, LayoutCondition, Unconditional
 from ..gpt.config import CondGPTConfig, ConditionInput
 from ..gpt.model import CondGPT
-from ..pipeline import ImageSynthesisPipeline
+from ..pipeline.pipeline import ImageSynthesisPipeline
 from ..sampler.sampler import SlidingWindowSampler
 from ..vqgan.model import VQGAN
 from .conditioning import condition_inputs

@@ -18,17 +18,17 @@ from torch.utils.data import Dataset
 from ..conditions import Condition
 from ..gpt.config import CondGPTConfig
 from ..gpt.model import CondGPT
-from ..hub.config_json import to_json
-from ..pipeline import ImageSynthesisPipeline
+from ..pipeline.pipeline import ImageSynthesisPipeline
 from ..sampler.sampler import SlidingWindowSampler
+from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN
 from .conditioning import drop_conditions, encode_conditions, known_tokens, read_by
 from .data import open_data, split
 from .gpt_parts import fitting_config, parts_of_a_run
+from .gradient_checkpointing import checkpoint_gradients
 from .known_areas import random_known_area
 from .loop import accelerator_for, run_training
 from .map_kinds import show, to_maps
-from .memory import checkpoint_gradients
 from .optimizers import make_optimizer, set_learning_rate
 from .reports import picture_grid
 from .run_folder import RunFolder

@@ -381,7 +381,7 @@ def _diverged(folder: RunFolder, what: str) -> None:
 def _copy_model(source: Path, target: Path) -> None:
     import shutil
 
-    from ..hub.atomic_folder import atomic_folder
+    from ..storage.atomic_folder import atomic_folder
 
     with atomic_folder(target) as draft:
         shutil.copytree(source, draft, dirs_exist_ok=True)

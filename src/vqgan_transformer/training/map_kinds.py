@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..conditions import Condition, CoordinatesCondition, DepthCondition, SegmentationCondition
+from ..conditions import Condition, CoordinatesCondition, DepthCondition, KeypointsCondition, SegmentationCondition
 from ..vqgan.model import VQGANConfig
 from .reports import label_colours, show_map
 
@@ -34,7 +33,7 @@ def condition_of_kind(kind: str, given: Condition | None, config: VQGANConfig | 
     if kind == "depth":
         return DepthCondition()
     if kind == "keypoints":
-        return import_module("..conditions", __package__).KeypointsCondition()
+        return KeypointsCondition()
     if config is None:
         raise ValueError(
             "segmentation needs condition=SegmentationCondition(labels=…), or a config with a channel a label."

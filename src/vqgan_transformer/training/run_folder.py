@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from ..errors import CheckpointError, nearest_name
-from ..hub.config_json import read_json, to_json
+from ..storage.config_json import read_json, to_json
 from .settings import Training
 
 __all__ = ["RunFolder"]

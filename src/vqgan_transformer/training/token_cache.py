@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from ..gpt.config import CondGPTConfig
-from ..hub.config_json import to_json
+from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN
 from .conditioning import encode_conditions
 from .samples import CENTRE, Samples, loader, stack

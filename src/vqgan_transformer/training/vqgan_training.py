@@ -13,10 +13,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..conditions import Condition, KeypointsCondition
-from ..hub.config_json import to_json
+from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN, VQGANConfig, VQGANOutput
 from ..vqgan.quantizer import GumbelQuantizer, perplexity
 from .data import open_data, split
+from .gradient_checkpointing import checkpoint_gradients
 from .initialisation import new_vqgan
 from .loop import accelerator_for, run_training
 from .losses import (
@@ -27,7 +28,6 @@ from .losses import (
     segmentation_loss,
 )
 from .map_kinds import condition_of_kind, from_maps, show, to_maps
-from .memory import checkpoint_gradients
 from .networks import Critic, Reconstructor, channels_last, freeze_parts
 from .optimizers import make_optimizer, set_learning_rate
 from .perceptual import perceptual_loss

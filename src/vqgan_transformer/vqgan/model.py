@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ..hub.pretrained import Pretrained
-from ..hub.weights import resolve_dtype
+from ..slots import foreign_formats
+from ..storage.pretrained import Pretrained
+from ..storage.weights import resolve_dtype
 from .autoencoder import Decoder, Encoder
 from .quantizer import GumbelQuantizer, NearestQuantizer, perplexity
 
@@ -315,10 +316,8 @@ class VQGAN(Pretrained, nn.Module):
         Raises:
             ValueError: for a VQGAN that a VQModel cannot express, with what stands in the way.
         """
-        from ..hub.formats.diffusers import save_diffusers
-
         folder = Path(folder).expanduser()
-        save_diffusers(self, folder, resolve_dtype(dtype))
+        foreign_formats().save_diffusers(self, folder, resolve_dtype(dtype))
         return folder
 
     def _check_images(self, images: Tensor) -> None:

@@ -1,0 +1,182 @@
+"""diffusers' VQModel, from a folder of its own or a pipeline's ``vqvae``, ``vqgan`` or ``movq``; and back to one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ...errors import CheckpointError
+from ...storage.atomic_folder import atomic_folder
+from ...storage.weights import StoredTensor
+from ...vqgan.model import VQGANConfig
+from .family import Family, Tensors
+from .opened import Opened
+from .original_names import Replacement, replaced
+from .vqgan_shapes import config_from_shapes
+
+if TYPE_CHECKING:
+    from ...vqgan.model import VQGAN
+
+__all__ = ["FAMILY", "save_diffusers"]
+
+UNIT_RANGE = "_unit_range"
+"""Our own note in the config; diffusers ignores names with a leading underscore."""
+
+FROM_DIFFUSERS = [
+    (r"^encoder\.down_blocks\.", "encoder.levels."),
+    (r"^decoder\.up_blocks\.", "decoder.levels."),  # both stand in the order in which they run
+    (r"\.mid_block\.resnets\.0\.", ".middle.block1."),
+    (r"\.mid_block\.resnets\.1\.", ".middle.block2."),
+    (r"\.mid_block\.attentions\.0\.", ".middle.attention."),
+    (r"\.resnets\.", ".blocks."),
+    (r"\.(down|up)samplers\.0\.conv\.", r".\1sample."),
+    (r"\.(to_q|query)\.", ".query."),
+    (r"\.(to_k|key)\.", ".key."),
+    (r"\.(to_v|value)\.", ".value."),
+    (r"\.(to_out\.0|proj_attn)\.", ".out."),
+    (r"\.(group_norm|spatial_norm)\.", ".norm."),
+    (r"\.conv_norm_out\.", ".norm_out."),
+    (r"\.conv_shortcut\.", ".shortcut."),
+    (r"\.norm_layer\.", ".norm."),
+    (r"\.conv_y\.", ".scale."),
+    (r"\.conv_b\.", ".shift."),
+    (r"^quantize\.embedding\.", "quantizer.codebook."),
+    (r"^quant_conv\.", "to_codes."),
+    (r"^post_quant_conv\.", "from_codes."),
+]
+TO_DIFFUSERS: list[tuple[str, Replacement]] = [
+    (r"^to_codes\.", "quant_conv."),
+    (r"^from_codes\.", "post_quant_conv."),
+    (r"^quantizer\.codebook\.", "quantize.embedding."),
+    (r"\.shift\.", ".conv_b."),
+    (r"\.scale\.", ".conv_y."),
+    (r"(norm\d?|norm_out)\.norm\.", r"\1.norm_layer."),
+    (r"\.shortcut\.", ".conv_shortcut."),
+    (r"\.norm_out\.", ".conv_norm_out."),
+    (r"(?<=attention)\.norm\.|(?<=attentions\.\d)\.norm\.", ".group_norm."),
+    (r"\.group_norm\.norm_layer\.", ".spatial_norm.norm_layer."),
+    (r"\.group_norm\.(conv_[yb])\.", r".spatial_norm.\1."),
+    (r"\.out\.", ".to_out.0."),
+    (r"\.(query|key|value)\.", lambda match: f".to_{match[1][0]}."),
+    (r"\.(down|up)sample\.", r".\1samplers.0.conv."),
+    (r"\.blocks\.", ".resnets."),
+    (r"\.middle\.attention\.", ".mid_block.attentions.0."),
+    (r"\.middle\.block1\.", ".mid_block.resnets.0."),
+    (r"\.middle\.block2\.", ".mid_block.resnets.1."),
+    (r"^decoder\.levels\.", "decoder.up_blocks."),
+    (r"^encoder\.levels\.", "encoder.down_blocks."),
+]
+
+
+def detect(opened: Opened) -> bool:
+    """Whether the names are those of a VQModel; a diffusers autoencoder without codebook is none."""
+    return {"encoder.down_blocks.0.resnets.0.norm1.weight", "quantize.embedding.weight"} <= opened.tensors.keys()
+
+
+def read_vqgan(opened: Opened, *, unit_range: bool | None = None) -> tuple[VQGANConfig, Tensors]:
+    """A VQModel. What shapes do not tell (groups, activation) comes from its config.json.
+
+    Args:
+        opened: the folder, or its file.
+        unit_range: whether it was trained on pictures in [0, 1] instead of [-1, 1]. By default those of aMUSEd were,
+            which are known by their settings.
+    """
+    config = opened.config
+    if config.get("act_fn", "silu") not in ("silu", "swish"):
+        raise CheckpointError(f"{opened}: act_fn is {config['act_fn']!r}; known is 'silu'.")
+    groups = config.get("norm_num_groups", 32)
+    if type(groups) is not int or groups < 1:
+        raise CheckpointError(f"{opened}: norm_num_groups should be a whole number, got {groups!r}.")
+    if unit_range is None:
+        amused = config.get("lookup_from_codebook") is True and config.get("mid_block_add_attention") is False
+        unit_range = config.get(UNIT_RANGE, amused) is True
+    spatial = "decoder.conv_norm_out.norm_layer.weight" in opened.tensors
+    if spatial and groups != 32:
+        raise CheckpointError(f"{opened}: spatial normalisation has 32 groups in diffusers, not {groups}.")
+    renamed = {replaced(name, FROM_DIFFUSERS): tensor for name, tensor in opened.tensors.items()}
+    for name, tensor in renamed.items():
+        if "attention" in name and len(tensor.shape) == 2:
+            renamed[name] = _as_convolution(tensor)
+    norm = {"norm": "spatial" if spatial else "group", "norm_groups": groups}
+    return config_from_shapes(renamed, opened, legacy_commitment=True, unit_range=unit_range, **norm), renamed
+
+
+def _as_convolution(tensor: StoredTensor) -> StoredTensor:
+    """A matrix as the 1×1 convolution that does the same."""
+    return StoredTensor((*tensor.shape, 1, 1), tensor.dtype, lambda: tensor.read()[:, :, None, None])
+
+
+def save_diffusers(vqgan: VQGAN, folder: Path, dtype: torch.dtype | None = None) -> None:
+    """Writes what ``diffusers.VQModel.from_pretrained`` reads.
+
+    Raises:
+        ValueError: for a VQGAN that a VQModel cannot express, with what stands in the way.
+    """
+    config = vqgan.config
+    obstacles = {
+        "a Gumbel quantizer": config.quantizer != "nearest",
+        "unit codes (normalize_codes)": config.normalize_codes,
+        "patches (patch_size)": config.patch_size > 1,
+        "channel normalisation": config.norm == "channel",
+        "spatial normalisation of other than 32 groups": config.norm == "spatial" and config.norm_groups != 32,
+        "spatial normalisation by codes of another length than the latents": config.norm == "spatial"
+        and config.code_dim != config.latent_channels,
+        "averaging between levels": config.downsample == "average",
+        "no decoder": not config.has_decoder,
+        "levels of different numbers of blocks": len(set(config.encoder_blocks)) > 1
+        or config.decoder_blocks != tuple(count + 1 for count in config.encoder_blocks),
+    }
+    found = [name for name, there in obstacles.items() if there]
+    if found:
+        raise ValueError(f"diffusers' VQModel cannot express this VQGAN: it has {', '.join(found)}.")
+    from huggingface_hub import save_torch_state_dict
+
+    tensors = {}
+    for name, tensor in vqgan.state_dict().items():
+        tensor = tensor.to(dtype) if dtype is not None else tensor
+        name = replaced(name, TO_DIFFUSERS)
+        tensors[name] = tensor.flatten(1) if ".attentions." in name and tensor.ndim == 4 and ".to_" in name else tensor
+    with atomic_folder(folder, ("diffusion_pytorch_model*.safetensors*",)) as draft:
+        (draft / "config.json").write_text(json.dumps(_diffusers_config(config), indent=2) + "\n", encoding="utf-8")
+        pattern = "diffusion_pytorch_model{suffix}.safetensors"
+        save_torch_state_dict(tensors, draft, filename_pattern=pattern)
+        for path in draft.glob("*.safetensors"):
+            path.chmod((draft / "config.json").stat().st_mode)  # safetensors makes files that nobody else may read
+
+
+def _diffusers_config(config: VQGANConfig) -> Mapping[str, Any]:
+    levels = range(len(config.widths))
+    kinds = ["Attn" if level in config.attention_levels else "" for level in levels]
+    return {
+        "_class_name": "VQModel",
+        "_diffusers_version": "0.30.0",
+        UNIT_RANGE: config.unit_range,
+        "act_fn": "silu",
+        "block_out_channels": list(config.widths),
+        "down_block_types": [f"{kind}DownEncoderBlock2D" for kind in kinds],
+        "up_block_types": [f"{kind}UpDecoderBlock2D" for kind in reversed(kinds)],
+        "in_channels": config.in_channels,
+        "out_channels": config.out_channels,
+        "latent_channels": config.latent_channels,
+        "layers_per_block": config.encoder_blocks[0],
+        "mid_block_add_attention": config.mid_attention,
+        "norm_num_groups": config.norm_groups,
+        "norm_type": config.norm,
+        "num_vq_embeddings": config.codebook_size,
+        "vq_embed_dim": config.code_dim,
+    }
+
+
+FAMILY = Family(
+    name="diffusers",
+    description="a VQModel of diffusers (a folder with config.json and diffusion_pytorch_model.safetensors)",
+    examples=("CompVis/ldm-celebahq-256", "amused/amused-256", "kandinsky-community/kandinsky-2-2-decoder"),
+    gives="encode, decode; `save_diffusers` writes it",
+    checked="diffusers, both ways",
+    detect=detect,
+    readers={"VQGAN": read_vqgan},
+)

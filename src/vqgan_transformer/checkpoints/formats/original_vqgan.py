@@ -1,0 +1,94 @@
+"""The original's VQGAN, which several programs write: its config in a yaml file, or read off its shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import CheckpointError
+from ...storage.weights import StoredTensor
+from ...vqgan.model import VQGANConfig
+from .family import Tensors
+from .opened import Opened
+from .original_names import rename_vqgan
+from .vqgan_shapes import config_from_shapes, made
+from .yaml_section import Section
+
+__all__ = ["is_original", "names_ldm", "vqgan_from"]
+
+
+def is_original(names: Mapping[str, Any]) -> bool:
+    """Whether names of tensors are those of the original's VQGAN, whatever the program that wrote them."""
+    return {"encoder.conv_in.weight", "encoder.mid.block_1.conv1.weight", "quant_conv.weight"} <= names.keys()
+
+
+def names_ldm(opened: Opened) -> bool:
+    """Whether the yaml beside a file names a class of latent-diffusion."""
+    model = opened.yaml.data.get("model") if opened.yaml is not None else None
+    return isinstance(model, dict) and str(model.get("target")).startswith("ldm.")
+
+
+# options of the original's autoencoder that change what it computes: name -> (what it has to be, what it is by default)
+FIXED = {
+    "double_z": (False, True),
+    "resamp_with_conv": (True, True),
+    "give_pre_end": (False, False),
+    "tanh_out": (False, False),
+    "use_linear_attn": (False, False),
+}
+
+
+def vqgan_from(
+    section: Section | None, tensors: Mapping[str, StoredTensor], where: object
+) -> tuple[VQGANConfig, Tensors]:
+    """A VQGAN by its config, or by shapes alone, and its tensors by our names."""
+    renamed = rename_vqgan(tensors)
+    if section is not None:
+        return _config_from_yaml(section), renamed
+    # of all published files; the original's yaml cannot ask for anything else
+    return config_from_shapes(renamed, where, legacy_commitment=True), renamed
+
+
+def _config_from_yaml(section: Section) -> VQGANConfig:
+    kinds = {
+        "VQModel": "nearest",
+        "VQSegmentationModel": "nearest",
+        "VQModelInterface": "nearest",
+        "GumbelVQ": "gumbel",
+    }
+    if section.target not in kinds:
+        raise CheckpointError(f"{section.where}.target is {section.target!r}; known are {', '.join(kinds)}.")
+    parameters = section.section("params")
+    network = parameters.section("ddconfig")
+    for name, (needed, default) in FIXED.items():
+        if network.flag(name, default) is not needed:
+            shown = "missing (true by default)" if name not in network else "not " + str(needed).lower()
+            raise CheckpointError(f"{network.where}.{name} is {shown}: this variant is not supported.")
+    if "remap" in parameters:
+        raise CheckpointError(f"{parameters.where}.remap is not supported.")
+    attention = network.data.get("attn_type", "vanilla")
+    if attention not in ("vanilla", "none"):
+        raise CheckpointError(f"{network.where}.attn_type is {attention!r}; known are vanilla and none.")
+    multipliers = network.wholes("ch_mult")
+    # attention sits at nominal resolutions: those that a training crop would have
+    resolutions = [network.whole("resolution") // 2**level for level in range(len(multipliers))]
+    return made(
+        VQGANConfig,
+        parameters.where,
+        in_channels=network.whole("in_channels"),
+        out_channels=network.whole("out_ch"),
+        channels=network.whole("ch"),
+        channel_multipliers=multipliers,
+        num_res_blocks=network.whole("num_res_blocks"),
+        attention_levels=tuple(
+            level for level, size in enumerate(resolutions) if size in network.wholes("attn_resolutions")
+        ),
+        mid_attention=attention != "none",
+        dropout=network.number("dropout", 0.0),
+        latent_channels=network.whole("z_channels"),
+        quantizer=kinds[section.target],
+        codebook_size=parameters.whole("n_embed"),
+        code_dim=parameters.whole("embed_dim"),
+        legacy_commitment=True,  # of all published files; the original's yaml cannot ask for anything else
+        **({"kl_weight": parameters.number("kl_weight", 1e-8)} if section.target == "GumbelVQ" else {}),
+    )

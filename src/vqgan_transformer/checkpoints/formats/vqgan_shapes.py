@@ -1,0 +1,78 @@
+"""The config of a VQGAN from its shapes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...errors import CheckpointError
+from ...storage.weights import StoredTensor
+from ...vqgan.model import VQGANConfig
+
+__all__ = ["config_from_shapes", "count", "made"]
+
+
+def config_from_shapes(tensors: Mapping[str, StoredTensor], where: object, **known: Any) -> VQGANConfig:
+    """All that shapes tell about a VQGAN, which is nearly everything that matters for running it.
+
+    Args:
+        tensors: by our names.
+        where: the file, for messages.
+        **known: fields of the config that are known otherwise.
+
+    Raises:
+        CheckpointError: if tensors are missing, or of shapes that no VQGAN has.
+    """
+
+    def shape(name: str, axes: int) -> tuple[int, ...]:
+        tensor = tensors.get(name)
+        if tensor is None or len(tensor.shape) != axes or 0 in tensor.shape:
+            found = "missing" if tensor is None else f"of shape {tensor.shape}"
+            raise CheckpointError(f"{where}: {name} is {found}; it should have {axes} axes. Is the file complete?")
+        return tensor.shape
+
+    levels = count(tensors, r"encoder\.levels\.(\d+)\.")
+    if not levels:
+        raise CheckpointError(f"{where} has no level of an encoder. Is the file complete?")
+    widths = [shape(f"encoder.levels.{level}.blocks.0.conv1.weight", 4)[0] for level in range(levels)]
+    channels = widths[0] if not any(width % widths[0] for width in widths) else math.gcd(*widths)
+    encoder = tuple(count(tensors, rf"encoder\.levels\.{level}\.blocks\.(\d+)\.") for level in range(levels))
+    decoder = tuple(count(tensors, rf"decoder\.levels\.{k}\.blocks\.(\d+)\.") for k in reversed(range(levels)))
+    has_decoder = "decoder.conv_in.weight" in tensors
+    gumbel = "quantizer.projection.weight" in tensors
+    code_dim, latent_channels, *_ = shape("to_codes.weight", 4)
+    fields: dict[str, Any] = {
+        "in_channels": shape("encoder.conv_in.weight", 4)[1],
+        "out_channels": shape("decoder.conv_out.weight", 4)[0] if has_decoder else 3,
+        "channels": channels,
+        "channel_multipliers": tuple(width // channels for width in widths),
+        "num_res_blocks": encoder[0] if len(set(encoder)) == 1 else encoder,
+        "decoder_res_blocks": decoder if has_decoder and decoder != tuple(k + 1 for k in encoder) else None,
+        "attention_levels": tuple(
+            level for level in range(levels) if f"encoder.levels.{level}.attentions.0.query.weight" in tensors
+        ),
+        "mid_attention": "encoder.middle.attention.query.weight" in tensors,
+        "latent_channels": latent_channels,
+        "quantizer": "gumbel" if gumbel else "nearest",
+        "codebook_size": shape("quantizer.codebook.weight", 2)[0],
+        "code_dim": code_dim,
+        "has_decoder": has_decoder,
+    }
+    if gumbel:
+        fields["kl_weight"] = 1e-8
+    return made(VQGANConfig, where, **fields | known)
+
+
+def made(config: type, where: object, /, **fields: Any) -> Any:
+    """A config, whose own complaints become those about the file."""
+    try:
+        return config(**fields)
+    except (ValueError, OverflowError) as error:
+        raise CheckpointError(f"{where}: {error}") from error
+
+
+def count(names: Iterable[str], pattern: str) -> int:
+    """How many different numbers stand in the place of the pattern's group."""
+    return len({match[1] for match in (re.match(pattern, name) for name in names) if match})

@@ -1,0 +1,335 @@
+"""Reads what ``torch.save`` wrote, without executing anything and without reading tensors that nobody asks for.
+
+``.ckpt``, ``.pt``, ``.pth`` and ``.bin`` files hold a pickle, which says what there is, and the memory of the tensors. Two
+containers are known: the zip archive of torch 1.6 and later, and the plain stream before it. Lightning's checkpoints carry
+the state of the optimizer, more than half of the file, and classes of packages that need not be installed: the first stays
+unread, the second become stand-ins (see :mod:`.pickle_machine`).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import struct
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from ..errors import CheckpointError, UnsafeFileError
+from ..storage.weights import StoredTensor
+from .pickle_machine import MOST_BYTES, Global, StandIn, run_pickle, usable_as_key
+
+__all__ = ["LazyCheckpoint", "read_checkpoint", "read_state_dict"]
+
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+LEGACY_PROTOCOL = 1001
+
+STORAGES = {
+    "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
+    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
+    "UntypedStorage": torch.uint8,
+}  # fmt: skip
+DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in STORAGES.values()} | {
+    name: getattr(torch, name) for name in ("float8_e4m3fn", "float8_e5m2", "uint16", "uint32", "uint64")
+}
+
+
+@dataclass(frozen=True)
+class LazyCheckpoint:
+    """The content of a file, its tensors not read yet.
+
+    Attributes:
+        path: the file.
+        content: containers and numbers as they were saved, :class:`StoredTensor` for tensors, :class:`StandIn` for all
+            else.
+    """
+
+    path: Path
+    content: Any
+
+    def tensors(self, *names: str) -> dict[str, StoredTensor]:
+        """The tensors of a state dict in the file, by name.
+
+        Args:
+            names: entries of the file to look for it, the first that is there counts; by default, or if none is there,
+                the top level.
+
+        Raises:
+            CheckpointError: if there are no tensors, or something among them is none.
+        """
+        content = self.content
+        if isinstance(content, dict):
+            content = next((content[name] for name in names if isinstance(content.get(name), dict)), content)
+        found = {}
+        for name, value in content.items() if isinstance(content, dict) else ():
+            if isinstance(value, StandIn):
+                raise CheckpointError(f"{self.path}: {name} is {value.of}, not an ordinary tensor.")
+            if isinstance(value, StoredTensor):
+                found[str(name)] = value
+        if not found:
+            top = sorted(map(str, content)) if isinstance(content, dict) else [type(content).__name__]
+            raise CheckpointError(f"{self.path} holds no weights at its top level ({', '.join(top[:10])}).")
+        return found
+
+
+def read_state_dict(path: str | os.PathLike[str], *names: str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint's state dict, read; arguments and errors as for :meth:`LazyCheckpoint.tensors`."""
+    stored = read_checkpoint(path).tensors(*(names or ("state_dict",)))
+    return {name: tensor.read() for name, tensor in stored.items()}
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> LazyCheckpoint:
+    """What a file of ``torch.save`` holds.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if it is damaged, cut short, or of another format.
+        UnsafeFileError: if it asks for more than data.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        start = file.read(512)
+        file.seek(0)
+        if start.startswith(b"PK\x03\x04"):
+            return LazyCheckpoint(path, _read_zip(path, file))
+        if start[257:262] == b"ustar":
+            raise CheckpointError(
+                f"{path} is a tar archive, as torch 0.1 wrote checkpoints. Load and save it again with any later torch."
+            )
+        if start.startswith(b"\x80"):
+            return LazyCheckpoint(path, _read_legacy(path, file))
+    raise CheckpointError(
+        f"{path} is no checkpoint of torch: it is neither a zip archive nor a pickle{_resembles(start)}. It may be damaged, "
+        "or an error page that was saved in its place: download it again."
+    )
+
+
+def _resembles(start: bytes) -> str:
+    return " but a web page or text" if start.lstrip()[:1] in (b"<", b"{") else ", but empty" if not start else ""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Containers
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _read_zip(path: Path, file: BinaryIO) -> Any:
+    try:
+        archive = zipfile.ZipFile(file)
+    except (
+        zipfile.BadZipFile,
+        struct.error,
+        NotImplementedError,
+        ArithmeticError,
+        LookupError,
+        ValueError,
+        OSError,
+    ) as error:
+        raise CheckpointError(f"{path} is damaged or cut short: {error}. Download or copy it again.") from error
+    members = {info.filename: info for info in archive.infolist()}
+    size = path.stat().st_size
+    if sum(info.file_size for info in members.values()) > size or any(info.compress_type for info in members.values()):
+        raise UnsafeFileError(
+            f"{path} holds more than its {size} bytes once unpacked; torch never compresses checkpoints."
+        )
+    roots = [name.removesuffix("data.pkl") for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
+    if len(roots) != 1:
+        raise CheckpointError(f"{path} is a zip archive, but none that torch.save wrote: it has no data.pkl.")
+    if any(name.startswith(roots[0] + "code/") for name in members):
+        raise CheckpointError(f"{path} is a TorchScript program, not a checkpoint. Save its state_dict() instead.")
+
+    def place(key: str) -> tuple[int, int]:
+        if roots[0] + "data/" + key not in members:
+            raise CheckpointError(f"{path} is incomplete: the tensor memory {key!r} is missing. Download it again.")
+        return _member_place(path, members[roots[0] + "data/" + key], size)
+
+    def content(name: str, most: int) -> bytes:
+        begin, length = _member_place(path, members[roots[0] + name], size)
+        if length > most:
+            raise UnsafeFileError(f"{path}: {name} has {length} bytes; in a checkpoint it has at most {most}.")
+        file.seek(begin)
+        return file.read(length)
+
+    if roots[0] + "byteorder" in members and content("byteorder", 16) != b"little":
+        raise CheckpointError(f"{path} was written on a big-endian machine, which is not supported.")
+    storages = _Storages(path, place)
+    return storages.run(io.BytesIO(content("data.pkl", MOST_BYTES)))
+
+
+def _member_place(path: Path, info: zipfile.ZipInfo, size: int) -> tuple[int, int]:
+    """Where in the file the bytes of an uncompressed member begin, and how many they are."""
+    header = b""
+    if 0 <= info.header_offset < size:
+        with path.open("rb") as file:
+            file.seek(info.header_offset)
+            header = file.read(30)
+    if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
+        raise CheckpointError(f"{path} is damaged: {info.filename} is not where the archive says. Download it again.")
+    names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    begin = info.header_offset + 30 + names
+    if begin + info.file_size > size:
+        raise CheckpointError(
+            f"{path} is cut short: {info.filename} ends behind the end of the file. Download it again."
+        )
+    return begin, info.file_size
+
+
+def _read_legacy(path: Path, file: BinaryIO) -> Any:
+    """Four pickles (magic number, version, facts of the machine, content), storage keys, then the storages themselves."""
+    places: dict[str, tuple[int, int]] = {}
+    storages = _Storages(path, lambda key: places[key])
+    if storages.run(file) != LEGACY_MAGIC:
+        raise CheckpointError(f"{path} is a pickle, but none that torch.save wrote. Save tensors with torch.save.")
+    if storages.run(file) != LEGACY_PROTOCOL:
+        raise CheckpointError(f"{path} has an unknown version of torch's old format.")
+    system = storages.run(file)
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise CheckpointError(f"{path} was written on a big-endian machine, which is not supported.")
+    content = storages.run(file)
+    keys, size = storages.run(file), path.stat().st_size
+    if not isinstance(keys, list) or {str(key) for key in keys} != storages.item_sizes.keys():
+        raise CheckpointError(
+            f"{path} is damaged: it does not list the memory that its tensors need. Download it again."
+        )
+    for key in map(str, keys):
+        length = int.from_bytes(file.read(8), "little") * storages.item_sizes[key]
+        places[key] = file.tell(), length
+        if file.tell() + length > size:
+            raise CheckpointError(f"{path} is cut short: it ends within its tensors. Download or copy it again.")
+        file.seek(length, os.SEEK_CUR)
+    return content
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tensors
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """A stretch of memory that tensors are views of: ``count`` numbers from number ``start`` of the storage ``key``."""
+
+    key: str
+    dtype: torch.dtype
+    start: int
+    count: int
+
+
+class _Storages:
+    """Follows a pickle's references to tensor memory.
+
+    Args:
+        path: the file.
+        place: tells for a storage's key where its bytes begin and how many there are. It is asked when a tensor is read.
+    """
+
+    def __init__(self, path: Path, place: Callable[[str], tuple[int, int]]):
+        self.path, self.place = path, place
+        self.item_sizes: dict[str, int] = {}
+        rebuild, parameter, typed = self.tensor, self.parameter, self.of_type
+        self.calls: dict[Global, Callable[..., Any]] = {
+            Global("collections", "OrderedDict"): _dictionary,
+            Global("collections", "defaultdict"): lambda *_: {},
+            Global("torch", "Size"): lambda sizes=(): tuple(sizes),
+            Global("torch._utils", "_rebuild_tensor"): rebuild,
+            Global("torch._utils", "_rebuild_tensor_v2"): rebuild,
+            Global("torch._utils", "_rebuild_tensor_v3"): self.untyped_tensor,
+            Global("torch._utils", "_rebuild_parameter"): parameter,
+            Global("torch._utils", "_rebuild_parameter_with_state"): parameter,
+            Global("torch._tensor", "_rebuild_from_type"): typed,
+            Global("torch._tensor", "_rebuild_from_type_v2"): typed,
+        }
+
+    def run(self, stream: BinaryIO) -> Any:
+        """The object of the pickle at which a stream stands."""
+        return run_pickle(stream, str(self.path), calls=self.calls, persistent=self.storage)
+
+    def storage(self, reference: Any) -> Any:
+        """What stands for a persistent id: ("storage", type, key, device, count, and in old files a view of it)."""
+        if not isinstance(reference, tuple) or len(reference) not in (5, 6) or reference[0] != "storage":
+            return StandIn("persistent id")
+        _, kind, key, _, count, *view = reference
+        if not isinstance(kind, Global) or kind.name not in STORAGES or kind.module.split(".")[0] != "torch":
+            return StandIn(kind)
+        start = 0
+        if view and view[0] is not None:
+            _, start, count = view[0]
+        _check(self.path, (start, count), "a storage")
+        if not isinstance(key, str | int):
+            raise UnsafeFileError(f"{self.path} refers to tensor memory by {type(key).__name__} instead of a name.")
+        dtype = STORAGES[kind.name]
+        self.item_sizes[str(key)] = dtype.itemsize
+        return _Storage(str(key), dtype, start, count)
+
+    def tensor(self, storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> StoredTensor | StandIn:
+        """The view of a storage that a tensor is, checked against the size of the storage."""
+        if not isinstance(storage, _Storage):
+            return StandIn("tensor of an unknown kind")
+        shape, stride = tuple(size), tuple(stride)
+        _check(self.path, (offset, *shape, *stride), "a tensor")
+        if len(shape) != len(stride) or len(shape) > 64 or math.prod(length or 1 for length in shape) >= 2**62:
+            raise UnsafeFileError(f"{self.path} has a tensor with sizes {shape[:64]} and {len(stride)} strides.")
+        span = 1 + sum((length - 1) * step for length, step in zip(shape, stride, strict=True)) if all(shape) else 0
+        if offset + span > storage.count:
+            raise UnsafeFileError(
+                f"{self.path} has a tensor of {shape} that reaches {offset + span - storage.count} numbers beyond its memory."
+            )
+        return StoredTensor(shape, storage.dtype, lambda: self.read(storage, offset, span, shape, stride))
+
+    def untyped_tensor(
+        self, storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, *_: Any
+    ):
+        """The same, of a storage of bytes that the tensor says how to read."""
+        if not isinstance(storage, _Storage) or not isinstance(dtype, Global) or dtype.name not in DTYPES:
+            return StandIn("tensor of an unknown kind")
+        kind = DTYPES[dtype.name]
+        count = storage.count * storage.dtype.itemsize // kind.itemsize
+        return self.tensor(_Storage(storage.key, kind, storage.start, count), offset, size, stride)
+
+    def parameter(self, data: Any, *_: Any) -> Any:
+        """The tensor of a parameter."""
+        return data if isinstance(data, StoredTensor) else StandIn("parameter of an unknown kind")
+
+    def of_type(self, function: Any, kind: Any, arguments: Any, *_: Any) -> Any:
+        """The tensor of a subclass or with attributes, as a plain one."""
+        tensors = {call: self.calls[call] for call in self.calls if call.module == "torch._utils"}
+        known = tensors.get(function) if isinstance(function, Global) else None
+        return known(*arguments) if known is not None and isinstance(arguments, tuple) else StandIn(kind)
+
+    def read(
+        self, storage: _Storage, offset: int, span: int, shape: tuple[int, ...], stride: tuple[int, ...]
+    ) -> Tensor:
+        """Reads just the bytes of one tensor."""
+        if math.prod(shape) > span:
+            raise UnsafeFileError(f"{self.path} has a tensor of {shape} that repeats {span} numbers; weights do not.")
+        item = storage.dtype.itemsize
+        begin, length = self.place(storage.key)
+        first = (storage.start + offset) * item
+        if first + span * item > length:
+            raise CheckpointError(
+                f"{self.path} is damaged: a tensor of {shape} needs more memory than the file has of it."
+            )
+        raw = torch.empty(span * item, dtype=torch.uint8)
+        with self.path.open("rb") as file:
+            file.seek(begin + first)
+            count = file.readinto(raw.numpy().data) if span else 0
+        if count < span * item:
+            raise CheckpointError(f"{self.path} is cut short. Download or copy it again.")
+        return raw.view(storage.dtype).as_strided(shape, stride).contiguous()
+
+
+def _dictionary(items: Iterable[Any] = ()) -> dict[Any, Any]:
+    pairs = items.items() if isinstance(items, dict) else items
+    return {usable_as_key(key): value for key, value in pairs}
+
+
+def _check(path: Path, numbers: Iterable[Any], what: str) -> None:
+    if any(type(number) is not int or not 0 <= number < 2**62 for number in numbers):
+        raise UnsafeFileError(f"{path} describes {what} by something else than sizes.")

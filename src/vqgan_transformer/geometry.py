@@ -1,0 +1,72 @@
+"""Sizes: what is asked for, and on which token grid it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Canvas", "requested_size", "round_up", "same_aspect"]
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A picture, and the token grid that it is cut from.
+
+    Attributes:
+        size: (height, width) of the picture in pixels.
+        factor: f, the pixels that a token stands for along each side.
+        window: (height, width) in tokens of what the GPT sees at once.
+    """
+
+    size: tuple[int, int]
+    factor: int
+    window: tuple[int, int]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(height, width) of the token grid."""
+        return self.painted[0] // self.factor, self.painted[1] // self.factor
+
+    @property
+    def painted(self) -> tuple[int, int]:
+        """(height, width) in pixels of what the token grid decodes to: ``size`` or a little more."""
+        return round_up(self.size, self.factor)
+
+
+def requested_size(size: Any, height: int | None, width: int | None) -> tuple[int, int] | None:
+    """(height, width) in pixels from either way of saying it; ``None`` if neither is given.
+
+    Raises:
+        TypeError: for sizes that are not whole numbers.
+        ValueError: for sizes below 1, or a request that is half given or given twice.
+    """
+    if size is None and height is None and width is None:
+        return None
+    if size is not None and (height is not None or width is not None):
+        raise ValueError(f"give either size={size} or height= and width=, not both.")
+    if size is None:
+        if height is None or width is None:
+            raise ValueError(f"height= and width= go together, got height={height} and width={width}.")
+        size = (height, width)
+    if not isinstance(size, Sequence) or isinstance(size, str) or len(size) != 2:
+        raise TypeError(f"size is (height, width) in pixels, got {size!r}.")
+    if any(isinstance(side, bool) or not hasattr(side, "__index__") for side in size):
+        raise TypeError(f"size is (height, width) in whole pixels, got {tuple(size)!r}.")
+    rows, cols = (side.__index__() for side in size)
+    if rows < 1 or cols < 1:
+        raise ValueError(f"size is (height, width) in pixels, both at least 1, got {(rows, cols)}.")
+    return rows, cols
+
+
+def round_up(size: tuple[int, int], factor: int) -> tuple[int, int]:
+    """The smallest size not below ``size`` whose sides are multiples of ``factor``."""
+    height, width = (-(-side // factor) * factor for side in size)
+    return height, width
+
+
+def same_aspect(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one is the other scaled, up to the rounding of a side to whole pixels."""
+    (height, width), (large_height, large_width) = sorted((size, other))
+    # the larger one, scaled to one side of the smaller, must be right within a pixel along the other
+    return abs(large_height * width / large_width - height) < 1 or abs(large_width * height / large_height - width) < 1

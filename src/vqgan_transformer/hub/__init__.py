@@ -1,1 +1,0 @@
-"""Folders, files and the Hugging Face Hub: how models are saved, shared and read back."""
