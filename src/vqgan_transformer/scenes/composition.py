@@ -218,7 +218,8 @@ def _headland(dice: Dice, stage: Stage, first: int) -> Array:
         across = np.float32(1) - across
     reach = dice.uniform(0.25, 0.65)
     fall = smoothstep(0.0, 0.34, np.float32(reach) - across)
-    return np.float32(first + 1) + skyline * fall + (np.float32(1) - fall) * np.float32(3)
+    result: Array = np.float32(first + 1) + skyline * fall + (np.float32(1) - fall) * np.float32(3)
+    return result
 
 
 def _paint_far_shore(stage: Stage, recipe: _Biome, plan: GroundPlan) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -31,8 +32,8 @@ class Plane:
     width: int
     eye: float
 
-    def depth(self, row):
-        """Inverse depth of the ground at a row."""
+    def depth(self, row: Any) -> Any:
+        """Inverse depth of the ground at a row, or at an array of them."""
         return (row - self.horizon) / (self.height - self.horizon)
 
     def row(self, depth: float) -> float:
@@ -108,13 +109,15 @@ def _look_up(level: Array, u: Array, v: Array, smooth: bool) -> Array:
     upper = ((row & (side - 1)) * side)[:, None]
     here = column & (side - 1)
     if not smooth:
-        return flat[upper + here]
+        result: Array = flat[upper + here]
+        return result
     right = (column + 1) & (side - 1)
     lower = (((row + 1) & (side - 1)) * side)[:, None]
     part_u, part_v = u - column, (v - row)[:, None]
     above = mix(flat[upper + here], flat[upper + right], part_u)
     below = mix(flat[lower + here], flat[lower + right], part_u)
-    return mix(above, below, part_v)
+    result = mix(above, below, part_v)
+    return result
 
 
 def _trail_offset(dice: Dice, plane: Plane, depth: Array) -> Array:
@@ -125,7 +128,8 @@ def _trail_offset(dice: Dice, plane: Plane, depth: Array) -> Array:
     curve = curve + wave(away * dice.uniform(0.16, 0.30) + dice.uniform(0, 1)) * bend * 0.45
     start = dice.uniform(-0.25, 0.25) * plane.width / plane.height
     lean = dice.uniform(-0.05, 0.05)
-    return ((start + curve * 0.55) * depth + lean + curve * 0.10) * plane.height
+    result: Array = ((start + curve * 0.55) * depth + lean + curve * 0.10) * plane.height
+    return result
 
 
 def cover_map(dice: Dice, plane: Plane, plan: GroundPlan, first: int) -> Array:

@@ -47,7 +47,8 @@ class Light:
 
     def far(self, colour: Array, distance: float) -> Array:
         """A colour seen through the air; distance 0 is here, 1 the last mountain range."""
-        return mix(colour, self.haze, np.float32(min(1.0, distance * self.haze_strength)))
+        result: Array = mix(colour, self.haze, np.float32(min(1.0, distance * self.haze_strength)))
+        return result
 
 
 _SUN: dict[str, Colour] = {

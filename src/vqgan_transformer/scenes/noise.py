@@ -7,6 +7,7 @@ sums in an unspecified order or matrix products, whose last bits differ between 
 from __future__ import annotations
 
 from math import sqrt
+from typing import Any, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 Array = np.ndarray
+Option = TypeVar("Option")
 
 
 class Dice:
@@ -60,7 +62,8 @@ class Dice:
 
     def signed(self, shape: tuple[int, ...]) -> Array:
         """Numbers in [-1, 1), float32."""
-        return self._generator.random(shape, dtype=np.float32) * np.float32(2) - np.float32(1)
+        result: Array = self._generator.random(shape, dtype=np.float32) * np.float32(2) - np.float32(1)
+        return result
 
     def chance(self, probability: float) -> bool:
         """True with that probability."""
@@ -70,7 +73,7 @@ class Dice:
         """One integer in [low, high]."""
         return int(self._generator.integers(low, high + 1))
 
-    def pick(self, options: tuple, weights: tuple[float, ...] | None = None):
+    def pick(self, options: tuple[Option, ...], weights: tuple[float, ...] | None = None) -> Option:
         """One of the options, equally likely unless weighted."""
         if weights is None:
             return options[self.count(0, len(options) - 1)]
@@ -84,24 +87,27 @@ class Dice:
 
 def clamp(values: Array, low: float = 0.0, high: float = 1.0) -> Array:
     """Values limited to [low, high]."""
-    return np.minimum(np.maximum(values, np.float32(low)), np.float32(high))
+    result: Array = np.minimum(np.maximum(values, np.float32(low)), np.float32(high))
+    return result
 
 
 def smoothstep(low: float, high: float, values: Array) -> Array:
     """0 below ``low``, 1 above ``high``, a smooth cubic in between."""
     t = clamp((values - np.float32(low)) * np.float32(1 / (high - low)))
-    return t * t * (np.float32(3) - np.float32(2) * t)
+    result: Array = t * t * (np.float32(3) - np.float32(2) * t)
+    return result
 
 
-def mix(first, second, amount):
-    """``first`` where amount is 0, ``second`` where it is 1."""
+def mix(first: Any, second: Any, amount: Any) -> Any:
+    """``first`` where amount is 0, ``second`` where it is 1: numbers or arrays."""
     return first + (second - first) * amount
 
 
 def wave(turns: Array) -> Array:
     """A smooth wave of period 1 between -1 and 1 that stands in for the sine: exact everywhere."""
     t = turns - np.floor(turns) - 0.5
-    return 16.0 * t * (0.5 - np.abs(t))
+    result: Array = 16.0 * t * (0.5 - np.abs(t))
+    return result
 
 
 def _double(values: Array, axis: int) -> Array:
@@ -144,7 +150,8 @@ def _resample(values: Array, count: int, step: float, axis: int) -> Array:
     second -= first
     second *= part
     first += second
-    return first
+    result: Array = first
+    return result
 
 
 def field(
@@ -221,7 +228,8 @@ def halve(sprite: Array) -> Array:
     """Half the rows and columns (planes, rows, columns) by averaging; an odd last row or column is dropped."""
     rows, columns = sprite.shape[1] // 2 * 2, sprite.shape[2] // 2 * 2
     half = (sprite[:, 0:rows:2] + sprite[:, 1:rows:2]) * np.float32(0.5)
-    return (half[:, :, 0:columns:2] + half[:, :, 1:columns:2]) * np.float32(0.5)
+    result: Array = (half[:, :, 0:columns:2] + half[:, :, 1:columns:2]) * np.float32(0.5)
+    return result
 
 
 def resize(sprite: Array, rows: int, columns: int) -> Array:

@@ -199,7 +199,8 @@ def _chest(figure: Figure) -> Array:
 
 def _moved(place: Array, right: float, up: float) -> Array:
     """A place (x, y) in body heights, moved."""
-    return place + np.asarray((right, up))
+    result: Array = place + np.asarray((right, up))
+    return result
 
 
 def _trunk(figure: Figure, shirt: tuple[float, ...]) -> list[_Part]:

@@ -51,7 +51,8 @@ def hill_skyline(dice: Dice, height: int, width: int, foot: float, rise: float) 
     tilt = dice.uniform(-1.0, 1.0)
     across = np.arange(width, dtype=np.float32) * np.float32(2 / width) - np.float32(1)
     shape = np.float32(0.5) + np.float32(0.42) * swell + np.float32(tilt * 0.45) * across
-    return np.float32(foot) - np.float32(rise) * clamp(shape, 0.04, 1.25)
+    result: Array = np.float32(foot) - np.float32(rise) * clamp(shape, 0.04, 1.25)
+    return result
 
 
 def _band(canvas: Canvas, ridge: Range) -> tuple[int, int, Array, Array]:

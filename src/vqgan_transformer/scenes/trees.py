@@ -56,7 +56,8 @@ class Nursery:
         out = sprite.copy()
         amount = np.float32(min(1.0, distance * self._light.haze_strength))
         out[:3] += (self._light.haze * sprite[3] - sprite[:3]) * amount
-        return out
+        result: Array = out
+        return result
 
     def _drawing(self, kind: str, variant: int) -> list[Array]:
         """A plant at its largest and halved again and again, premultiplied."""
