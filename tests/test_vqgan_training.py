@@ -22,7 +22,6 @@ from vqgan_transformer import VQGAN, SegmentationCondition, VQGANConfig, VQGANTr
 from vqgan_transformer.training.codebook import CodebookTrainer
 from vqgan_transformer.training.discriminator import PatchDiscriminator
 from vqgan_transformer.training.loop import Diverged, make_accelerator
-from vqgan_transformer.training.settings import learning_rate
 from vqgan_transformer.training.vqgan_training import VQGANTrainer
 
 PAPER = VQGANConfig(
@@ -339,33 +338,6 @@ def test_condition_maps_get_tokenizers_too(kind, tmp_path):
     )
     assert vqgan.config.in_channels == channels
     assert (tmp_path / "run/pictures/step_00000006.png").exists()
-
-
-def test_learning_rates_are_functions_of_the_step():
-    training = VQGANTraining(
-        learning_rate=2.0, schedule="cosine", warmup_steps=4, max_steps=14, final_rate=0.1, crop_size=16
-    )
-    rates = [learning_rate(training, step, 8) for step in range(15)]
-    assert rates[:4] == [0.5, 1.0, 1.5, 2.0] and rates[4] == 2.0
-    assert rates[9] == pytest.approx(2 * (0.1 + 0.9 * 0.5)) and rates[14] == pytest.approx(0.2)
-    assert learning_rate(VQGANTraining.paper(crop_size=16), 0, 24) == pytest.approx(24 * 4.5e-6)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"max_steps": 0}, "max_steps"),
-        ({"short_side": 8}, "short_side"),
-        ({"schedule": "linear"}, "schedule"),
-        ({"disc_norm": "instance"}, "disc_norm"),
-        ({"freeze": ("everything",)}, "freeze"),
-        ({"ema_decay": 1.0}, "ema_decay"),
-        ({"checkpoints_total_limit": 0}, "checkpoints_total_limit"),
-    ],
-)
-def test_settings_out_of_range_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        VQGANTraining(**{"crop_size": 16, **changes})
 
 
 def test_what_does_not_fit_is_refused_before_training(tmp_path):

@@ -8,16 +8,10 @@ from functools import partial
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-__all__ = ["checkpoint_gradients", "keep_activations"]
+__all__ = ["checkpoint_gradients"]
 
 
 def checkpoint_gradients(modules: Iterable[nn.Module]) -> None:
-    """Makes modules keep their inputs only; :func:`keep_activations` undoes it."""
+    """Makes modules keep their inputs only."""
     for module in modules:
         module.__dict__["forward"] = partial(checkpoint, type(module).forward.__get__(module), use_reentrant=False)
-
-
-def keep_activations(modules: Iterable[nn.Module]) -> None:
-    """Makes modules ordinary again."""
-    for module in modules:
-        module.__dict__.pop("forward", None)

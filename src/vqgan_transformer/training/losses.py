@@ -21,8 +21,6 @@ __all__ = [
     "RandomFeatureLoss",
     "adaptive_weight",
     "adversarial_loss",
-    "balance",
-    "codebook_loss",
     "discriminator_loss",
     "lecam_loss",
     "reconstruction_loss",
@@ -74,22 +72,6 @@ def segmentation_loss(labels: Tensor, logits: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
 
 
-def codebook_loss(latents: Tensor, codes: Tensor, commitment_weight: float = 0.25, legacy: bool = False) -> Tensor:
-    """Pulls codes to latents and latents to codes (equation 4).
-
-    Args:
-        latents: What the encoder gave.
-        codes: The nearest codes, same shape.
-        commitment_weight: beta, the factor of the second pull.
-        legacy: The weighting all published checkpoints were trained with: beta on the first pull instead.
-    """
-    to_latents = F.mse_loss(codes, latents.detach())
-    to_codes = F.mse_loss(latents, codes.detach())
-    if legacy:
-        return commitment_weight * to_latents + to_codes
-    return to_latents + commitment_weight * to_codes
-
-
 def adversarial_loss(logits_fake: Tensor) -> Tensor:
     """What the generator minimises: the discriminator's mean verdict on its pictures, negated."""
     return -logits_fake.mean()
@@ -113,25 +95,17 @@ def discriminator_loss(logits_real: Tensor, logits_fake: Tensor, kind: Literal["
     raise ValueError(f"kind is {kind!r}; a discriminator is trained with 'hinge' or 'vanilla'.")
 
 
-def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> Tensor:
+def adaptive_weight(reconstruction: Tensor, adversarial: Tensor) -> Tensor:
     """The lambda of equation 7: how much stronger reconstruction pulls at the decoder's last layer than the adversary.
 
     Args:
-        reconstruction: The reconstruction loss, perceptual term included, still attached to the graph.
-        adversarial: `adversarial_loss` of the same step, still attached.
-        last_layer: The weight of the decoder's last convolution.
+        reconstruction: The reconstruction loss's gradient at the last layer's weight, perceptual term included.
+        adversarial: The gradient of `adversarial_loss` there.
 
     Returns:
         A detached scalar in [0, 1e4].
     """
-    (pull,) = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)
-    (push,) = torch.autograd.grad(adversarial, last_layer, retain_graph=True)
-    return balance(pull, push)
-
-
-def balance(pull: Tensor, push: Tensor) -> Tensor:
-    """The quotient of equation 7 from the two gradients themselves: a detached scalar in [0, 1e4]."""
-    return (pull.norm() / (push.norm() + 1e-4)).clamp(0.0, 1e4).detach()
+    return (reconstruction.norm() / (adversarial.norm() + 1e-4)).clamp(0.0, 1e4).detach()
 
 
 def lecam_loss(logits_real: Tensor, logits_fake: Tensor, mean_real: Tensor, mean_fake: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ class SampleDropout:
     """Replaces what a model's dropout layers do in training by masks that are functions of a key for each sample.
 
     Args:
-        model: whose ``nn.Dropout`` layers are taken over; :meth:`release` gives them back.
+        model: whose ``nn.Dropout`` layers are taken over.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -22,11 +22,6 @@ class SampleDropout:
         self.layers = [module for module in model.modules() if isinstance(module, nn.Dropout) and module.p > 0]
         for number, layer in enumerate(self.layers):
             layer.__dict__["forward"] = self._masked(layer, number)
-
-    def release(self) -> None:
-        """Makes the layers ordinary again."""
-        for layer in self.layers:
-            layer.__dict__.pop("forward", None)
 
     def _masked(self, layer: nn.Dropout, number: int) -> Callable[[Tensor], Tensor]:
         def forward(input: Tensor) -> Tensor:

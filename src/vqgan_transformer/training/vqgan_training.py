@@ -21,8 +21,8 @@ from .gradient_checkpointing import checkpoint_gradients
 from .initialisation import new_vqgan
 from .loop import accelerator_for, run_training
 from .losses import (
+    adaptive_weight,
     adversarial_loss,
-    balance,
     discriminator_loss,
     reconstruction_loss,
     segmentation_loss,
@@ -301,7 +301,7 @@ class VQGANTrainer:
     def _balance(self, reconstruction: Tensor, pull: Tensor, push: Tensor) -> Tensor:
         last = self.vqgan.decoder.last_layer
         gradients = [torch.autograd.grad(reconstruction, last, part, retain_graph=True)[0] for part in (pull, push)]
-        return balance(*[mean(gradient) for gradient in gradients])
+        return adaptive_weight(*[mean(gradient) for gradient in gradients])
 
     def _gradient(self, loss: Tensor, at: Tensor) -> Tensor:
         # in half precision, small gradients would vanish on their way

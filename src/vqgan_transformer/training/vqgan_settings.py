@@ -1,0 +1,163 @@
+"""How a VQGAN is trained: the paper's recipe, a modern one, and one that starts from a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from .setting_ranges import check_choices, check_numbers
+from .shared_settings import Training
+
+__all__ = ["KINDS", "Kind", "VQGANTraining"]
+
+Kind = Literal["image", "segmentation", "depth", "keypoints"]
+KINDS: tuple[str, ...] = ("image", "segmentation", "depth", "keypoints")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VQGANTraining(Training):
+    """How a VQGAN is trained; the further arguments are those of :class:`Training`.
+
+    Args:
+        pixel_loss: "l1", "l2", and for label maps "bce" (each label against its own logit) or "cross_entropy" (the
+            labels against each other). ``None``: "l1", for label maps "bce".
+        perceptual: "vgg", "alex" or "squeeze" (LPIPS), "random" (features of fixed random filters), the path of a
+            weights file, or ``None``. "default" is "vgg" for pictures and ``None`` for maps; label maps have no such term.
+        perceptual_weight: factor of the perceptual term.
+        people_weight: how much pixels near people's limbs count in the pixel loss; for pictures with keypoints.
+        codebook_weight: factor of the codebook term.
+        disc_weight: factor of the adversarial term, beside the adaptive weight; 0 trains without a discriminator.
+            ``None``: 0.8 for pictures, 0.75 for depth. Label maps have no discriminator.
+        disc_start: the step from which the generator hears the discriminator.
+        disc_warmup: steps before ``disc_start`` in which the discriminator is trained already.
+        disc_ramp: steps over which its weight rises from 0.
+        disc_loss: "hinge" or "vanilla".
+        disc_channels: width of the discriminator's first layer.
+        disc_layers: how often the discriminator halves a picture.
+        disc_norm: "batch", the original's; "group", which sees one picture at a time; "none".
+        disc_learning_rate: of the discriminator at its highest; ``None``: the generator's.
+        discriminator_forward: "reuse" shows the discriminator the reconstruction that the generator was just judged by;
+            "fresh" makes a new one with the updated generator, as the original does, for the price of a forward pass.
+        lecam_weight: of LeCam regularisation, which keeps the discriminator's verdicts near their running means.
+        codebook_learning: "gradient" (equation 4), or "ema": codes are running means of the latents that choose them.
+        codebook_decay: of these running means.
+        codebook_start: steps in which latents pass unquantised, before k-means places all codes at once.
+        revive_below: codes chosen less often than this share of the mean are put on a recent latent; 0: never.
+        gumbel_temperatures: of Gumbel's codes at the first and at the last step, with a cosine between.
+        whiten: start with latents of mean zero and covariance one, and convolutions that keep the variance.
+        freeze: parts that are not trained: "encoder", "decoder", "codebook".
+    """
+
+    optimizer: Literal["adam", "adamw", "muon"] = "adam"
+    betas: tuple[float, float] = (0.5, 0.9)
+    pixel_loss: Literal["l1", "l2", "bce", "cross_entropy"] | None = None
+    perceptual: str | None = "default"
+    perceptual_weight: float = 1.0
+    people_weight: float = 1.0
+    codebook_weight: float = 1.0
+    disc_weight: float | None = None
+    disc_start: int = 10_000
+    disc_warmup: int = 0
+    disc_ramp: int = 0
+    disc_loss: Literal["hinge", "vanilla"] = "hinge"
+    disc_channels: int = 64
+    disc_layers: int = 3
+    disc_norm: Literal["batch", "group", "none"] = "batch"
+    disc_learning_rate: float | None = None
+    discriminator_forward: Literal["reuse", "fresh"] = "reuse"
+    lecam_weight: float = 0.0
+    codebook_learning: Literal["gradient", "ema"] = "gradient"
+    codebook_decay: float = 0.99
+    codebook_start: int = 0
+    revive_below: float = 0.0
+    gumbel_temperatures: tuple[float, float] = (1.0, 0.0625)
+    whiten: bool = False
+    freeze: tuple[Literal["encoder", "decoder", "codebook"], ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        steps = ("disc_start", "disc_warmup", "disc_ramp", "codebook_start")
+        layers = {"disc_channels": "[1, inf)", "disc_layers": "[1, inf)"}
+        check_numbers(self, int, {name: "[0, inf)" for name in steps} | layers)
+        weights = (
+            "perceptual_weight", "people_weight", "codebook_weight", "disc_weight", "disc_learning_rate", "lecam_weight",
+            "revive_below",
+        )  # fmt: skip
+        others = {"codebook_decay": "[0, 1)", "gumbel_temperatures": "(0, inf)"}
+        check_numbers(self, float, {name: "[0, inf)" for name in weights} | others)
+        choices = {
+            "pixel_loss": (None, "l1", "l2", "bce", "cross_entropy"),
+            "disc_loss": ("hinge", "vanilla"),
+            "disc_norm": ("batch", "group", "none"),
+            "discriminator_forward": ("reuse", "fresh"),
+            "codebook_learning": ("gradient", "ema"),
+        }
+        check_choices(self, choices)
+        parts = ("encoder", "decoder", "codebook")
+        if isinstance(self.freeze, str) or any(part not in parts for part in self.freeze):
+            raise ValueError(
+                f"freeze is a tuple of names among 'encoder', 'decoder' and 'codebook', got {self.freeze!r}."
+            )
+
+    @classmethod
+    def paper(cls, **changes: Any) -> VQGANTraining:
+        """The recipe of the original: Adam, a constant rate that grows with the batch, the discriminator from one step on."""
+        return cls(**{"learning_rate": 4.5e-6, "scale_learning_rate": True, **changes})
+
+    @classmethod
+    def modern(cls, **changes: Any) -> VQGANTraining:
+        """What trains faster and does not collapse; docs/training.md has the evidence for each ingredient.
+
+        Meant for ``VQGANConfig.modern()``, with codes of unit length. The steps of discriminator and codebook are
+        shares of ``max_steps``.
+        """
+        steps = changes.get("max_steps", cls.max_steps)
+        recipe: dict[str, Any] = {
+            "optimizer": "muon",
+            "learning_rate": 1.5e-3,
+            "betas": (0.9, 0.99),
+            "weight_decay": 1e-4,
+            "schedule": "cosine",
+            "warmup_steps": min(1000, steps // 30),
+            "ema_decay": 0.999,
+            "clip_gradients": 1.0,
+            "codebook_learning": "ema",
+            "codebook_start": min(2000, steps // 20),
+            "revive_below": 0.03,
+            "whiten": True,
+            "disc_start": steps * 8 // 10,
+            "disc_warmup": min(2000, steps // 20),
+            "disc_ramp": min(5000, steps // 10),
+            "disc_weight": 0.2,
+            "disc_learning_rate": 3e-4,
+            "disc_norm": "group",
+            "lecam_weight": 0.0,
+        }
+        return cls(**{**recipe, **changes})
+
+    @classmethod
+    def vqvae(cls, **changes: Any) -> VQGANTraining:
+        """The VQ-VAE that the paper starts from: squared error, no perceptual term, no discriminator."""
+        return cls.paper(**{"pixel_loss": "l2", "perceptual": None, "disc_weight": 0.0, **changes})
+
+    def for_kind(self, kind: str) -> VQGANTraining:
+        """What is left open, filled in for pictures or maps.
+
+        Raises:
+            ValueError: for an unknown kind, or terms that it cannot be trained with.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {KINDS}, got {kind!r}.")
+        labels, pictures = kind == "segmentation", kind in ("image", "keypoints")
+        if kind != "image" and (self.people_weight != 1 or self.people_share):
+            raise ValueError(f"people_weight and people_share are for pictures of people, not for {kind} maps.")
+        pixel_loss = self.pixel_loss or ("bce" if labels else "l1")
+        perceptual = ("vgg" if pictures else None) if self.perceptual == "default" else self.perceptual
+        weight = (
+            self.disc_weight if self.disc_weight is not None else {"segmentation": 0.0, "depth": 0.75}.get(kind, 0.8)
+        )
+        if labels != (pixel_loss in ("bce", "cross_entropy")):
+            raise ValueError(f"pixel_loss={pixel_loss!r} is not for {kind}: label maps take 'bce' or 'cross_entropy'.")
+        if labels:
+            perceptual, weight = None, 0.0
+        return replace(self, pixel_loss=pixel_loss, perceptual=perceptual, disc_weight=weight)
