@@ -22,7 +22,6 @@ from vqgan_transformer.training.losses import (
     reconstruction_loss,
     segmentation_loss,
 )
-from vqgan_transformer.vqgan.quantizer import NearestQuantizer
 
 
 def test_reconstruction_loss_is_the_mean_error_of_all_elements() -> None:
@@ -49,19 +48,6 @@ def test_pixels_can_count_more() -> None:
 def test_segmentation_loss_is_binary_cross_entropy_of_each_label() -> None:
     labels, logits = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1), torch.tensor([2.0, 0.0]).view(1, 2, 1, 1)
     assert segmentation_loss(labels, logits).item() == pytest.approx((math.log1p(math.exp(-2)) + math.log(2)) / 2)
-
-
-@pytest.mark.parametrize(("legacy", "to_latents", "to_codes"), [(False, 0.25, 1.0), (True, 1.0, 0.25)])
-def test_commitment_weight_is_on_the_encoder_or_historically_on_the_codebook(
-    legacy: bool, to_latents: float, to_codes: float
-) -> None:
-    quantizer = NearestQuantizer(1, 1, normalize=False, commitment_weight=0.25, legacy=legacy)
-    torch.nn.init.ones_(quantizer.codebook.weight)
-    latents = torch.zeros(1, 1, 1, 1, requires_grad=True)
-    quantizer(latents).loss.backward()
-    gradient = quantizer.codebook.weight.grad
-    assert gradient is not None and latents.grad is not None
-    assert (latents.grad.item(), gradient.item()) == pytest.approx((-2 * to_latents, 2 * to_codes))
 
 
 @pytest.mark.parametrize(

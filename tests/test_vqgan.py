@@ -108,6 +108,31 @@ def test_gumbel_codes_are_drawn_in_training_and_the_likeliest_in_use():
     assert quantizer(latents).loss.item() == pytest.approx(0.5 * divergence.item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["autocast", "weights in bfloat16"])
+def test_the_nearest_code_is_found_in_full_precision(normalize, dtype):
+    torch.manual_seed(0)
+    quantizer = NearestQuantizer(256, 8, normalize=normalize, commitment_weight=0.25, legacy=False).to(dtype)
+    torch.nn.init.normal_(quantizer.codebook.weight)
+    latents = torch.randn(4, 8, 16, 16).to(dtype)
+    codes = quantizer.codebook.weight.detach().double()
+    rows = latents.double().movedim(1, -1).flatten(0, 2)
+    if normalize:
+        codes, rows = F.normalize(codes, dim=1), F.normalize(rows, dim=1)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.float32):
+        tokens = quantizer.tokens(latents)
+    assert (tokens.flatten() == torch.cdist(rows, codes).argmin(1)).float().mean() > 0.999
+
+
+def test_gumbels_likeliest_code_is_found_in_full_precision():
+    torch.manual_seed(0)
+    quantizer = GumbelQuantizer(256, 8, latent_channels=8, kl_weight=0.0).eval()
+    latents = torch.randn(4, 8, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        tokens = quantizer.tokens(latents)
+    assert torch.equal(tokens, quantizer.tokens(latents))
+
+
 @pytest.mark.parametrize(("tokens", "expected"), [([3, 3, 3], 1.0), ([0, 1, 2, 3], 4.0), ([0, 0, 1, 1], 2.0)])
 def test_perplexity_counts_codes_in_even_use(tokens, expected):
     assert perplexity(torch.tensor(tokens), 8).item() == pytest.approx(expected)

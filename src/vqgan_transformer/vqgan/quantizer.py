@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -24,6 +25,18 @@ class Quantized(NamedTuple):
     latents: Tensor
     tokens: Tensor
     loss: Tensor
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager:
+    """In half precision the nearest of many codes is often another one: comparing is done in full."""
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """A tensor of half precision as float32; others as they are."""
+    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
 
 
 def straight_through(value: Tensor, gradient_from: Tensor) -> Tensor:
@@ -78,13 +91,14 @@ class NearestQuantizer(nn.Module):
         return Quantized(straight_through(codes, latents), tokens, loss)
 
     def tokens(self, latents: Tensor) -> Tensor:
-        """(B, d, h, w) -> int64 (B, h, w); the lowest index wins a tie."""
+        """(B, d, h, w) -> int64 (B, h, w); the lowest index wins a tie. Compares in float32 or better."""
+        latents, codes = at_least_float32(latents), at_least_float32(self.codebook.weight)
         if self.normalize:
-            latents = F.normalize(latents, dim=1)
-        codes = self.codes
+            latents, codes = F.normalize(latents, dim=1), F.normalize(codes, dim=-1)
         flat = rearrange(latents, "b d h w -> (b h w) d")
-        # |z - e|^2 without forming differences; in the order of the original, so that near ties fall alike
-        distances = flat.pow(2).sum(1, keepdim=True) + codes.pow(2).sum(1) - 2 * flat @ codes.T
+        with without_autocast(latents.device):
+            # |z - e|^2 without forming differences; in the order of the original, so that near ties fall alike
+            distances = flat.pow(2).sum(1, keepdim=True) + codes.pow(2).sum(1) - 2 * flat @ codes.T
         batch, _, height, width = latents.shape
         return distances.argmin(1).view(batch, height, width)
 
@@ -130,10 +144,10 @@ class GumbelQuantizer(nn.Module):
 
     def forward(self, latents: Tensor) -> Quantized:
         """(B, latent_channels, h, w) -> codes, tokens and loss."""
-        logits = self.projection(latents)  # (B, K, h, w)
+        logits = self._logits(latents)
         if self.training:
             weights = F.gumbel_softmax(logits, tau=self.temperature, hard=self.straight_through, dim=1)
-            codes = torch.einsum("b k h w, k d -> b d h w", weights, self.codebook.weight)
+            codes = torch.einsum("b k h w, k d -> b d h w", weights.to(self.codebook.weight), self.codebook.weight)
             tokens = weights.argmax(1)
         else:
             tokens = logits.argmax(1)
@@ -145,8 +159,15 @@ class GumbelQuantizer(nn.Module):
 
     def tokens(self, latents: Tensor) -> Tensor:
         """(B, latent_channels, h, w) -> int64 (B, h, w), the likeliest codes."""
-        return self.projection(latents).argmax(1)
+        return self._logits(latents).argmax(1)
 
     def lookup(self, tokens: Tensor) -> Tensor:
         """(B, h, w) -> (B, d, h, w)."""
         return rearrange(self.codebook(tokens), "b h w d -> b d h w")
+
+    def _logits(self, latents: Tensor) -> Tensor:
+        """(B, latent_channels, h, w) -> (B, K, h, w), in float32 or better."""
+        weight, bias = self.projection.weight, self.projection.bias
+        assert bias is not None
+        with without_autocast(latents.device):
+            return F.conv2d(at_least_float32(latents), at_least_float32(weight), at_least_float32(bias))
