@@ -17,7 +17,7 @@ from vqgan_transformer import (
     Unconditional,
 )
 from vqgan_transformer.gpt import ConditionInput
-from vqgan_transformer.pipeline import painting
+from vqgan_transformer.pipeline import batch
 
 LABELS = ("sky", "tree", "grass", "water", "person", "fern", "moss")
 CHANNELS = (0, 1, 2, 3, 4, 2, 2)
@@ -222,7 +222,7 @@ def test_what_is_known_of_a_picture_tells_its_class(vqgan):
 
 
 def test_a_class_is_told_from_where_most_is_known(vqgan, monkeypatch):
-    monkeypatch.setattr(painting, "LOOKED_AT", 2)
+    monkeypatch.setattr(batch, "CLASS_PART", 2)
     classes = ClassCondition(labels=("day", "dusk", "night"), chosen_by_seed=True)
     pipe = ImageSynthesisPipeline(vqgan=vqgan, gpt=aligned_gpt(), conditions=(segmentation(), classes))
     found = set()

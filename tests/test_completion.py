@@ -11,7 +11,8 @@ from PIL import Image
 
 from test_pipeline import label_vqgan
 from vqgan_transformer import ImageSynthesisPipeline, SegmentationCondition, SlidingWindowSampler, Unconditional
-from vqgan_transformer.pipeline.inpainting import fill_area, read_completions, read_masks
+from vqgan_transformer.pipeline.inpainting import fill_area, read_known_pixels
+from vqgan_transformer.pipeline.masks import read_masks
 from vqgan_transformer.sampler.seeds import candidate_seeds
 
 F = 4
@@ -87,8 +88,8 @@ def test_what_is_kept_is_kept_and_what_is_painted_is_not_seen(pipe, request_):
 def test_drawn_tokens_are_those_of_the_sampler_with_kept_tokens(pipe):
     image, mask = picture(24, 20), half_mask(24, 20)
     out = complete(pipe, image=image, mask=mask, seed=9)
-    [completion] = read_completions(image, mask)
-    filled = fill_area(completion.pictures, completion.area)
+    [known] = read_known_pixels(image, mask)
+    filled = fill_area(known.pictures, known.area)
     keep = torch.zeros(1, 6, 5, dtype=torch.bool)
     keep[:, :3] = True
     expected = SlidingWindowSampler()(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from aligned_models import aligned_gpt
 from vqgan_transformer import (
     VQGAN,
     ClassCondition,
@@ -19,7 +20,7 @@ from vqgan_transformer import (
     SegmentationCondition,
     VQGANConfig,
 )
-from vqgan_transformer.pipeline.request import fit, sort_arguments
+from vqgan_transformer.gpt import ConditionInput
 from vqgan_transformer.scenes import make_scene
 
 CONDITION = KeypointsCondition()
@@ -153,17 +154,17 @@ SEVERAL = (
     ImageCondition(channels=1),
     ClassCondition(number_of_classes=96),
 )
-KINDS = [*(condition.name for condition in SEVERAL), "layout"]
 
 
-def read(size=None, resize=False, **arguments):
-    told_apart = sort_arguments(SEVERAL, arguments, several=True, kinds=KINDS, call=["size"])
-    sizes = [] if size is None else [size]
-    [request] = fit(SEVERAL, told_apart, sizes, resize=resize, several=True, check_size=lambda size: None)
-    return request
+@pytest.fixture
+def read(vqgan):
+    """What a pipeline that follows several kinds reads of a call's arguments."""
+    inputs = tuple(ConditionInput(condition.name, *condition.aligned_input) for condition in SEVERAL)
+    pipe = ImageSynthesisPipeline(vqgan, aligned_gpt(conditions=inputs), conditions=SEVERAL)
+    return lambda size=None, **arguments: pipe.request(arguments, size)
 
 
-def test_kinds_go_together_as_maps_of_one_size():
+def test_kinds_go_together_as_maps_of_one_size(read):
     """What a model for several kinds at once reads: a map at the resolution of the picture, or an id, of each."""
     request = read(
         segmentation=SCENE.segmentation, depth=SCENE.depth, keypoints=SCENE.keypoints, class_label=SCENE.class_label,
@@ -181,25 +182,23 @@ def test_kinds_go_together_as_maps_of_one_size():
     }  # fmt: skip
 
 
-def test_keypoints_follow_the_size_of_the_other_maps():
+def test_keypoints_follow_the_size_of_the_other_maps(read):
     alone = CONDITION.parse(SCENE.keypoints, size=(64, 96))
     assert torch.equal(read(depth=SCENE.depth, keypoints=SCENE.keypoints).given["keypoints"], alone)
     larger = read(size=(128, 192), depth=SCENE.depth, keypoints=SCENE.keypoints, keypoints_size=(64, 96))
     assert torch.equal(larger.given["keypoints"], CONDITION.parse(SCENE.keypoints * (2, 2, 1), size=(128, 192)))
 
 
-def test_keypoints_of_several_pictures_follow_the_size_of_each():
-    told_apart = sort_arguments(
-        SEVERAL,
-        {"depth": [SCENE.depth, SCENE.depth[:, :64]], "keypoints": [SCENE.keypoints, SCENE.keypoints[:0]]},
-        several=True, kinds=KINDS, call=["size"],
-    )  # fmt: skip
-    first, second = fit(SEVERAL, told_apart, [], resize=False, several=True, check_size=lambda size: None)
-    assert torch.equal(first.given["keypoints"], CONDITION.parse(SCENE.keypoints, size=(64, 96)))
-    assert torch.equal(second.given["keypoints"], CONDITION.parse(SCENE.keypoints[:0], size=(64, 64)))
+def test_keypoints_of_several_pictures_follow_the_size_of_each(read):
+    maps, people = [SCENE.depth, SCENE.depth[:, :64]], [SCENE.keypoints, SCENE.keypoints[:0]]
+    for depth, poses in zip(maps, people, strict=True):
+        alone = CONDITION.parse(poses, size=depth.shape)
+        assert torch.equal(read(depth=depth, keypoints=poses).given["keypoints"], alone)
+    with pytest.raises(ValueError, match=r"different sizes .* \(64, 96\), \(64, 64\)"):
+        read(depth=maps, keypoints=people)
 
 
-def test_an_option_of_two_kinds_is_given_with_its_kind():
+def test_an_option_of_two_kinds_is_given_with_its_kind(read):
     with pytest.raises(TypeError, match="segmentation_palette= or keypoints_palette="):
         read(segmentation=SCENE.segmentation, keypoints=SCENE.keypoints, palette="openpose")
     request = read(size=(64, 96), depth=SCENE.depth + 1, near="small", keypoints=SCENE.keypoints)
@@ -216,6 +215,6 @@ def test_an_option_of_two_kinds_is_given_with_its_kind():
         ({"class_label": 3}, ValueError, "class_label does not say how large"),
     ],
 )
-def test_kinds_that_do_not_go_together(arguments, error, message):
+def test_kinds_that_do_not_go_together(read, arguments, error, message):
     with pytest.raises(error, match=message):
         read(**arguments)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Canvas", "requested_size", "round_up", "same_aspect"]
+__all__ = ["Canvas", "Size", "requested_size", "round_up", "same_aspect", "whole_pair"]
+
+Size = tuple[int, int]
+"""(height, width), in pixels unless it says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Canvas:
         return round_up(self.size, self.factor)
 
 
-def requested_size(size: Any, height: int | None, width: int | None) -> tuple[int, int] | None:
+def requested_size(size: Any, height: int | None, width: int | None) -> Size | None:
     """(height, width) in pixels from either way of saying it; ``None`` if neither is given.
 
     Raises:
@@ -49,14 +51,31 @@ def requested_size(size: Any, height: int | None, width: int | None) -> tuple[in
         if height is None or width is None:
             raise ValueError(f"height= and width= go together, got height={height} and width={width}.")
         size = (height, width)
-    if not isinstance(size, Sequence) or isinstance(size, str) or len(size) != 2:
-        raise TypeError(f"size is (height, width) in pixels, got {size!r}.")
-    if any(isinstance(side, bool) or not hasattr(side, "__index__") for side in size):
-        raise TypeError(f"size is (height, width) in whole pixels, got {tuple(size)!r}.")
-    rows, cols = (side.__index__() for side in size)
+    rows, cols = whole_pair(size, "size is (height, width)")
     if rows < 1 or cols < 1:
         raise ValueError(f"size is (height, width) in pixels, both at least 1, got {(rows, cols)}.")
     return rows, cols
+
+
+def whole_pair(value: Any, meaning: str) -> tuple[int, int]:
+    """Two whole numbers of pixels, of any type that stands for such a number.
+
+    Args:
+        value: what a user passes.
+        meaning: what it is, for the error message, e.g. "size is (height, width)".
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 2:
+        raise TypeError(f"{meaning} in pixels, got {value!r}.")
+    if any(isinstance(side, bool) or not hasattr(side, "__index__") for side in value):
+        raise TypeError(f"{meaning} in whole pixels, got {tuple(value)!r}.")
+    try:
+        first, second = (side.__index__() for side in value)
+    except TypeError as error:  # arrays and tensors of floats have the method, too
+        raise TypeError(f"{meaning} in whole pixels, got {tuple(value)!r}.") from error
+    return first, second
 
 
 def round_up(size: tuple[int, int], factor: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .pipeline import ImageSynthesisOutput, ImageSynthesisPipeline
+from .output import ImageSynthesisOutput
+from .pipeline import ImageSynthesisPipeline
 
 __all__ = ["ImageSynthesisOutput", "ImageSynthesisPipeline"]

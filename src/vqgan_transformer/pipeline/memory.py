@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import torch
 
+from ..geometry import Size
 from ..vqgan.model import VQGANConfig
+from ..vqgan.strips import is_local
+from .parts import PipelineParts
 
-__all__ = ["check_memory", "memory_needed"]
+__all__ = ["check_memory"]
 
 
-def memory_needed(size: tuple[int, int], config: VQGANConfig, itemsize: int) -> int:
+def check_memory(size: Size, parts: PipelineParts, kinds: Iterable[str] = (), *, streamed: bool = False) -> None:
+    """Refuses a size that the machine cannot hold: its map, and what a VQGAN has to work on as a whole.
+
+    Args:
+        size: (height, width) of a picture in pixels.
+        parts: of the pipeline that is to paint it.
+        kinds: of the conditions that are given.
+        streamed: the picture is decoded in strips.
+
+    Raises:
+        ValueError: with the memory that is needed and the memory there is.
+    """
+    needed = {"a map of it": 8 * size[0] * size[1]}
+    if not streamed:
+        needed["decoding it"] = _memory_needed(size, parts.vqgan.config, parts.dtype.itemsize)
+    for name in kinds:
+        vqgan = getattr(parts.condition(name), "vqgan", None)
+        if vqgan is not None and not is_local(vqgan.encoder):
+            reason = f"encoding its {name}, whose VQGAN has attention or group normalisation and so must see it whole"
+            needed[reason] = _memory_needed(size, vqgan.config, parts.dtype.itemsize)
+    there, what = _memory(parts.device), max(needed, key=lambda name: needed[name])
+    if there is not None and needed[what] > there:
+        raise ValueError(
+            f"a picture of {size[0]}×{size[1]} pixels needs about {needed[what] / 2**30:,.0f} GiB of memory for {what}, "
+            f"but {parts.device} has {there / 2**30:,.0f} GiB. Ask for a smaller size."
+        )
+
+
+def _memory_needed(size: Size, config: VQGANConfig, itemsize: int) -> int:
     """About how many bytes the widest stage of encoding or decoding one picture takes.
 
     At each level a residual block holds its input, a normalised copy, a convolved copy and the convolution's own
@@ -20,26 +51,6 @@ def memory_needed(size: tuple[int, int], config: VQGANConfig, itemsize: int) -> 
     """
     levels = (width / (config.patch_size * 2**level) ** 2 for level, width in enumerate(config.widths))
     return int(4 * max(config.in_channels, config.out_channels, *levels) * size[0] * size[1] * itemsize)
-
-
-def check_memory(size: tuple[int, int], needed: Mapping[str, int], device: torch.device) -> None:
-    """Refuses a size that the device cannot hold.
-
-    Args:
-        size: of a picture in pixels.
-        needed: bytes, by what needs them; not at the same time.
-        device: where they are needed.
-
-    Raises:
-        ValueError: with the memory that is needed and the memory there is.
-    """
-    there = _memory(device)
-    what = max(needed, key=lambda name: needed[name])
-    if there is not None and needed[what] > there:
-        raise ValueError(
-            f"a picture of {size[0]}×{size[1]} pixels needs about {needed[what] / 2**30:,.0f} GiB of memory for {what}, "
-            f"but {device} has {there / 2**30:,.0f} GiB. Ask for a smaller size."
-        )
 
 
 def _memory(device: torch.device) -> int | None:

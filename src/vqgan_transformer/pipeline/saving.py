@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from ..storage.pretrained import Pretrained, refuse_options, upload
 from ..storage.source import Origin
 from ..storage.weights import resolve_dtype
 from ..vqgan.model import VQGAN
+from .parts import PipelineParts
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -54,13 +54,8 @@ KINDS = tuple(part.name for part in _PARTS if issubclass(part, Condition))
 """The names of all kinds of condition there are."""
 
 
-class SavedPipeline:
-    """Saving and loading for a class that is made from a VQGAN, a GPT, a sampler and conditions."""
-
-    vqgan: VQGAN
-    gpt: CondGPT
-    sampler: SlidingWindowSampler
-    conditions: Sequence[Condition]
+class SavedPipeline(PipelineParts):
+    """Saving and loading for the parts of a pipeline."""
 
     @classmethod
     def from_pretrained(
@@ -104,7 +99,7 @@ class SavedPipeline:
                 raise CheckpointError(f"the pipeline in {path} has no {kind.__name__} in a folder {part!r}.")
         conditions = [part for part in loaded.values() if isinstance(part, Condition)]
         parts = {name: loaded[name] for name in ("vqgan", "gpt", "sampler")}
-        return cls(**parts, conditions=conditions)  # type: ignore[call-arg]
+        return cls(**parts, conditions=conditions)
 
     def save_pretrained(
         self,
@@ -118,10 +113,8 @@ class SavedPipeline:
         The folder is complete or as it was before. Arguments are those of ``VQGAN.save_pretrained``.
         """
         folder = Path(folder).expanduser()
-        components = {"vqgan": self.vqgan, "gpt": self.gpt, "sampler": self.sampler}
-        components |= {f"conditions/{condition.name}": condition for condition in self.conditions}
         save_components(
-            folder, type(self).__name__, components, dtype=resolve_dtype(dtype), max_shard_size=max_shard_size
+            folder, type(self).__name__, self.components, dtype=resolve_dtype(dtype), max_shard_size=max_shard_size
         )
         return folder
 

@@ -11,32 +11,32 @@ from torch import Tensor
 
 from ..vqgan.model import VQGAN
 from ..vqgan.strips import decode_strip, decoder_reach, is_local, whole_statistics
-from .painting import Painting
+from .batch import PictureBatch
 
 __all__ = ["Previews", "stream_pixels"]
 
 
 @torch.no_grad()
-def stream_pixels(painting: Painting, rows: int) -> Iterator[Tensor]:
+def stream_pixels(batch: PictureBatch, rows: int) -> Iterator[Tensor]:
     """Paints, and yields strips of pixels from the top as soon as nothing that is still to be drawn can change them.
 
     A decoder with local operations only gives each strip exactly as in the whole picture. One with group normalisation
     needs statistics of the whole picture: its strips come when all tokens are drawn.
 
     Args:
-        painting: what is to be painted.
+        batch: what is to be painted.
         rows: of tokens in a strip; the last strip may have fewer.
 
     Yields:
         float32 (B, 3, rows · f, W), about [-1, 1], on the CPU; below each other, the pictures of the size asked for.
     """
-    vqgan, (height, width) = painting.vqgan, painting.canvas.size
-    end = painting.canvas.grid[0]
+    vqgan, (height, width) = batch.parts.vqgan, batch.size
+    end = batch.canvas.grid[0]
     local = is_local(vqgan.decoder)
     reach = decoder_reach(vqgan.config)
     statistics = None
     start = 0
-    for complete, tokens in painting.draw_rows():
+    for complete, tokens in batch.draw_rows():
         if not local and complete == end:
             statistics = whole_statistics(vqgan, tokens, rows)
         # rows below a strip, as far as it depends on them, must be there, too
@@ -76,7 +76,7 @@ class Previews:
         if self.spent + self.longest > self.most * (now - self.started):
             return
         if isinstance(tokens, list):
-            self.show([self.vqgan.decode(one[None])[0] for one in tokens])
+            self.show([self.vqgan.decode(grid[None])[0] for grid in tokens])
         else:
             self.show(self.vqgan.decode(tokens))
         seconds = time.perf_counter() - now

@@ -1,0 +1,126 @@
+"""The parts of a pipeline: a VQGAN, a GPT, a sampler and conditions that belong together."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..conditions import Condition
+from ..gpt.model import CondGPT
+from ..sampler.sampler import SlidingWindowSampler
+from ..vqgan.model import VQGAN
+from .gpt_inputs import AnyConditions, gpt_inputs
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["PipelineParts", "options_of"]
+
+
+class PipelineParts:
+    """Parts that fit each other.
+
+    Args:
+        vqgan: decodes the tokens that are drawn.
+        gpt: scores them.
+        sampler: draws them; the paper's settings by default.
+        conditions: what turns a user's input into what the GPT reads, e.g. ``(SegmentationCondition(...),)``.
+
+    Raises:
+        ValueError: where the parts do not fit each other.
+    """
+
+    def __init__(
+        self,
+        vqgan: VQGAN,
+        gpt: CondGPT,
+        sampler: SlidingWindowSampler | None = None,
+        conditions: Sequence[Condition] = (),
+    ):
+        self.vqgan = vqgan
+        self.gpt = gpt
+        self.sampler = sampler if sampler is not None else SlidingWindowSampler()
+        self.conditions = tuple(conditions)
+        if vqgan.codebook_size > gpt.config.vocab_size:
+            raise ValueError(
+                f"the VQGAN has {vqgan.codebook_size} codes, but the GPT's vocabulary only {gpt.config.vocab_size}."
+            )
+        names = [condition.name for condition in self.conditions]
+        if len(set(names)) < len(names):
+            raise ValueError(f"each kind of condition may be given once, got {names}.")
+        self.inputs.check_parts(vqgan, gpt)
+
+    def condition(self, name: str) -> Condition:
+        """The condition of a name, e.g. "segmentation".
+
+        Raises:
+            KeyError: for one that this checkpoint does not have.
+        """
+        by_name = {condition.name: condition for condition in self.conditions}
+        if name not in by_name:
+            raise KeyError(f"this checkpoint has the conditions {sorted(by_name)}, not {name!r}.")
+        return by_name[name]
+
+    @property
+    def inputs(self) -> AnyConditions:
+        """What the GPT reads of the conditions."""
+        return gpt_inputs(self.gpt, self.conditions)
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """The parts by their names, conditions as "conditions/segmentation"."""
+        return {"vqgan": self.vqgan, "gpt": self.gpt, "sampler": self.sampler} | {
+            f"conditions/{condition.name}": condition for condition in self.conditions
+        }
+
+    def with_settings(self, **settings: Any) -> Self:
+        """A copy that shares the models and draws with other settings; names and ranges as in ``SamplerConfig``."""
+        changed = copy.copy(self)
+        changed.sampler = self.sampler.with_settings(**settings)
+        return changed
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Moves all models to a device and/or dtype, as ``nn.Module.to``; returns the pipeline."""
+        models: list[torch.nn.Module] = [self.vqgan, self.gpt, *self.conditions]
+        for model in models:
+            model.to(*args, **kwargs)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        return self.gpt.head.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format of the models' weights."""
+        return self.gpt.head.weight.dtype
+
+    def __repr__(self) -> str:
+        codes, factor, window = self.vqgan.codebook_size, self.vqgan.downsample_factor, self.gpt.config.window
+        lines = [
+            f"{type(self).__name__} on {self.device} in {self.dtype}",
+            f"  vqgan: {_millions(self.vqgan)}, {codes} codes, a token stands for {factor}×{factor} pixels",
+            f"  gpt: {_millions(self.gpt)}, {self.gpt.config.conditioning}, trained on {window[0]}×{window[1]} tokens",
+            f"  sampler: {', '.join(f'{name}={value}' for name, value in asdict(self.sampler.config).items())}",
+            "  conditions:",
+        ]
+        for condition in self.conditions:
+            options = ", ".join(f"{name}=" for name in options_of(condition))
+            lines.append(f"    {condition.name}=" + f", with {options}" * bool(options))
+        return "\n".join(lines)
+
+
+def options_of(condition: Condition) -> list[str]:
+    """The options of a condition: the keyword-only parameters of its parse method. The size is the pipeline's to give."""
+    parameters = inspect.signature(condition.parse).parameters.items()
+    return [name for name, p in parameters if p.kind is p.KEYWORD_ONLY and name != "size"]
+
+
+def _millions(model: torch.nn.Module) -> str:
+    return f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:.1f} M parameters"
