@@ -36,7 +36,8 @@ ARROWS: dict[str, set[str]] = {
     "training": MODELS | {"pipeline", "images", "geometry", "storage", "scenes", "checkpoints"},
     "conversion": MODELS | {"pipeline", "storage"},
     "verification": MODELS | {"conversion", "checkpoints", "storage"},
-    "cli": {"conversion", "verification", "vqgan"},
+    "cli": MODELS | {"conversion", "verification", "pipeline", "public", "training", "images", "storage"},
+    "__main__": {"cli"},
     "public": MODELS | {"pipeline", "training"},
     "": {"public", "checkpoints", "evaluation"},  # the public names, and what fills the slots
 }
@@ -90,8 +91,7 @@ def test_arrows_point_one_way(name):
 
 
 def test_rooms_form_no_circle():
-    order = TopologicalSorter({room_: {*others} for room_, others in ARROWS.items()})
-    assert [*order.static_order()][-1] == ""  # raises CycleError otherwise
+    TopologicalSorter({room_: {*others} for room_, others in ARROWS.items()}).prepare()  # raises CycleError otherwise
 
 
 @pytest.mark.xfail(reason="gpt.aligned and gpt.model are next", strict=True)

@@ -1,0 +1,28 @@
+"""The commands there are, in the order in which help lists them."""
+
+from __future__ import annotations
+
+from .checkpoints import CONVERT, INSPECT, VERIFY
+from .checks import CHECKS
+from .command import Command
+from .sample import COMPLETE, SAMPLE
+from .tokens import RECONSTRUCT, TOKENIZE
+from .train import TRAIN_GPT, TRAIN_VQGAN
+
+__all__ = ["COMMANDS"]
+
+COMMANDS: dict[str, Command] = {
+    command.name: command
+    for command in (
+        SAMPLE,
+        COMPLETE,
+        TOKENIZE,
+        RECONSTRUCT,
+        TRAIN_VQGAN,
+        TRAIN_GPT,
+        INSPECT,
+        VERIFY,
+        CONVERT,
+        CHECKS,
+    )
+}
