@@ -28,7 +28,9 @@ def state_dict(name: str) -> dict[str, torch.Tensor]:
     """All weights of a case, by the program's names."""
     description = case(name)
     shapes = dict(_leaves(description["tensors"], ""))
-    return {key: torch.from_numpy(_value(description["seed"], key, shape)) for key, shape in shapes.items()}
+    weights = {key: torch.from_numpy(_value(description["seed"], key, shape)) for key, shape in shapes.items()}
+    scale = description.get("codebook_scale", 1.0)
+    return {key: scale * tensor if "quantize" in key else tensor for key, tensor in weights.items()}
 
 
 def write(name: str, folder: Path) -> Path:
@@ -67,7 +69,7 @@ def _value(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
         return (0.1 * noise).astype(np.float32)
     if name.endswith(("tok_embeddings.weight", "embedding_table.weight")):
         return (0.5 * noise).astype(np.float32)
-    if name.endswith("quantize.embedding.weight"):
+    if name.replace(".", "").endswith("quantizeembeddingweight"):
         return noise
     if len(shape) == 1:  # scales of normalisations
         return (1.0 + 0.1 * noise).astype(np.float32)

@@ -260,6 +260,71 @@ def test_a_thousand_classes_are_imagenets():
     }
 
 
+@torch.no_grad()
+def test_ibqs_averaged_weights_are_what_is_used_unless_one_asks_for_the_others(checkpoints):
+    stored = foreign.state_dict("ibq_vqgan")
+    used = VQGAN.from_pretrained(checkpoints("ibq_vqgan"))
+    raw = VQGAN.from_pretrained(checkpoints("ibq_vqgan"), averaged=False)
+    assert torch.equal(used.to_codes.weight, stored["model_ema.quant_convweight"])
+    assert torch.equal(raw.to_codes.weight, stored["quant_conv.weight"])
+
+
+def ibq_file(folder: Path, *, name: str, averages: bool = False, yaml: str | None = None, lightning: str | None = None):
+    folder.mkdir(exist_ok=True)
+    weights = foreign.state_dict("ibq_vqgan")
+    kept = {key: tensor for key, tensor in weights.items() if averages or not key.startswith("model_ema.")}
+    content = {"state_dict": kept} | ({"pytorch-lightning_version": lightning} if lightning else {})
+    torch.save(content, folder / name)
+    if yaml is not None:
+        (folder / "config.yaml").write_text(yaml)
+    return folder / name
+
+
+FLAT = """{ddconfig: {double_z: false, z_channels: 32, resolution: 64, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 2, 2],
+num_res_blocks: 1, attn_resolutions: [16]}, n_embed: 96, embed_dim: 16, use_entropy_loss: true, beta: 0.5}"""
+
+
+@pytest.mark.parametrize(
+    "signs",
+    [
+        {"name": "model.ckpt", "yaml": FLAT},
+        {"name": "model.ckpt", "averages": True},
+        {"name": "imagenet256_96.ckpt"},
+        {"name": "IBQ_pretrain_16384.ckpt", "lightning": "2.2.0"},
+    ],
+    ids=["arguments in a yaml file", "averages", "a published name", "another published name"],
+)
+def test_ibq_is_told_from_the_original_by_any_of_its_signs(signs, tmp_path):
+    assert VQGAN.from_pretrained(ibq_file(tmp_path, **signs)).config.quantizer == "inner_product"
+
+
+def test_what_may_be_ibq_or_the_original_is_asked_for(tmp_path):
+    path = ibq_file(tmp_path, name="model.ckpt", lightning="2.2.0")
+    with pytest.raises(CheckpointError, match="Pass format='ibq' or format='taming'"):
+        VQGAN.from_pretrained(path)
+    quantizers = [VQGAN.from_pretrained(path, format=name).config.quantizer for name in ("ibq", "taming")]
+    assert quantizers == ["inner_product", "nearest"]
+    older = ibq_file(tmp_path / "older", name="last.ckpt", lightning="1.0.8")
+    assert VQGAN.from_pretrained(older).config.quantizer == "nearest"
+
+
+def test_ibqs_training_settings_are_read(tmp_path):
+    config = VQGAN.from_pretrained(ibq_file(tmp_path, name="model.ckpt", yaml=FLAT)).config
+    assert (config.commitment_weight, config.entropy_weight) == (0.5, 0.05)
+    without = FLAT.replace("use_entropy_loss: true", "remap: used.npy")
+    with pytest.raises(CheckpointError, match="remap is not supported"):
+        VQGAN.from_pretrained(ibq_file(tmp_path, name="model.ckpt", yaml=without))
+
+
+def test_ibq_averages_that_do_not_fit_are_named(tmp_path):
+    path = ibq_file(tmp_path, name="model.ckpt", averages=True)
+    content = torch.load(path)
+    del content["state_dict"]["model_ema.encoderconv_outbias"]
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"none that fits encoder.conv_out.bias.*averaged=False"):
+        VQGAN.from_pretrained(path)
+
+
 def test_the_documentation_has_the_table_of_families():
     page = Path(__file__).parent.parent / "docs" / "checkpoints.md"
     assert formats.table() in page.read_text(encoding="utf-8")

@@ -153,6 +153,29 @@ def test_scene_models_have_their_own_window_and_92_condition_tokens(tmp_path):
     assert parts["gpt"]["CondGPT"]["block_size"] == 256 + 92
 
 
+IBQ = {
+    "imagenet256_1024": 107.05,
+    "imagenet256_8192": 108.88,
+    "imagenet256_16384": 110.98,
+    "imagenet256_262144": 173.90,
+}
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+@pytest.mark.parametrize(("name", "millions"), IBQ.items())
+def test_every_ibq_tokenizer_fits_key_for_key(tmp_path, name, millions, averaged):
+    section = vqgan(int(name.rpartition("_")[2]))
+    section["params"]["ddconfig"]["num_res_blocks"] = 4
+    shapes = dict(golden._shapes(section["params"]))
+    averages = {f"model_ema.{key.replace('.', '')}": shape for key, shape in shapes.items()}
+    write_hollow(tmp_path / f"{name}.safetensors", shapes | (averages if averaged else {}))
+    opened = formats.Opened(tmp_path)
+    assert formats.family_of(opened).name == "ibq"
+    config, tensors = formats.FAMILIES["ibq"].readers["VQGAN"](opened)
+    assert (config.quantizer, config.decoder_blocks) == ("inner_product", (5,) * 5)
+    assert same_names_and_shapes(VQGAN, config, tensors) / 1e6 == pytest.approx(millions, rel=1e-3)
+
+
 LLAMAGEN = {"B": (12, 768, 12, 110.9), "L": (24, 1024, 16, 342.9), "XL": (36, 1280, 20, 775), "XXL": (48, 1536, 24, 1411), "3B": (24, 3200, 32, 3097)}  # fmt: skip
 
 

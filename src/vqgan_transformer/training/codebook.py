@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..vqgan.quantizer import NearestQuantizer, Quantized, straight_through
+from ..vqgan.quantizer import Quantized, Quantizer, straight_through
 from .processes import gather, total
 
 __all__ = ["CodebookTrainer"]
@@ -38,7 +38,7 @@ class CodebookTrainer(nn.Module):
 
     def __init__(
         self,
-        quantizer: NearestQuantizer,
+        quantizer: Quantizer,
         *,
         learning: str = "ema",
         decay: float = 0.99,
@@ -49,7 +49,7 @@ class CodebookTrainer(nn.Module):
         super().__init__()
         self._hidden = (quantizer,)  # in a tuple, so that its weights are not this module's too
         self.learning, self.decay, self.start, self.revive_below = learning, decay, start, revive_below
-        weight = quantizer.codebook.weight
+        weight = self._codes
         if learning == "ema":
             weight.requires_grad_(False)
         kept = max(memory, 4 * len(weight)) if start or revive_below else 0
@@ -60,9 +60,19 @@ class CodebookTrainer(nn.Module):
         self.register_buffer("started", torch.tensor(start == 0))
 
     @property
-    def quantizer(self) -> NearestQuantizer:
+    def quantizer(self) -> Quantizer:
         """Whose codes are learned."""
         return self._hidden[0]
+
+    @property
+    def _codes(self) -> Tensor:
+        codes = self.quantizer.free_codes
+        if codes is None:
+            raise ValueError(
+                f"codebook_learning='ema', codebook_start and revive_below are for codes that are vectors of their own, as "
+                f"the nearest codes are, not for those of a {type(self.quantizer).__name__}."
+            )
+        return codes
 
     def forward(self, latents: Tensor, step: int, seed: int) -> Quantized:
         """(B, d, h, w) -> what the decoder gets, with gradients to the latents; tokens; the loss.
@@ -72,10 +82,10 @@ class CodebookTrainer(nn.Module):
             step: number of the update.
             seed: of the draws of this update.
         """
-        quantizer, weight = self.quantizer, self.quantizer.codebook.weight
-        latents = latents.to(weight.dtype)
+        quantizer = self.quantizer
+        latents = latents.to(self._codes.dtype)
         if step < self.start:
-            unit = F.normalize(latents, dim=1) if quantizer.normalize else latents
+            unit = quantizer.comparable(latents)
             self._remember(_rows(unit.detach()))
             tokens = torch.zeros(len(latents), *latents.shape[2:], dtype=torch.long, device=latents.device)
             return Quantized(unit, tokens, latents.new_zeros(()))
@@ -87,7 +97,7 @@ class CodebookTrainer(nn.Module):
         if self.learning == "gradient":
             quantized = quantizer(latents)
         else:
-            unit = F.normalize(latents, dim=1) if quantizer.normalize else latents
+            unit = quantizer.comparable(latents)
             tokens = quantizer.tokens(latents.detach())
             codes = quantizer.lookup(tokens)
             loss = quantizer.commitment_weight * F.mse_loss(unit, codes)
@@ -100,7 +110,7 @@ class CodebookTrainer(nn.Module):
     def _follow(self, latents: Tensor, tokens: Tensor) -> None:
         if self.learning == "gradient" and not self.revive_below:
             return
-        rows = _rows(F.normalize(latents, dim=1) if self.quantizer.normalize else latents)
+        rows = _rows(self.quantizer.comparable(latents))
         chosen, rate = tokens.flatten(), 1 - self.decay
         counts = torch.bincount(chosen, minlength=len(self.counts)).to(self.counts.dtype)
         self.counts.lerp_(total(counts), rate)
@@ -119,7 +129,7 @@ class CodebookTrainer(nn.Module):
         self.counts[dead] = mean
         self.sums[dead] = latents * mean
         if self.learning == "gradient":
-            self.quantizer.codebook.weight[dead] = latents
+            self._codes[dead] = latents
         else:
             self._set(self.sums / self.counts.clamp(min=1e-6)[:, None])
 
@@ -140,8 +150,7 @@ class CodebookTrainer(nn.Module):
         self.started.fill_(True)
 
     def _set(self, codes: Tensor) -> None:
-        codes = F.normalize(codes, dim=1) if self.quantizer.normalize else codes
-        self.quantizer.codebook.weight.data.copy_(codes)
+        self._codes.data.copy_(self.quantizer.comparable(codes))
 
     def _remember(self, rows: Tensor) -> None:
         rows = gather(rows)[-len(self.recent) :]

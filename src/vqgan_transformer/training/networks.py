@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ..vqgan.model import VQGAN
-from ..vqgan.quantizer import NearestQuantizer
 from .codebook import CodebookTrainer
 from .discriminator import PatchDiscriminator
 from .losses import lecam_loss
@@ -24,19 +23,15 @@ class Reconstructor(nn.Module):
     def __init__(self, vqgan: VQGAN, training: VQGANTraining) -> None:
         super().__init__()
         self.vqgan = vqgan
-        quantizer, wanted = vqgan.quantizer, training.codebook_learning == "ema" or training.codebook_start
         self.codebook = None
-        if (wanted or training.revive_below) and "codebook" not in training.freeze:
-            if not isinstance(quantizer, NearestQuantizer):
-                raise ValueError(
-                    "codebook_learning='ema', codebook_start and revive_below are for nearest codes, not Gumbel's."
-                )
+        wanted = training.codebook_learning == "ema" or training.codebook_start or training.revive_below
+        if wanted and "codebook" not in training.freeze:
             self.codebook = CodebookTrainer(
-                quantizer,
-                learning=training.codebook_learning,
+                vqgan.quantizer,
+                learning=training.codebook_learning or "gradient",
                 decay=training.codebook_decay,
-                start=training.codebook_start,
-                revive_below=training.revive_below,
+                start=training.codebook_start or 0,
+                revive_below=training.revive_below or 0.0,
             )
 
     def forward(self, images: Tensor, step: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

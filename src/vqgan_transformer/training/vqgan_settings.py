@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ..vqgan.quantizer import Quantizer
 from .setting_ranges import check_choices, check_numbers
 from .shared_settings import Training
 
@@ -40,9 +41,10 @@ class VQGANTraining(Training):
             "fresh" makes a new one with the updated generator, as the original does, for the price of a forward pass.
         lecam_weight: of LeCam regularisation, which keeps the discriminator's verdicts near their running means.
         codebook_learning: "gradient" (equation 4), or "ema": codes are running means of the latents that choose them.
-        codebook_decay: of these running means.
+            ``None`` here and in the next two: what suits the quantizer, see :meth:`for_quantizer`.
         codebook_start: steps in which latents pass unquantised, before k-means places all codes at once.
         revive_below: codes chosen less often than this share of the mean are put on a recent latent; 0: never.
+        codebook_decay: of the running means.
         gumbel_temperatures: of Gumbel's codes at the first and at the last step, with a cosine between.
         whiten: start with latents of mean zero and covariance one, and convolutions that keep the variance.
         freeze: parts that are not trained: "encoder", "decoder", "codebook".
@@ -66,10 +68,10 @@ class VQGANTraining(Training):
     disc_learning_rate: float | None = None
     discriminator_forward: Literal["reuse", "fresh"] = "reuse"
     lecam_weight: float = 0.0
-    codebook_learning: Literal["gradient", "ema"] = "gradient"
+    codebook_learning: Literal["gradient", "ema"] | None = "gradient"
+    codebook_start: int | None = 0
+    revive_below: float | None = 0.0
     codebook_decay: float = 0.99
-    codebook_start: int = 0
-    revive_below: float = 0.0
     gumbel_temperatures: tuple[float, float] = (1.0, 0.0625)
     whiten: bool = False
     freeze: tuple[Literal["encoder", "decoder", "codebook"], ...] = ()
@@ -90,7 +92,7 @@ class VQGANTraining(Training):
             "disc_loss": ("hinge", "vanilla"),
             "disc_norm": ("batch", "group", "none"),
             "discriminator_forward": ("reuse", "fresh"),
-            "codebook_learning": ("gradient", "ema"),
+            "codebook_learning": (None, "gradient", "ema"),
         }
         check_choices(self, choices)
         parts = ("encoder", "decoder", "codebook")
@@ -108,8 +110,8 @@ class VQGANTraining(Training):
     def modern(cls, **changes: Any) -> VQGANTraining:
         """What trains faster and does not collapse; docs/training.md has the evidence for each ingredient.
 
-        Meant for ``VQGANConfig.modern()``, with codes of unit length. The steps of discriminator and codebook are
-        shares of ``max_steps``.
+        Meant for ``VQGANConfig.modern()``. The steps of discriminator and codebook are shares of ``max_steps``; how codes
+        are learned follows from the quantizer.
         """
         steps = changes.get("max_steps", cls.max_steps)
         recipe: dict[str, Any] = {
@@ -121,9 +123,9 @@ class VQGANTraining(Training):
             "warmup_steps": min(1000, steps // 30),
             "ema_decay": 0.999,
             "clip_gradients": 1.0,
-            "codebook_learning": "ema",
-            "codebook_start": min(2000, steps // 20),
-            "revive_below": 0.03,
+            "codebook_learning": None,
+            "codebook_start": None,
+            "revive_below": None,
             "whiten": True,
             "disc_start": steps * 8 // 10,
             "disc_warmup": min(2000, steps // 20),
@@ -139,6 +141,20 @@ class VQGANTraining(Training):
     def vqvae(cls, **changes: Any) -> VQGANTraining:
         """The VQ-VAE that the paper starts from: squared error, no perceptual term, no discriminator."""
         return cls.paper(**{"pixel_loss": "l2", "perceptual": None, "disc_weight": 0.0, **changes})
+
+    def for_quantizer(self, quantizer: Quantizer) -> VQGANTraining:
+        """What is left open about the codebook, filled in for a quantizer.
+
+        Codes that are vectors of their own are running means, placed by k-means after the first steps, and revived. Other
+        codes learn by gradients alone, or have nothing to learn.
+        """
+        free = quantizer.free_codes is not None
+        open_fields: dict[str, Any] = {
+            "codebook_learning": "ema" if free else "gradient",
+            "codebook_start": min(2000, self.max_steps // 20) if free else 0,
+            "revive_below": 0.03 if free else 0.0,
+        }
+        return replace(self, **{name: value for name, value in open_fields.items() if getattr(self, name) is None})
 
     def for_kind(self, kind: str) -> VQGANTraining:
         """What is left open, filled in for pictures or maps.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from ..conditions import Condition, KeypointsCondition
 from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN, VQGANConfig, VQGANOutput
-from ..vqgan.quantizer import GumbelQuantizer, perplexity
+from ..vqgan.quantizer import perplexity
 from .data import open_data, split
 from .gradient_checkpointing import checkpoint_gradients
 from .initialisation import new_vqgan
@@ -117,6 +116,7 @@ def train_vqgan(
             if held_out_samples is not None:
                 check(held_out_samples)
         vqgan = new_vqgan(config, init, kind, reader, samples, recipe)
+        recipe = recipe.for_quantizer(vqgan.quantizer)
         distance = (
             perceptual if perceptual is not None else perceptual_loss(recipe.perceptual, vqgan.config.out_channels)
         )
@@ -153,6 +153,7 @@ class VQGANTrainer:
         samples: Samples | None = None,
         held_out: Samples | None = None,
     ) -> None:
+        training = training.for_quantizer(vqgan.quantizer)
         self.training, self.accelerator, self.reader = training, accelerator, reader
         self.samples, self.held_out = samples, held_out
         self.vqgan = vqgan.train().to(accelerator.device)
@@ -200,7 +201,7 @@ class VQGANTrainer:
             training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes
         )
         set_learning_rate(self.optimizer, rate)
-        self._anneal(step)
+        self.vqgan.quantizer.anneal(min(1.0, step / training.max_steps), training.gumbel_temperatures)
         seed = int(random_numbers(training.seed, 2, step).integers(2**63))
         with accelerator.accumulate(self.reconstructor):
             reconstruction, codebook_loss, tokens = self.reconstructor(images, step, seed)  # equations 1 to 3
@@ -228,13 +229,6 @@ class VQGANTrainer:
         if accelerator.sync_gradients:
             self.average.update(self.vqgan)
         return record | self._monitor(images, judged.detach(), tokens, step)
-
-    def _anneal(self, step: int) -> None:
-        """Codes of Gumbel's kind are drawn ever more sharply."""
-        if isinstance(self.vqgan.quantizer, GumbelQuantizer):
-            first, last = self.training.gumbel_temperatures
-            done = min(1.0, step / self.training.max_steps)
-            self.vqgan.quantizer.temperature = last + (first - last) * 0.5 * (1 + math.cos(math.pi * done))
 
     def _teach_discriminator(self, images: Tensor, fake: Tensor, step: int) -> dict[str, Tensor]:
         """Equation 5, the discriminator's side."""
@@ -331,7 +325,7 @@ class VQGANTrainer:
         """Whether codes are there and the discriminator has its full weight, so that models compare."""
         training = self.training
         adversary = training.disc_start + training.disc_ramp if training.disc_weight else 0
-        return step > training.codebook_start and step >= min(adversary, training.max_steps)
+        return step > (training.codebook_start or 0) and step >= min(adversary, training.max_steps)
 
     def validate(self) -> dict[str, float]:
         """The average model on the middle of the held-out samples: PSNR or accuracy, codes used, the distance."""

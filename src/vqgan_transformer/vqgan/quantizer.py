@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-__all__ = ["GumbelQuantizer", "NearestQuantizer", "Quantized", "perplexity"]
+__all__ = [
+    "GumbelQuantizer",
+    "NearestQuantizer",
+    "Quantized",
+    "Quantizer",
+    "at_least_float32",
+    "perplexity",
+    "straight_through",
+    "without_autocast",
+]
 
 
 class Quantized(NamedTuple):
@@ -51,7 +62,75 @@ def perplexity(tokens: Tensor, codebook_size: int) -> Tensor:
     return torch.exp(-torch.special.xlogy(frequencies, frequencies).sum())
 
 
-class NearestQuantizer(nn.Module):
+class Quantizer(nn.Module):
+    """Turns features into codes and tokens, and tokens into codes.
+
+    The base of all kinds. What a kind needs of a config, and how its codes can be learned, is its own business: configs
+    and training recipes ask here, and never which kind it is. A new kind is a file with a subclass, and its line in
+    :mod:`.quantizer_kinds`.
+    """
+
+    commitment_weight: float = 0.25
+    """How strongly features are pulled to their codes, where codes are running means of features."""
+
+    @classmethod
+    def from_config(cls, config: Any) -> Quantizer:
+        """The quantizer that a :class:`~vqgan_transformer.vqgan.config.VQGANConfig` describes."""
+        raise NotImplementedError  # configs check themselves with this class, so their type cannot be named here
+
+    @classmethod
+    def check(cls, config: Any) -> None:
+        """Compares the fields of a VQGANConfig with what this kind needs.
+
+        Raises:
+            ValueError: where they contradict it.
+        """
+
+    @classmethod
+    def modern(cls, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields about codes that ``VQGANConfig.modern`` takes for this kind, given those that are chosen."""
+        return {}
+
+    @property
+    def codes(self) -> Tensor:
+        """(K, d), all codes."""
+        raise NotImplementedError
+
+    @property
+    def free_codes(self) -> Tensor | None:
+        """(K, d), where each code is a vector of its own, near the features that choose it.
+
+        Such codes can be running means of these features, be placed by k-means, and be revived. ``None`` for kinds whose
+        codes are fixed, or get their gradients otherwise.
+        """
+        return None
+
+    def comparable(self, latents: Tensor) -> Tensor:
+        """(B, d, h, w), features as they are compared with codes."""
+        return latents
+
+    def anneal(self, done: float, temperatures: tuple[float, float]) -> None:
+        """Adapts to how far training has come.
+
+        Args:
+            done: share of all steps, 0 to 1.
+            temperatures: at the first and at the last step, for kinds that draw their codes.
+        """
+
+    def forward(self, latents: Tensor) -> Quantized:
+        """(B, d, h, w) -> codes, tokens and loss."""
+        raise NotImplementedError
+
+    def tokens(self, latents: Tensor) -> Tensor:
+        """(B, d, h, w) -> int64 (B, h, w)."""
+        raise NotImplementedError
+
+    def lookup(self, tokens: Tensor) -> Tensor:
+        """(B, h, w) -> (B, d, h, w)."""
+        raise NotImplementedError
+
+
+class NearestQuantizer(Quantizer):
     """Each feature vector becomes its nearest code.
 
     Args:
@@ -73,15 +152,39 @@ class NearestQuantizer(nn.Module):
         self.codebook = nn.Embedding(codebook_size, code_dim)
         nn.init.uniform_(self.codebook.weight, -1 / codebook_size, 1 / codebook_size)
 
+    @classmethod
+    def from_config(cls, config: Any) -> NearestQuantizer:
+        """The quantizer that a VQGANConfig describes."""
+        return cls(
+            config.codebook_size,
+            config.code_dim,
+            normalize=config.normalize_codes,
+            commitment_weight=config.commitment_weight,
+            legacy=config.legacy_commitment,
+        )
+
+    @classmethod
+    def modern(cls, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """A thousand short codes of unit length (ViT-VQGAN)."""
+        return {"codebook_size": 1024, "code_dim": 8, "normalize_codes": True}
+
     @property
     def codes(self) -> Tensor:
         """(K, d), the codes as they are compared and looked up."""
         return F.normalize(self.codebook.weight, dim=-1) if self.normalize else self.codebook.weight
 
+    @property
+    def free_codes(self) -> Tensor:
+        """(K, d), the codes as they are stored."""
+        return self.codebook.weight
+
+    def comparable(self, latents: Tensor) -> Tensor:
+        """(B, d, h, w), at unit length if codes have it."""
+        return F.normalize(latents, dim=1) if self.normalize else latents
+
     def forward(self, latents: Tensor) -> Quantized:
         """(B, d, h, w) -> codes, tokens and loss."""
-        if self.normalize:
-            latents = F.normalize(latents, dim=1)
+        latents = self.comparable(latents)
         tokens = self.tokens(latents)
         codes = self.lookup(tokens)
         to_encoder = (codes.detach() - latents).pow(2).mean()
@@ -107,7 +210,7 @@ class NearestQuantizer(nn.Module):
         return rearrange(F.embedding(tokens, self.codes), "b h w d -> b d h w")
 
 
-class GumbelQuantizer(nn.Module):
+class GumbelQuantizer(Quantizer):
     """Codes as categories: features become logits over codes, sampled with the Gumbel-softmax while training.
 
     Jang et al. 2017, as in DALL-E's tokenizer. In eval mode the likeliest code is taken, so that encoding is a function
@@ -133,14 +236,44 @@ class GumbelQuantizer(nn.Module):
         super().__init__()
         self.kl_weight = kl_weight
         self.straight_through = straight_through
-        self.temperature = 1.0  # annealed by the training loop
+        self.temperature = 1.0
         self.projection = nn.Conv2d(latent_channels, codebook_size, 1)
         self.codebook = nn.Embedding(codebook_size, code_dim)
+
+    @classmethod
+    def from_config(cls, config: Any) -> GumbelQuantizer:
+        """The quantizer that a VQGANConfig describes."""
+        return cls(
+            config.codebook_size, config.code_dim, latent_channels=config.latent_channels, kl_weight=config.kl_weight
+        )
+
+    @classmethod
+    def check(cls, config: Any) -> None:
+        """Features become logits after they have become as long as a code, so both lengths are one.
+
+        Raises:
+            ValueError: where they differ.
+        """
+        if config.code_dim != config.latent_channels:
+            raise ValueError(
+                f"the Gumbel quantizer needs code_dim equal to latent_channels, got {config.code_dim} and "
+                f"{config.latent_channels}."
+            )
+
+    @classmethod
+    def modern(cls, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """A thousand codes as long as features."""
+        return {"codebook_size": 1024, "code_dim": chosen["latent_channels"]}
 
     @property
     def codes(self) -> Tensor:
         """(K, d)."""
         return self.codebook.weight
+
+    def anneal(self, done: float, temperatures: tuple[float, float]) -> None:
+        """Codes are drawn ever more sharply: the temperature falls along half a cosine."""
+        first, last = temperatures
+        self.temperature = last + (first - last) * 0.5 * (1 + math.cos(math.pi * done))
 
     def forward(self, latents: Tensor) -> Quantized:
         """(B, latent_channels, h, w) -> codes, tokens and loss."""

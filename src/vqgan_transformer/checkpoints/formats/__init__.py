@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CheckpointError, nearest_name
-from . import chameleon, diffusers, flax, janus, latent_diffusion, llamagen, muse, taming
+from . import chameleon, diffusers, flax, ibq, janus, latent_diffusion, llamagen, muse, taming
 from .family import Family
 from .opened import Opened
 
@@ -21,7 +21,7 @@ __all__ = ["FAMILIES", "Opened", "all_options", "companions", "family_of", "read
 
 FAMILIES: dict[str, Family] = {
     module.FAMILY.name: module.FAMILY
-    for module in (chameleon, diffusers, flax, janus, latent_diffusion, llamagen, muse, taming)
+    for module in (chameleon, diffusers, flax, ibq, janus, latent_diffusion, llamagen, muse, taming)
 }
 """The families by name, in the order in which a checkpoint is tried."""
 

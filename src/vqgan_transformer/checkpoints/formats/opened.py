@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from ...errors import CheckpointError
 from ...storage.config_json import read_json
 from ...storage.weight_files import FLAX, FOLDERS, INDEX, SAFE, YAML, holds_weights, weight_file
 from ...storage.weights import StoredTensor, read_safetensors, read_sharded, shards_with_vqgan
-from ..safe_unpickle import read_checkpoint
+from ..safe_unpickle import LazyCheckpoint, read_checkpoint
 from ..safe_yaml import read_yaml
 from .flax_tensors import read_msgpack
 from .yaml_section import Section
@@ -62,7 +63,22 @@ class Opened:
             return read_safetensors(self.file)
         if self.file.suffix == FLAX:
             return read_msgpack(self.file)
-        return read_checkpoint(self.file).tensors(*STATE_DICTS)
+        return self._unpickled.tensors(*STATE_DICTS)
+
+    @cached_property
+    def lightning(self) -> tuple[int, ...]:
+        """The version of Lightning that wrote a pickled file, e.g. (1, 0, 8); empty if none did."""
+        if self.file is None or self.file.suffix in (SAFE, FLAX) or self.file.name.endswith(INDEX):
+            return ()
+        content = self._unpickled.content
+        version = content.get("pytorch-lightning_version") if isinstance(content, dict) else None
+        numbers = re.match(r"\d{1,4}(\.\d{1,4})*", version) if isinstance(version, str) else None
+        return tuple(int(number) for number in numbers[0].split(".")) if numbers is not None else ()
+
+    @cached_property
+    def _unpickled(self) -> LazyCheckpoint:
+        assert self.file is not None
+        return read_checkpoint(self.file)
 
     @property
     def is_flax(self) -> bool:

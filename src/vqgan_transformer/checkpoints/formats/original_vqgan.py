@@ -14,7 +14,7 @@ from .original_names import rename_vqgan
 from .vqgan_shapes import config_from_shapes, made
 from .yaml_section import Section
 
-__all__ = ["is_original", "names_ldm", "vqgan_from"]
+__all__ = ["config_from_yaml", "is_original", "names_ldm", "vqgan_from"]
 
 
 def is_original(names: Mapping[str, Any]) -> bool:
@@ -28,6 +28,12 @@ def names_ldm(opened: Opened) -> bool:
     return isinstance(model, dict) and str(model.get("target")).startswith("ldm.")
 
 
+QUANTIZERS = {
+    "VQModel": "nearest",
+    "VQSegmentationModel": "nearest",
+    "VQModelInterface": "nearest",
+    "GumbelVQ": "gumbel",
+}
 # options of the original's autoencoder that change what it computes: name -> (what it has to be, what it is by default)
 FIXED = {
     "double_z": (False, True),
@@ -44,20 +50,28 @@ def vqgan_from(
     """A VQGAN by its config, or by shapes alone, and its tensors by our names."""
     renamed = rename_vqgan(tensors)
     if section is not None:
-        return _config_from_yaml(section), renamed
+        kl_weight = (
+            {"kl_weight": section.section("params").number("kl_weight", 1e-8)} if section.target == "GumbelVQ" else {}
+        )
+        # the original's yaml cannot ask for another commitment; this is that of all published files
+        return config_from_yaml(section, QUANTIZERS, legacy_commitment=True, **kl_weight), renamed
     # of all published files; the original's yaml cannot ask for anything else
     return config_from_shapes(renamed, where, legacy_commitment=True), renamed
 
 
-def _config_from_yaml(section: Section) -> VQGANConfig:
-    kinds = {
-        "VQModel": "nearest",
-        "VQSegmentationModel": "nearest",
-        "VQModelInterface": "nearest",
-        "GumbelVQ": "gumbel",
-    }
-    if section.target not in kinds:
-        raise CheckpointError(f"{section.where}.target is {section.target!r}; known are {', '.join(kinds)}.")
+def config_from_yaml(section: Section, quantizers: Mapping[str, str], **known: Any) -> VQGANConfig:
+    """The config of a VQGAN from its section of a yaml file.
+
+    Args:
+        section: with "target" and "params".
+        quantizers: the classes that can be loaded, by the last part of their names, and the quantizer of each.
+        **known: fields of the config that the section does not tell.
+
+    Raises:
+        CheckpointError: for another class, or an option that changes what is computed.
+    """
+    if section.target not in quantizers:
+        raise CheckpointError(f"{section.where}.target is {section.target!r}; known are {', '.join(quantizers)}.")
     parameters = section.section("params")
     network = parameters.section("ddconfig")
     for name, (needed, default) in FIXED.items():
@@ -86,9 +100,8 @@ def _config_from_yaml(section: Section) -> VQGANConfig:
         mid_attention=attention != "none",
         dropout=network.number("dropout", 0.0),
         latent_channels=network.whole("z_channels"),
-        quantizer=kinds[section.target],
+        quantizer=quantizers[section.target],
         codebook_size=parameters.whole("n_embed"),
         code_dim=parameters.whole("embed_dim"),
-        legacy_commitment=True,  # of all published files; the original's yaml cannot ask for anything else
-        **({"kl_weight": parameters.number("kl_weight", 1e-8)} if section.target == "GumbelVQ" else {}),
+        **known,
     )

@@ -16,6 +16,7 @@ from ...gpt.config import CondGPTConfig
 from ...sampler.sampler import SamplerConfig
 from ...vqgan.model import VQGANConfig
 from .family import Family, Known, Tensors
+from .ibq import says_ibq
 from .opened import Opened
 from .original_names import rename_gpt
 from .original_vqgan import is_original, names_ldm, vqgan_from
@@ -33,7 +34,7 @@ def detect(opened: Opened) -> bool:
     if "transformer.tok_emb.weight" in opened.tensors:
         return True
     # the same names come from other programs, which say so
-    said = opened.class_name is not None or names_ldm(opened)
+    said = opened.class_name is not None or names_ldm(opened) or says_ibq(opened)
     upward = "decoder.up.0.upsample.conv.weight" in opened.tensors
     return is_original(opened.tensors) and "decoder.conv_in.weight" in opened.tensors and not said and not upward
 
