@@ -22,12 +22,13 @@ from vqgan_transformer import (
     ImageCondition,
     ImageSynthesisPipeline,
     KeypointsCondition,
+    LayoutCondition,
     SegmentationCondition,
     Unconditional,
     train_cond_gpt,
 )
 from vqgan_transformer.training import token_cache
-from vqgan_transformer.training.conditioning import condition_inputs, drop_conditions, known_tokens, read_by
+from vqgan_transformer.training.conditioning import condition_inputs, known_tokens, read_by
 from vqgan_transformer.training.data import open_data
 from vqgan_transformer.training.gpt_parts import parts_of_a_run
 from vqgan_transformer.training.gpt_training import GPTTrainer, NoisySamples, fitting_config
@@ -106,19 +107,11 @@ def test_dropout_belongs_to_samples_not_to_batches():
     assert torch.equal(model(x), x)
 
 
-def test_conditions_are_dropped_in_both_forms():
-    prefix = drop_conditions(
-        cond_gpt().config, {"class_label": torch.tensor([[1], [2]])}, torch.tensor([[True], [False]])
-    )
-    assert prefix["class_label"].tolist() == [[16], [2]]
+def test_no_condition_at_all_is_no_input_of_an_aligned_gpt():
     conditions = (SegmentationCondition(labels=("a", "b")), DepthCondition(), Unconditional())
-    training = short_training()
-    config = fitting_config(tokenizer(), conditions, training, conditioning="aligned", **SMALL)
-    maps = {"segmentation": torch.ones(2, 16, 16, dtype=torch.long), "depth": torch.ones(2, 1, 16, 16)}
-    dropped = drop_conditions(config, maps, torch.tensor([[True, False], [False, True]]))
-    assert dropped["segmentation"][0].eq(-1).all() and dropped["segmentation"][1].eq(1).all()
-    assert dropped["depth"][0].eq(1).all() and dropped["depth"][1].isnan().all()
     assert [part.name for part in condition_inputs(conditions)] == ["segmentation", "depth"]
+    with pytest.raises(ValueError, match="layout has no aligned form"):
+        condition_inputs([LayoutCondition(labels=("cat",))])
 
 
 def test_aligned_gpts_learn_from_maps(tmp_path):
@@ -139,7 +132,7 @@ def test_aligned_gpts_learn_from_maps(tmp_path):
         batch = [noisy[step, index] for index in range(4)]
         trainer.step({name: torch.stack([one[name] for one in batch]) for name in batch[0]}, step)
     assert trainer.validate()["nats"] < before
-    assert trainer.picture().width == 5 * (16 + 4) - 4, "picture, three conditions, sample"
+    assert trainer.picture().width == 5 * (16 + 4), "picture, three conditions, sample"
     tokens, found = trainer.tokens({name: value[None] for name, value in cache[0, 0].items()})
     assert torch.allclose(
         trainer.gpt()(tokens, read_by(config, found)), trainer.average.module(tokens, found), atol=1e-5

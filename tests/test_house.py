@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import vqgan_transformer
+from vqgan_transformer.conditions import KINDS
 
 PACKAGE = Path(vqgan_transformer.__file__).parent
 
@@ -24,6 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "slots": set(),
     "images": set(),
     "geometry": set(),
+    "contact_sheet": set(),
     "scenes": set(),
     "storage": set(),
     "vqgan": {"storage"},
@@ -32,8 +34,8 @@ ARROWS: dict[str, set[str]] = {
     "conditions": {"vqgan", "images", "geometry", "storage"},
     "pipeline": MODELS | {"images", "geometry", "storage"},
     "checkpoints": MODELS | {"storage"},
-    "evaluation": MODELS | {"pipeline", "images", "geometry"},
-    "training": MODELS | {"pipeline", "images", "geometry", "storage", "scenes", "checkpoints"},
+    "evaluation": MODELS | {"pipeline", "images", "geometry", "contact_sheet"},
+    "training": MODELS | {"pipeline", "images", "contact_sheet", "geometry", "storage", "scenes", "checkpoints"},
     "conversion": MODELS | {"pipeline", "storage"},
     "verification": MODELS | {"conversion", "checkpoints", "storage"},
     "cli": MODELS | {"conversion", "verification", "pipeline", "public", "training", "images", "storage"},
@@ -105,6 +107,53 @@ def test_modules_form_no_circle():
 def test_nothing_is_imported_by_a_string(name):
     text = MODULES[name].read_text(encoding="utf-8")
     assert "import_module" not in text and "__import__" not in text
+
+
+def questions_about_kinds(tree: ast.AST) -> list[int]:
+    """Lines that ask which kind a condition is: by its class, or by comparing its name."""
+    classes = {kind.__name__ for kind in KINDS.values()} | {"TokenizedMap"}
+    lines = []
+    for node in ast.walk(tree):
+        asked: list[ast.AST] = []
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("isinstance", "issubclass")
+        ):
+            asked = [name for name in ast.walk(node) if isinstance(name, ast.Name | ast.Attribute)]
+        elif isinstance(node, ast.Compare | ast.match_case):
+            asked = [*ast.walk(node if isinstance(node, ast.Compare) else node.pattern)]
+        elif isinstance(node, ast.Dict):
+            asked = [key for key in node.keys if key is not None]
+        for part in asked:
+            named = part.id if isinstance(part, ast.Name) else part.attr if isinstance(part, ast.Attribute) else None
+            if named in classes or (isinstance(part, ast.Constant) and part.value in KINDS):
+                lines.append(part.lineno)
+    return lines
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in MODULES if room(name) not in ("conditions", "checkpoints", "scenes")]
+)
+def test_nobody_asks_which_kind_a_condition_is(name):
+    # what the names in files of other programs stand for is a question about these files
+    assert questions_about_kinds(ast.parse(MODULES[name].read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "asks"),
+    [
+        ("isinstance(condition, DepthCondition)", True),
+        ("isinstance(condition, conditions.TokenizedMap)", True),
+        ("condition.name == 'depth'", True),
+        ("kind in ('image', 'keypoints')", True),
+        ("weights = {'segmentation': 0.0}.get(kind)", True),
+        ("condition.cut(sample, crop, whole, order)", False),
+        ("batch['keypoints']", False),
+    ],
+)
+def test_questions_about_kinds_are_seen(code, asks):
+    assert bool(questions_about_kinds(ast.parse(code))) == asks
 
 
 def run(code: str) -> str:

@@ -13,7 +13,6 @@ from vqgan_transformer import VQGAN, ImageSynthesisPipeline, LayoutCondition, tr
 from vqgan_transformer.training.crops import Crop, random_crop
 from vqgan_transformer.training.data import DataError, open_data
 from vqgan_transformer.training.gpt_training import fitting_config
-from vqgan_transformer.training.layouts import layout_tokens, read_layout
 from vqgan_transformer.training.samples import CENTRE, Samples, check
 from vqgan_transformer.training.settings import GPTTraining
 
@@ -58,7 +57,7 @@ def test_forms_of_layouts(form, tmp_path):
             row = {"file_name": "0.png", form: IN_PIXELS if form == "objects" else own}
             (tmp_path / "metadata.jsonl").write_text(json.dumps(row))
     sample = open_data(data, ("image", "layout"))[0]
-    assert read_layout(CONDITION, sample["layout"], WHOLE).tolist() == RELATIVE
+    assert CONDITION.objects_of(sample["layout"], WHOLE).tolist() == RELATIVE
 
 
 def test_a_picture_may_hold_nothing_but_not_more_than_there_is_place_for(tmp_path):
@@ -93,8 +92,7 @@ def test_boxes_are_cut_and_mirrored_with_what_they_are_around(seed):
     crop = random_crop(rng, whole, (48, 48), (64, 64), flip=True)
     seen = crop.of_labels(labels)
     (top, left), (bottom, right) = box / whole
-    objects = torch.tensor([[1.0, left, top, right, bottom]], dtype=torch.float64)
-    tokens = layout_tokens(CONDITION, objects, crop, whole, rng)
+    tokens = CONDITION.cut([("disc", (left, top, right, bottom))], crop, whole, rng)
     corners = torch.stack((tokens % 100, tokens // 100), dim=1).double() / 99  # (x, y)
     start, extent = corners[-2], corners[-1] - corners[-2]
     if not seen.any():
@@ -108,14 +106,14 @@ def test_boxes_are_cut_and_mirrored_with_what_they_are_around(seed):
 
 
 def test_objects_outside_of_a_crop_are_left_out_and_their_order_is_drawn():
-    objects = torch.tensor(RELATIVE, dtype=torch.float64)
+    objects = [("square", RELATIVE[0][1:]), ("disc", RELATIVE[1][1:])]
     right = Crop(0, 16, 24, 16, (16, 16))
     orders = {
-        tuple(layout_tokens(CONDITION, objects, Crop(0, 0, 24, 32, (16, 16)), WHOLE, np.random.default_rng(seed))[:6:3].tolist())
+        tuple(CONDITION.cut(objects, Crop(0, 0, 24, 32, (16, 16)), WHOLE, np.random.default_rng(seed))[:6:3].tolist())
         for seed in range(20)
     }  # fmt: skip
     assert orders == {(0, 1), (1, 0)}
-    tokens = layout_tokens(CONDITION, objects, right, WHOLE, np.random.default_rng(0))
+    tokens = CONDITION.cut(objects, right, WHOLE, np.random.default_rng(0))
     assert tokens[::3].tolist()[:3] == [0, 10_000, 10_000]
 
 

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from vqgan_transformer import SamplerConfig, conditions
-from vqgan_transformer.conditions import Condition
-from vqgan_transformer.pipeline.saving import KINDS
+from vqgan_transformer.conditions import KINDS, Condition
 
 TARGET = Path(__file__).parents[1] / "src/vqgan_transformer/pipeline/call_arguments.py"
 

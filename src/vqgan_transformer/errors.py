@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-__all__ = ["CheckpointError", "UnsafeFileError", "nearest_name"]
+__all__ = ["CheckpointError", "DataError", "UnsafeFileError", "nearest_name"]
 
 
 class CheckpointError(ValueError):
@@ -14,6 +14,15 @@ class CheckpointError(ValueError):
 
 class UnsafeFileError(CheckpointError):
     """A file that asks for more than data: code to be run, or memory out of proportion to its size."""
+
+
+class DataError(ValueError):
+    """Training data that cannot be trained with; the message names every file and what is the matter with it."""
+
+    def __init__(self, title: str, problems: Sequence[str], most: int = 50):
+        more = [f"… and {len(problems) - most} more"] if len(problems) > most else []
+        super().__init__("\n  ".join([title, *problems[:most], *more]))
+        self.problems = tuple(problems)
 
 
 def nearest_name(given: str, known: Iterable[str], most: int = 1) -> str:

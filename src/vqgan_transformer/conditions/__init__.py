@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-from .class_label import ClassCondition, ClassConfig
-from .condition import Condition
-from .coordinates import CoordinatesCondition, CoordinatesConfig
-from .depth import DepthCondition, DepthConfig
-from .image import ImageCondition, ImageConfig
-from .keypoints import KeypointsCondition, KeypointsConfig
-from .label_spaces import LABEL_SPACES, LabelSpace, LabelTranslation, label_space, translate
-from .layout import LayoutCondition, LayoutConfig, LayoutWindows
-from .segmentation import SegmentationCondition, SegmentationConfig
-from .skeleton import render_skeletons
-from .unconditional import Unconditional, UnconditionalConfig
-
-__all__ = [
-    "LABEL_SPACES",
-    "ClassCondition",
-    "ClassConfig",
-    "Condition",
-    "CoordinatesCondition",
-    "CoordinatesConfig",
-    "DepthCondition",
-    "DepthConfig",
-    "ImageCondition",
-    "ImageConfig",
-    "KeypointsCondition",
-    "KeypointsConfig",
-    "LabelSpace",
-    "LabelTranslation",
-    "LayoutCondition",
-    "LayoutConfig",
-    "LayoutWindows",
-    "SegmentationCondition",
-    "SegmentationConfig",
-    "Unconditional",
-    "UnconditionalConfig",
-    "label_space",
-    "render_skeletons",
-    "translate",
-]
+from .class_label import ClassCondition as ClassCondition
+from .class_label import ClassConfig as ClassConfig
+from .condition import Condition as Condition
+from .coordinates import CoordinatesCondition as CoordinatesCondition
+from .coordinates import CoordinatesConfig as CoordinatesConfig
+from .depth import DepthCondition as DepthCondition
+from .depth import DepthConfig as DepthConfig
+from .image import ImageCondition as ImageCondition
+from .image import ImageConfig as ImageConfig
+from .keypoints import KeypointsCondition as KeypointsCondition
+from .keypoints import KeypointsConfig as KeypointsConfig
+from .label_spaces import LABEL_SPACES as LABEL_SPACES
+from .label_spaces import LabelSpace as LabelSpace
+from .label_spaces import LabelTranslation as LabelTranslation
+from .label_spaces import label_space as label_space
+from .label_spaces import translate as translate
+from .layout import LayoutCondition as LayoutCondition
+from .layout import LayoutConfig as LayoutConfig
+from .layout import LayoutWindows as LayoutWindows
+from .registry import KINDS as KINDS
+from .segmentation import SegmentationCondition as SegmentationCondition
+from .segmentation import SegmentationConfig as SegmentationConfig
+from .skeleton import render_skeletons as render_skeletons
+from .unconditional import Unconditional as Unconditional
+from .unconditional import UnconditionalConfig as UnconditionalConfig

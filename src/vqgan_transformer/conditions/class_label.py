@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import nearest_name
 from ..images import as_items
 from .condition import AlignedForm, Condition
+from .data_forms import ClassFolders, DataForm
 
 __all__ = ["ClassCondition", "ClassConfig", "class_id"]
 
@@ -58,6 +59,7 @@ class ClassCondition(Condition):
     name: ClassVar[str] = "class_label"
     spatial: ClassVar[bool] = False
     config_class: ClassVar[type] = ClassConfig
+    in_data: ClassVar[DataForm] = ClassFolders(("class_label", "label"))
 
     def __init__(
         self,
@@ -72,11 +74,6 @@ class ClassCondition(Condition):
                 raise ValueError("ClassCondition needs labels= or number_of_classes=.")
             number_of_classes = len(labels)
         self.config = ClassConfig(number_of_classes, None if labels is None else tuple(labels), chosen_by_seed)
-
-    @classmethod
-    def from_config(cls, config: ClassConfig) -> ClassCondition:
-        """A condition with the classes of a config."""
-        return cls(config.labels, number_of_classes=config.number_of_classes, chosen_by_seed=config.chosen_by_seed)
 
     @property
     def vocab_size(self) -> int:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from itertools import cycle
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
+from typing_extensions import Self
 
+from ..geometry import Canvas
 from ..images import to_pil
 from ..storage.pretrained import Pretrained
-
-if TYPE_CHECKING:
-    from ..geometry import Canvas
+from ..vqgan.model import VQGAN
+from .crop import Crop
+from .data_forms import DataForm
 
 __all__ = ["AlignedForm", "Condition"]
 
@@ -27,15 +33,26 @@ class Condition(Pretrained, nn.Module):
     """One kind of input that a GPT was trained to follow, from the user's form of it to tokens.
 
     The data flow one way: :meth:`parse` reads and checks what a user passes, :meth:`resize` and :meth:`extend_to` fit a
-    map to the size of the picture, :meth:`encode` makes tokens of it.
+    map to the size of the picture, :meth:`encode` makes tokens of it. In training, :attr:`in_data` says where data have
+    it, :meth:`read_sample` reads it by the same :meth:`parse`, :meth:`cut` cuts it as its picture was cut.
 
     Attributes:
         name: the keyword of a pipeline's call, and the folder in a saved pipeline.
         spatial: whether the condition is a map that the picture follows; otherwise it is of the picture as a whole.
+        needs_input: whether somebody has to pass it; otherwise it follows from the picture's size alone
+            (:meth:`default`), and training data have nothing of it.
+        in_data: where training data have it.
     """
 
     name: ClassVar[str]
     spatial: ClassVar[bool]
+    needs_input: ClassVar[bool] = True
+    in_data: ClassVar[DataForm]
+
+    @classmethod
+    def from_config(cls, config: Any) -> Self:
+        """A condition with the fields of a config."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(config)})
 
     @property
     @abstractmethod
@@ -63,6 +80,36 @@ class Condition(Pretrained, nn.Module):
             ValueError: for values and shapes that cannot be what is meant.
         """
         raise NotImplementedError
+
+    @property
+    def option_names(self) -> list[str]:
+        """The options of :meth:`parse` that a user may pass."""
+        return [name for name in self._keywords if name != "size"]
+
+    @property
+    def takes_size(self) -> bool:
+        """Whether :meth:`parse` has to know how large the picture is."""
+        return "size" in self._keywords
+
+    @property
+    def _keywords(self) -> list[str]:
+        parameters = inspect.signature(self.parse).parameters.items()
+        return [name for name, parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+    def read(self, value: Any, options: Mapping[str, Any], sizes: Sequence[tuple[int, int]] = ()) -> list[Tensor]:
+        """What a user passes for some pictures, as :meth:`parse` gives it for each.
+
+        Args:
+            value: of all pictures.
+            options: of :meth:`parse`.
+            sizes: (height, width) of each picture, or one for all; none where they are not known yet.
+        """
+        items, told = self.items(value), [dict(options)]
+        if self.takes_size:
+            told = [{**options, "size": size} for size in sizes] or [{**options, "size": None}]
+            if len(items) == 1 and len(set(sizes)) > 1:
+                items = items * len(sizes)
+        return [row for item, own in zip(items, cycle(told), strict=False) for row in self.parse(item, **own).split(1)]
 
     def items(self, value: Any) -> list[Any]:
         """What a user passes for several pictures, in parts that :meth:`parse` takes and that may differ in size."""
@@ -147,7 +194,7 @@ class Condition(Pretrained, nn.Module):
         """
         if self.spatial:
             return to_pil(parsed.expand(-1, 3, -1, -1))
-        return [_card(self.describe(one), size) for one in parsed]
+        return [_card(self.describe(row), size) for row in parsed]
 
     def describe(self, parsed: Tensor) -> str:
         """One row of what :meth:`parse` gave, in words."""
@@ -162,9 +209,79 @@ class Condition(Pretrained, nn.Module):
         """
         return None
 
+    @property
+    def aligned_inputs(self) -> tuple[tuple[str, AlignedForm, int], ...]:
+        """Name, form and size of what an aligned GPT has to know; nothing of a kind that is no condition at all.
+
+        Raises:
+            ValueError: for a kind that has no aligned form.
+        """
+        if self.aligned_input is None:
+            raise ValueError(f"{self.name} has no aligned form: use a GPT with conditioning='prefix'.")
+        return ((self.name, *self.aligned_input),)
+
     def for_aligned(self, parsed: Tensor) -> Tensor:
         """What :meth:`parse` gave, as an aligned GPT reads it: maps of full resolution, ids as they are."""
         return parsed
+
+    def from_aligned(self, values: Tensor) -> Tensor:
+        """What :meth:`for_aligned` gave, as :meth:`parse` has it."""
+        return values
+
+    def prefix_length(self, window: tuple[int, int]) -> int:
+        """Tokens that a GPT of the paper's form reads for a window of (height, width) tokens."""
+        return window[0] * window[1] if self.spatial else 1
+
+    @property
+    def tokenizer(self) -> VQGAN | None:
+        """The VQGAN that makes the tokens; ``None`` for kinds that need none, or have none here."""
+        return None
+
+    def from_tokens(self, tokens: Tensor) -> Tensor | None:
+        """Maps that tokens stand for, as :meth:`parse` has them; ``None`` for kinds whose tokens are no maps."""
+        del tokens
+        return None
+
+    @property
+    def sample_kinds(self) -> tuple[str, ...]:
+        """What a training sample must have for the condition to be read and cut, where nothing else is read of it."""
+        return ("image", self.name) if self.needs_input else ("image",)
+
+    def read_sample(self, sample: Mapping[str, Any]) -> Any:
+        """What a training sample has of the condition, whole: what :meth:`cut` takes.
+
+        Raises:
+            KeyError: where the sample has nothing of it.
+            TypeError: as :meth:`parse`.
+            ValueError: as :meth:`parse`.
+        """
+        return self.parse(sample[self.name])[0] if self.needs_input else None
+
+    def extent(self, sample: Any) -> tuple[int, int] | None:
+        """(height, width) of what :meth:`read_sample` gave, where it tells the size of its picture."""
+        return (sample.shape[-2], sample.shape[-1]) if self.spatial and self.needs_input else None
+
+    def cut(self, sample: Any, crop: Crop, whole: tuple[int, int], order: np.random.Generator) -> Tensor:
+        """The part of the condition that belongs to a piece of its picture, without the batch axis.
+
+        Args:
+            sample: what :meth:`read_sample` gave.
+            crop: the piece.
+            whole: (height, width) of the picture in pixels.
+            order: decides what is arbitrary in the condition.
+        """
+        del order
+        if not self.needs_input:
+            default = self.default(whole)
+            assert default is not None
+            sample = default[0]
+        if not self.spatial:
+            return sample
+        return crop.of_numbers(sample) if sample.is_floating_point() else crop.of_labels(sample)
+
+    def encode_cut(self, cut: Tensor) -> Tensor:
+        """Tokens of a batch of what :meth:`cut` gave."""
+        return self.encode(cut)
 
     def forward(self, parsed: Tensor) -> Tensor:
         """The same as :meth:`encode`."""

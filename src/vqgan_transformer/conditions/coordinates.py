@@ -54,16 +54,12 @@ class CoordinatesCondition(Condition):
 
     name: ClassVar[str] = "coordinates"
     spatial: ClassVar[bool] = True
+    needs_input: ClassVar[bool] = False
     config_class: ClassVar[type] = CoordinatesConfig
 
     def __init__(self, codebook_size: int | None, *, downsample_factor: int = 16):
         super().__init__()
         self.config = CoordinatesConfig(codebook_size, downsample_factor)
-
-    @classmethod
-    def from_config(cls, config: CoordinatesConfig) -> CoordinatesCondition:
-        """A condition with the numbers of a config."""
-        return cls(config.codebook_size, downsample_factor=config.downsample_factor)
 
     @property
     def vocab_size(self) -> int:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import AlignedForm
+from ..vqgan.model import VQGANConfig
+from .data_forms import DataForm, Files
 from .depth_maps import read_depth_maps
 from .gaps import fill_gaps
-from .tokenized_map import TokenizedMap
+from .tokenized_map import MapLosses, TokenizedMap
 
 __all__ = ["DepthCondition", "DepthConfig"]
 
@@ -54,20 +54,9 @@ class DepthCondition(TokenizedMap):
 
     name: ClassVar[str] = "depth"
     config_class: ClassVar[type] = DepthConfig
-
-    def __init__(self, *, vqgan: VQGAN | None = None):
-        super().__init__(vqgan)
-        self.config = DepthConfig(None if vqgan is None else vqgan.config)
-
-    @classmethod
-    def from_config(cls, config: DepthConfig) -> DepthCondition:
-        """A condition with a new VQGAN, if the config has one."""
-        return cls(vqgan=None if config.vqgan is None else VQGAN(config.vqgan))
-
-    @property
-    def aligned_input(self) -> tuple[AlignedForm, int] | None:
-        """One number for each pixel."""
-        return "values", 1
+    in_data: ClassVar[DataForm] = Files("depths", ("depth_file_name", "depth"))
+    losses: ClassVar[MapLosses] = MapLosses(perceptual=None, disc_weight=0.75)
+    tokenizer_channels: ClassVar[int] = 1
 
     def parse(
         self,

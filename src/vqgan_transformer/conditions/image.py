@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..images import as_items, from_pixels
 from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import AlignedForm
+from .data_forms import DataForm, Files
 from .tokenized_map import TokenizedMap
 
 __all__ = ["ImageCondition", "ImageConfig"]
@@ -54,22 +54,17 @@ class ImageCondition(TokenizedMap):
 
     name: ClassVar[str] = "condition_image"
     config_class: ClassVar[type] = ImageConfig
+    in_data: ClassVar[DataForm] = Files("condition_images", ("condition_image_file_name", "condition_image"))
 
     def __init__(self, *, vqgan: VQGAN | None = None, channels: int | None = None):
-        super().__init__(vqgan)
         if channels is None:
             channels = 3 if vqgan is None else vqgan.config.in_channels
-        self.config = ImageConfig(channels, None if vqgan is None else vqgan.config)
-
-    @classmethod
-    def from_config(cls, config: ImageConfig) -> ImageCondition:
-        """A condition with a new VQGAN, if the config has one."""
-        return cls(vqgan=None if config.vqgan is None else VQGAN(config.vqgan), channels=config.channels)
+        super().__init__(vqgan=vqgan, channels=channels)
 
     @property
-    def aligned_input(self) -> tuple[AlignedForm, int] | None:
-        """A picture."""
-        return "values", self.config.channels
+    def tokenizer_channels(self) -> int:
+        """Three for colour, one for gray."""
+        return self.config.channels
 
     def parse(self, value: Any) -> Tensor:
         """Pictures in the forms people have them.

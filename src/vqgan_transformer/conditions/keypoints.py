@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,12 +13,13 @@ from torch import Tensor
 
 from ..geometry import requested_size, same_aspect
 from ..images import check_one_size, from_pixels, to_numpy
-from ..vqgan.model import VQGAN, VQGANConfig
-from .condition import AlignedForm
+from ..vqgan.model import VQGANConfig
+from .crop import Crop
+from .data_forms import Annotations, DataForm
 from .joints import JOINT_ORDERS, to_coco
 from .openpose_picture import read_openpose_picture
 from .poses import Pose, pictures_apart, read_poses
-from .skeleton import render_skeletons
+from .skeleton import JOINTS, render_skeletons
 from .tokenized_map import TokenizedMap
 
 __all__ = ["KeypointsCondition", "KeypointsConfig"]
@@ -44,6 +45,17 @@ class KeypointsConfig:
             )
 
 
+def _people(points: Any) -> np.ndarray:
+    return np.asarray(points, dtype=np.float64).reshape(-1, len(JOINTS), 3)
+
+
+def _people_of(annotations: Sequence[Any], table: Mapping[str, Any]) -> np.ndarray:
+    """People of a picture in a COCO json, (people, 17, 3); those without any point are left out."""
+    del table
+    people = [np.asarray(annotation.get("keypoints", []), dtype=np.float64) for annotation in annotations]
+    return _people([points.reshape(len(JOINTS), 3) for points in people if points.size and points[2::3].any()])
+
+
 class KeypointsCondition(TokenizedMap):
     """Poses of people as a condition, as in the paper: keypoints are drawn as a picture, which has a VQGAN of its own.
 
@@ -56,20 +68,26 @@ class KeypointsCondition(TokenizedMap):
 
     name: ClassVar[str] = "keypoints"
     config_class: ClassVar[type] = KeypointsConfig
-
-    def __init__(self, *, vqgan: VQGAN | None = None):
-        super().__init__(vqgan)
-        self.config = KeypointsConfig(None if vqgan is None else vqgan.config)
-
-    @classmethod
-    def from_config(cls, config: KeypointsConfig) -> KeypointsCondition:
-        """A condition with a new VQGAN, if the config has one."""
-        return cls(vqgan=None if config.vqgan is None else VQGAN(config.vqgan))
+    in_data: ClassVar[DataForm] = Annotations("keypoints.json", ("keypoints",), read=_people_of, cell=_people)
+    tokenizer_channels: ClassVar[int] = 3
 
     @property
-    def aligned_input(self) -> tuple[AlignedForm, int] | None:
-        """A drawn skeleton."""
-        return "values", 3
+    def sample_kinds(self) -> tuple[str, ...]:
+        """Skeletons are drawn on a canvas of their picture's size."""
+        return ("image", self.name)
+
+    def read_sample(self, sample: Mapping[str, Any]) -> np.ndarray:
+        """People in pixels of their picture: float64 (people, 17, 3)."""
+        return _people(sample[self.name])
+
+    def extent(self, sample: Any) -> None:
+        """Keypoints do not tell how large their picture is."""
+
+    def cut(self, sample: Any, crop: Crop, whole: tuple[int, int], order: np.random.Generator) -> Tensor:
+        """The skeletons of those who are seen in a piece of the picture, drawn at its size: (3, h, w)."""
+        people = crop.of_keypoints(sample)
+        seen = (people[..., 2] > 0) & (people[..., :2] >= 0).all(-1) & (people[..., :2] < crop.size[::-1]).all(-1)
+        return self.parse(people[seen.any(axis=1)], size=crop.size)[0]
 
     def items(self, value: Any) -> list[Any]:
         """The people of each picture; what is a file of several pictures stays together."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -15,14 +16,16 @@ from ..errors import nearest_name
 from ..geometry import Canvas
 from .class_label import class_id
 from .condition import Condition
+from .crop import Crop
+from .data_forms import Annotations, DataForm
 from .layout_config import ATTRIBUTES, Attribute, LayoutConfig
 
 __all__ = ["LayoutCondition", "LayoutConfig", "LayoutWindows"]
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
-Crop = tuple[float, float, float, float]
+Box = tuple[float, float, float, float]
 
-WHOLE: Crop = (0.0, 0.0, 1.0, 1.0)
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 _COLOURS = (
     "#1f77b4",
@@ -36,6 +39,20 @@ _COLOURS = (
     "#bcbd22",
     "#17becf",
 )
+
+
+def _objects_of(annotations: Sequence[Any], table: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Boxes (left, top, width, height) in pixels of a picture in a COCO json, with the names of what they hold."""
+    names = {category["id"]: category["name"] for category in table["categories"]}
+    return {
+        "bbox": [list(map(float, annotation["bbox"])) for annotation in annotations],
+        "categories": [names[annotation["category_id"]] for annotation in annotations],
+    }
+
+
+def _from_json(cell: Any) -> Any:
+    """A table of text has layouts as JSON."""
+    return json.loads(cell) if isinstance(cell, str) else cell
 
 
 class LayoutCondition(Condition):
@@ -63,6 +80,9 @@ class LayoutCondition(Condition):
     name: ClassVar[str] = "layout"
     spatial: ClassVar[bool] = False
     config_class: ClassVar[type] = LayoutConfig
+    in_data: ClassVar[DataForm] = Annotations(
+        "instances.json", ("layout", "objects"), read=_objects_of, cell=_from_json
+    )
 
     def __init__(
         self,
@@ -89,13 +109,6 @@ class LayoutCondition(Condition):
             encode_crop=encode_crop,
             attributes=tuple(attributes),
         )
-
-    @classmethod
-    def from_config(cls, config: LayoutConfig) -> LayoutCondition:
-        """A condition with the settings of a config."""
-        condition = cls(number_of_classes=config.number_of_classes)
-        condition.config = config
-        return condition
 
     @property
     def vocab_size(self) -> int:
@@ -150,7 +163,7 @@ class LayoutCondition(Condition):
             row[: len(objects)] = torch.tensor(objects, dtype=torch.float64)
         return parsed
 
-    def encode(self, parsed: Tensor, *, crop: Crop = WHOLE) -> Tensor:
+    def encode(self, parsed: Tensor, *, crop: Box = WHOLE) -> Tensor:
         """Tokens of layouts as a window sees them.
 
         Objects that do not reach into the window are left out; the others keep their order. A point (x, y) becomes
@@ -185,6 +198,66 @@ class LayoutCondition(Condition):
         repeated = parsed.repeat_interleave(len(seeds) // len(parsed), dim=0)
         ordered = torch.stack([one[_order(one, seed)] for one, seed in zip(repeated, seeds, strict=True)])
         return LayoutWindows(self, ordered, canvas)
+
+    def prefix_length(self, window: tuple[int, int]) -> int:
+        """Tokens of a layout, whatever the window."""
+        del window
+        return self.config.length
+
+    def read_sample(self, sample: Mapping[str, Any]) -> Any:
+        """What the data have: relative objects as for :meth:`parse`, or ``{"bbox": …, "categories": …}`` in pixels."""
+        return sample[self.name]
+
+    def cut(self, sample: Any, crop: Crop, whole: tuple[int, int], order: np.random.Generator) -> Tensor:
+        """Tokens of the objects that reach into a piece of a picture, int64 (C,), in an order drawn anew.
+
+        In a mirror they are those of the mirrored picture.
+        """
+        objects = self.objects_of(sample, whole)
+        objects = objects[torch.from_numpy(order.permutation(len(objects)))]
+        left, right = crop.left / whole[1], (crop.left + crop.width) / whole[1]
+        top, bottom = crop.top / whole[0], (crop.top + crop.height) / whole[0]
+        if crop.flipped:
+            left, right = 1 - right, 1 - left
+            objects = torch.stack(
+                (objects[:, 0], 1 - objects[:, 3], objects[:, 2], 1 - objects[:, 1], objects[:, 4]), dim=1
+            )
+        return self.encode(objects[None], crop=(left, top, right, bottom))[0]
+
+    def encode_cut(self, cut: Tensor) -> Tensor:
+        """What :meth:`cut` gave, which are tokens already, since they tell where in the picture the piece lies."""
+        return cut
+
+    def objects_of(self, value: Any, whole: tuple[int, int]) -> Tensor:
+        """Objects of a training picture, float64 (N, 5), as :meth:`parse` gives them; there may be none.
+
+        Boxes in pixels are cut off at the picture's edge, beyond which data sets often reach by a fraction of a pixel;
+        those of which nothing is left are no objects.
+
+        Args:
+            value: what :meth:`read_sample` gave.
+            whole: (height, width) of the picture in pixels.
+
+        Raises:
+            ValueError: for objects that the condition does not know, and for more than it has places for.
+        """
+        options: dict[str, Any] = {}
+        if isinstance(value, Mapping):
+            labels = value["categories"] if "categories" in value else value["category"]
+            left, top, width, height = np.asarray(value["bbox"], dtype=np.float64).reshape(-1, 4).T
+            across = np.clip((left, left + width), 0, whole[1])
+            down = np.clip((top, top + height), 0, whole[0])
+            boxes = np.stack((across[0], down[0], across[1], down[1]), axis=1)
+            there = (across[1] > across[0]) & (down[1] > down[0])
+            value = [(label, tuple(box)) for label, box, seen in zip(labels, boxes, there, strict=True) if seen]
+            options["layout_size"] = whole
+        objects = self.parse(value, **options)[0] if len(value) else torch.empty(0, 5, dtype=torch.float64)
+        most = self.config.max_objects
+        if len(objects) > most:
+            raise ValueError(
+                f"layout has {len(objects)} objects, but the condition places for {most}: raise max_objects"
+            )
+        return objects
 
     def show(self, parsed: Tensor, size: tuple[int, int] = (256, 256)) -> list[Image.Image]:
         """Layouts as named boxes on white pictures of (height, width)."""
@@ -240,7 +313,7 @@ class LayoutCondition(Condition):
             )
         return [float(token), *(min(max(corner, 0.0), 1.0) for corner in corners)]
 
-    def _tokens(self, objects: np.ndarray, crop: Crop) -> np.ndarray:
+    def _tokens(self, objects: np.ndarray, crop: Box) -> np.ndarray:
         # (N, 5) -> int64 (C,)
         config = self.config
         seen = objects[_reaches(objects, 1, crop[0], crop[2]) & _reaches(objects, 2, crop[1], crop[3])]

@@ -7,7 +7,7 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,11 +17,12 @@ from torch import Tensor
 
 from ..vqgan.model import VQGAN, VQGANConfig
 from .condition import AlignedForm
+from .data_forms import DataForm, Files
 from .label_maps import read_label_maps
 from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, count_labels, translate
 from .label_spaces import label_space as known_space
 from .palettes import paint_labels, resolve_palette
-from .tokenized_map import TokenizedMap
+from .tokenized_map import MapLosses, TokenizedMap
 
 __all__ = ["SegmentationCondition", "SegmentationConfig"]
 
@@ -107,6 +108,8 @@ class SegmentationCondition(TokenizedMap):
 
     name: ClassVar[str] = "segmentation"
     config_class: ClassVar[type] = SegmentationConfig
+    in_data: ClassVar[DataForm] = Files("segmentations", ("segmentation_file_name", "mask_file_name", "segmentation"))
+    losses: ClassVar[MapLosses] = MapLosses(("bce", "cross_entropy"), None, 0.0)
 
     def __init__(
         self,
@@ -119,24 +122,26 @@ class SegmentationCondition(TokenizedMap):
         unknown: int | None = None,
         vqgan: VQGAN | None = None,
     ):
-        super().__init__(vqgan)
         if labels is None and label_space is None:
             raise ValueError("SegmentationCondition needs the names of its labels: pass labels= or label_space=.")
-        self.config = SegmentationConfig(
+        super().__init__(
+            vqgan=vqgan,
             labels=_names(labels) if labels is not None else known_space(label_space or "").names,
             palette=None if palette is None else tuple((r, g, b) for r, g, b in palette),
             label_space=label_space,
             channels=None if channels is None else tuple(channels),
             trained_labels=None if trained_labels is None else tuple(trained_labels),
             unknown=unknown,
-            vqgan=None if vqgan is None else vqgan.config,
         )
 
     @classmethod
-    def from_config(cls, config: SegmentationConfig) -> SegmentationCondition:
-        """A condition with a new VQGAN, if the config has one."""
-        given = {field.name: getattr(config, field.name) for field in fields(config) if field.name != "vqgan"}
-        return cls(**given, vqgan=None if config.vqgan is None else VQGAN(config.vqgan))
+    def for_tokenizer(cls, config: VQGANConfig | None) -> SegmentationCondition:
+        """Labels without names, one for each channel of the VQGAN."""
+        if config is None:
+            raise ValueError(
+                "segmentation needs condition=SegmentationCondition(labels=…), or a config with a channel a label."
+            )
+        return cls(labels=[f"label {number}" for number in range(config.in_channels)])
 
     @property
     def space(self) -> LabelSpace:
@@ -151,16 +156,40 @@ class SegmentationCondition(TokenizedMap):
         )
 
     @property
+    def tokenizer_channels(self) -> int:
+        """Channels of one-hot maps; labels may share one."""
+        channels = self.config.channels
+        return len(self.config.labels) if channels is None else max(channels) + 1
+
+    @property
     def aligned_input(self) -> tuple[AlignedForm, int] | None:
         """A label for each pixel; labels that share a channel are one."""
-        channels = self.config.channels
-        return "labels", len(self.config.labels) if channels is None else max(channels) + 1
+        return "labels", self.tokenizer_channels
 
     def for_aligned(self, parsed: Tensor) -> Tensor:
-        """Label ids (B, H, W) -> the numbers that they are drawn with, (B, H, W)."""
+        """Label ids (B, H, W) -> the numbers of the channels that they are drawn with, (B, H, W)."""
+        channels = self.config.channels
+        return parsed if channels is None else torch.tensor(channels, device=parsed.device)[parsed]
+
+    def from_aligned(self, values: Tensor) -> Tensor:
+        """Numbers of channels (B, H, W) -> the first label that is drawn with each, trained ones before others."""
         if self.config.channels is None:
-            return parsed
-        return torch.tensor(self.config.channels, device=parsed.device)[parsed]
+            return values
+        names, trained = self.config.labels, set(self.config.trained_labels or self.config.labels)
+        labels = torch.zeros(self.tokenizer_channels, dtype=torch.int64)
+        for label in sorted(range(len(names)), key=lambda label: (names[label] in trained, -label)):
+            labels[self.config.channels[label]] = label
+        return labels.to(values.device)[values]
+
+    def tokenizer_input(self, parsed: Tensor, channels: int) -> Tensor:
+        """Label ids (B, H, W) -> one-hot (B, channels, H, W), 1 in the channel that a label is drawn with."""
+        labels = self.for_aligned(parsed)
+        one_hot = torch.zeros(len(labels), channels, *labels.shape[1:], device=labels.device)
+        return one_hot.scatter_(1, labels[:, None], 1)
+
+    def from_tokenizer(self, output: Tensor) -> Tensor:
+        """The likeliest label of each place: (B, channels, H, W) -> (B, H, W)."""
+        return self.from_aligned(output.argmax(1))
 
     def parse(
         self,
@@ -256,12 +285,6 @@ class SegmentationCondition(TokenizedMap):
             _hue(0.618034 * label % 1) for label in range(len(self.config.labels))
         ]
         return [Image.fromarray(paint_labels(labels, palette)) for labels in parsed.cpu().numpy()]
-
-    def _vqgan_input(self, parsed: Tensor) -> Tensor:
-        """Label ids (B, H, W) -> one-hot (B, channels, H, W), 1 in the channel that a label is drawn with."""
-        vqgan, labels = self._tokenizer(), self.for_aligned(parsed)
-        one_hot = vqgan.to_codes.weight.new_zeros(len(labels), vqgan.config.in_channels, *labels.shape[1:])
-        return one_hot.scatter_(1, labels[:, None], 1)
 
     def _warn(self, counts: Mapping[int, int], translation: LabelTranslation) -> None:
         """Says once a call what became of the labels in the maps: read as the nearest, merged, drawn as others."""

@@ -6,7 +6,7 @@ from math import ceil, floor, hypot
 
 import numpy as np
 
-__all__ = ["JOINTS", "LIMBS", "render_skeletons"]
+__all__ = ["JOINTS", "LEFT_RIGHT_PAIRS", "LIMBS", "render_skeletons"]
 
 JOINTS = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
@@ -14,6 +14,9 @@ JOINTS = (
     "right_ankle",
 )  # fmt: skip
 """The keypoints of a person in the order of COCO; left and right are the person's own."""
+
+LEFT_RIGHT_PAIRS = ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16))
+"""The keypoints that change places in a mirror: eyes, ears, shoulders, elbows, wrists, hips, knees, ankles."""
 
 Colour = tuple[int, int, int]
 

@@ -40,16 +40,13 @@ class Unconditional(Condition):
 
     name: ClassVar[str] = "unconditional"
     spatial: ClassVar[bool] = False
+    needs_input: ClassVar[bool] = False
+    aligned_inputs = ()
     config_class: ClassVar[type] = UnconditionalConfig
 
     def __init__(self, token: int = 0):
         super().__init__()
         self.config = UnconditionalConfig(token)
-
-    @classmethod
-    def from_config(cls, config: UnconditionalConfig) -> Unconditional:
-        """A condition with the start token of a config."""
-        return cls(config.token)
 
     @property
     def vocab_size(self) -> int:

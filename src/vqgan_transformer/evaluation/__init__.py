@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .contact_sheet import contact_sheet
+from ..contact_sheet import contact_sheet
 from .diagnosis import Diagnosis, diagnose
 
 __all__ = ["Diagnosis", "contact_sheet", "diagnose"]

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..contact_sheet import contact_sheet
 from ..geometry import Canvas
 from ..images import as_items, from_pixels, to_pil
 from ..pipeline.diagnosis_report import Diagnosis
 from ..pipeline.inpainting import encode_on_canvas
 from ..pipeline.pipeline import ImageSynthesisPipeline
-from .contact_sheet import contact_sheet
 
 __all__ = ["diagnose", "unigram_entropy"]
 

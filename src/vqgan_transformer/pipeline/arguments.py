@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from ..conditions import KINDS
 from ..errors import nearest_name
 from ..sampler.sampler import SamplerConfig
 from .call_arguments import CallArguments
-from .parts import PipelineParts, options_of
-from .saving import KINDS
+from .parts import PipelineParts
 
 __all__ = ["Given", "show_arguments", "sort_arguments"]
 
@@ -68,13 +68,13 @@ def sort_arguments(
         if name in KINDS:
             raise TypeError(f"this checkpoint does not understand {name}; it takes {has}.")
         owners = [
-            (kind, option) for kind in given for option in options_of(by_name[kind]) if name in _names(kind, option)
+            (kind, option) for kind in given for option in by_name[kind].option_names if name in _names(kind, option)
         ]
         if len(owners) > 1:
             spelt = " or ".join(f"{kind}_{option}=" for kind, option in owners)
             raise TypeError(f"{name}= could be meant for {' or '.join(kind for kind, _ in owners)}: pass {spelt}")
         if not owners:
-            options = [option for kind in given for option in options_of(by_name[kind])]
+            options = [option for kind in given for option in by_name[kind].option_names]
             own = [name for name in inspect.signature(method).parameters if name not in CallArguments.__annotations__]
             known = [*by_name, *options, *_SETTINGS, *own]
             raise TypeError(f"unknown argument {name!r}.{nearest_name(name, known)} This checkpoint takes {has}.")

@@ -31,7 +31,7 @@ def check_memory(size: Size, parts: PipelineParts, kinds: Iterable[str] = (), *,
     if not streamed:
         needed["decoding it"] = _memory_needed(size, parts.vqgan.config, parts.dtype.itemsize)
     for name in kinds:
-        vqgan = getattr(parts.condition(name), "vqgan", None)
+        vqgan = parts.condition(name).tokenizer
         if vqgan is not None and not is_local(vqgan.encoder):
             reason = f"encoding its {name}, whose VQGAN has attention or group normalisation and so must see it whole"
             needed[reason] = _memory_needed(size, vqgan.config, parts.dtype.itemsize)

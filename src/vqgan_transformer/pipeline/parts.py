@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from .gpt_inputs import AnyConditions, gpt_inputs
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["PipelineParts", "options_of"]
+__all__ = ["PipelineParts"]
 
 
 class PipelineParts:
@@ -111,15 +110,9 @@ class PipelineParts:
             "  conditions:",
         ]
         for condition in self.conditions:
-            options = ", ".join(f"{name}=" for name in options_of(condition))
+            options = ", ".join(f"{name}=" for name in condition.option_names)
             lines.append(f"    {condition.name}=" + f", with {options}" * bool(options))
         return "\n".join(lines)
-
-
-def options_of(condition: Condition) -> list[str]:
-    """The options of a condition: the keyword-only parameters of its parse method. The size is the pipeline's to give."""
-    parameters = inspect.signature(condition.parse).parameters.items()
-    return [name for name, p in parameters if p.kind is p.KEYWORD_ONLY and name != "size"]
 
 
 def _millions(model: torch.nn.Module) -> str:

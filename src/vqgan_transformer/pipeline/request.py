@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..conditions import Condition
+from ..conditions.reading import read_together
 from ..geometry import Canvas, Size, same_aspect
 from ..sampler.seeds import picture_seeds
 from .arguments import Given, sort_arguments
@@ -92,13 +91,7 @@ def _read(
     """What was passed for each kind, as its ``parse`` gives it, one for each picture or for all; each picture's size."""
     check(sizes)
     lengths = {"image": len(sizes)} if sizes else {}
-    parsed: dict[str, list[Tensor]] = {}
-    # kinds that have to know the size come last, when the maps of others have told it
-    for condition in sorted(map(parts.condition, given), key=_takes_size):
-        parsed[condition.name] = rows = _parsed(condition, *given[condition.name], sizes)
-        if condition.spatial and not sizes:
-            sizes = [(row.shape[-2], row.shape[-1]) for row in rows]
-            check(sizes)
+    parsed, sizes = read_together([(parts.condition(name), *passed) for name, passed in given.items()], sizes, check)
     if not sizes:
         names = " and ".join(parsed)
         reason = f"{names} does not say how large the picture is" if names else "there is no map that says it"
@@ -108,16 +101,6 @@ def _read(
         counts = " and ".join(f"{count} of {name}" for name, count in lengths.items())
         raise ValueError(f"conditions are for different numbers of pictures, {counts}: give one, or one for each.")
     return parsed, sizes if len(sizes) > 1 else sizes * max(lengths.values())
-
-
-def _parsed(condition: Condition, value: Any, options: Mapping[str, Any], sizes: Sequence[Size]) -> list[Tensor]:
-    """What was passed for a kind of condition, as its ``parse`` gives it for each picture."""
-    items, told = condition.items(value), [dict(options)]
-    if _takes_size(condition):
-        told = [{**options, "size": size} for size in sizes] or [{**options, "size": None}]
-        if len(items) == 1 and len(set(sizes)) > 1:
-            items = items * len(sizes)
-    return [row[None] for item, own in zip(items, cycle(told), strict=False) for row in condition.parse(item, **own)]
 
 
 def _fitted(condition: Condition, rows: Sequence[Tensor], pictures: Sequence[int], size: Size, resize: bool) -> Tensor:
@@ -132,7 +115,3 @@ def _fitted(condition: Condition, rows: Sequence[Tensor], pictures: Sequence[int
                 )
         rows = [condition.resize(row, size) for row in rows]
     return rows[0] if len(rows) == 1 else torch.cat(list(rows))
-
-
-def _takes_size(condition: Condition) -> bool:
-    return "size" in inspect.signature(condition.parse).parameters

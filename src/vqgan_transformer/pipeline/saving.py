@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..conditions import (
-    ClassCondition,
-    Condition,
-    CoordinatesCondition,
-    DepthCondition,
-    ImageCondition,
-    KeypointsCondition,
-    LayoutCondition,
-    SegmentationCondition,
-    Unconditional,
-)
+from ..conditions import KINDS
 from ..errors import CheckpointError
 from ..gpt.model import CondGPT
 from ..sampler.sampler import SlidingWindowSampler
@@ -34,24 +24,9 @@ from .parts import PipelineParts
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["KINDS", "SavedPipeline"]
+__all__ = ["SavedPipeline"]
 
-_PARTS: tuple[type[Pretrained], ...] = (
-    VQGAN,
-    CondGPT,
-    SlidingWindowSampler,
-    SegmentationCondition,
-    DepthCondition,
-    KeypointsCondition,
-    ImageCondition,
-    LayoutCondition,
-    ClassCondition,
-    CoordinatesCondition,
-    Unconditional,
-)
-
-KINDS = tuple(part.name for part in _PARTS if issubclass(part, Condition))
-"""The names of all kinds of condition there are."""
+_PARTS: tuple[type[Pretrained], ...] = (VQGAN, CondGPT, SlidingWindowSampler, *KINDS.values())
 
 
 class SavedPipeline(PipelineParts):
@@ -97,9 +72,8 @@ class SavedPipeline(PipelineParts):
         for part, kind in (("vqgan", VQGAN), ("gpt", CondGPT), ("sampler", SlidingWindowSampler)):
             if not isinstance(loaded.get(part), kind):
                 raise CheckpointError(f"the pipeline in {path} has no {kind.__name__} in a folder {part!r}.")
-        conditions = [part for part in loaded.values() if isinstance(part, Condition)]
-        parts = {name: loaded[name] for name in ("vqgan", "gpt", "sampler")}
-        return cls(**parts, conditions=conditions)
+        parts = {name: loaded.pop(name) for name in ("vqgan", "gpt", "sampler")}
+        return cls(**parts, conditions=tuple(loaded.values()))
 
     def save_pretrained(
         self,

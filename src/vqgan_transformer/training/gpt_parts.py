@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..conditions import Condition, LayoutCondition, Unconditional
+from ..conditions import Condition, Unconditional
 from ..gpt.config import CondGPTConfig, ConditionInput
 from ..gpt.model import CondGPT
 from ..pipeline.pipeline import ImageSynthesisPipeline
@@ -32,7 +32,7 @@ def fitting_config(
         **sizes: further fields, e.g. ``n_layer=24, n_head=16, n_embd=1024``. ``conditioning="aligned"`` brings 2-D rotary
             positions and local attention with it, and the reading of known tokens, for pictures to complete.
     """
-    conditions = (condition,) if isinstance(condition, Condition) else tuple(condition)
+    conditions = tuple(condition) if isinstance(condition, Sequence) else (condition,)
     factor = vqgan.downsample_factor
     window = training.crop[0] // factor, training.crop[1] // factor
     if sizes.get("conditioning") == "aligned":
@@ -47,7 +47,7 @@ def fitting_config(
         return CondGPTConfig(**{**fields, **sizes})
     (condition,) = conditions
     count = window[0] * window[1]
-    length = count if condition.spatial else condition.config.length if isinstance(condition, LayoutCondition) else 1
+    length = condition.prefix_length(window)
     vocabulary = max(vqgan.codebook_size, condition.vocab_size)
     null = {"null_token": vocabulary} if training.condition_dropout else {}
     fields = {
@@ -76,7 +76,7 @@ def parts_of_a_run(
     if vqgan is None:
         raise ValueError("the second stage needs vqgan=, a trained tokenizer of pictures (see train_vqgan), or init=.")
     given = condition if condition is not None else Unconditional()
-    conditions = (given,) if isinstance(given, Condition) else tuple(given)
+    conditions = tuple(given) if isinstance(given, Sequence) else (given,)
     if len(conditions) != 1 and (config is None or config.conditioning == "prefix"):
         names = ", ".join(part.name for part in conditions)
         raise ValueError(

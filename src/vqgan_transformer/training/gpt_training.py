@@ -15,25 +15,24 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from ..conditions import Condition
+from ..conditions import Condition, KeypointsCondition
+from ..contact_sheet import contact_sheet
 from ..gpt.config import CondGPTConfig
 from ..gpt.model import CondGPT
+from ..images import to_pil
 from ..pipeline.pipeline import ImageSynthesisPipeline
 from ..sampler.sampler import SlidingWindowSampler
 from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN
-from .conditioning import drop_conditions, encode_conditions, known_tokens, read_by
-from .data import open_data, split
+from .conditioning import encode_conditions, known_tokens, read_by
 from .gpt_parts import fitting_config, parts_of_a_run
 from .gradient_checkpointing import checkpoint_gradients
 from .known_areas import random_known_area
 from .loop import accelerator_for, run_training
-from .map_kinds import show, to_maps
 from .optimizers import make_optimizer, set_learning_rate
-from .reports import picture_grid
 from .run_folder import RunFolder
 from .sample_dropout import SampleDropout
-from .samples import CENTRE, Samples, check, random_numbers, stack
+from .samples import CENTRE, open_samples, random_numbers, stack
 from .settings import GPTTraining, learning_rate
 from .structured_tables import StructuredTables
 from .token_cache import TokenCache, held_out_cache, open_or_encode
@@ -97,19 +96,13 @@ def train_cond_gpt(
     vqgan, conditions, gpt = parts_of_a_run(vqgan, condition, config, init, recipe)
     with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
         run = RunFolder(folder, resume, accelerator.is_main_process)
-        kinds = ("image", *(part.name for part in conditions if part.name not in ("unconditional", "coordinates")))
-        if recipe.people_share and "keypoints" not in kinds:
-            kinds += ("keypoints",)
-        source = open_data(data, kinds)
-        source, held_out = (
-            split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
-        )
-        samples = Samples(source, recipe, conditions, variants=recipe.token_variants or None)
-        held_out_samples = None if held_out is None else Samples(held_out, recipe, conditions)
-        if recipe.check_data and run.last() is None:
-            for some in (samples, held_out_samples):
-                if some is not None:
-                    check(some)
+        people = (KeypointsCondition.name,) if recipe.people_share else ()
+        named = ("image", *(part.name for part in conditions if part.needs_input), *people)
+        kinds = tuple(dict.fromkeys(named))
+        samples, held_out = open_samples(
+            data, validation, recipe, conditions, kinds=kinds,
+            checked=recipe.check_data and run.last() is None, variants=recipe.token_variants or None,
+        )  # fmt: skip
         if accelerator.is_main_process:
             run.begin(recipe, {"conditions": [part.name for part in conditions], "config": to_json(gpt.config)})
         accelerator.wait_for_everyone()
@@ -128,8 +121,8 @@ def train_cond_gpt(
                 progress=progress,
             )
         validated = None
-        if held_out_samples is not None:
-            validated = held_out_cache(held_out_samples, vqgan, gpt.config, recipe.validation_samples)
+        if held_out is not None:
+            validated = held_out_cache(held_out, vqgan, gpt.config, recipe.validation_samples)
         trainer = GPTTrainer(gpt, vqgan, conditions, recipe, accelerator, cached, validated, fresh=init is None)
         run_training(
             trainer, NoisySamples(cached, recipe, gpt.config, vqgan.codebook_size), run, recipe, accelerator,
@@ -201,11 +194,12 @@ class GPTTrainer:
         self.conditions = tuple(condition.eval().requires_grad_(False) for condition in conditions)
         self.samples, self.held_out = samples, held_out
         self.config = gpt.config
+        self.drop_condition = gpt.drop_condition
         self.order = reading_order(gpt.config.token_order, *gpt.config.window)
         model: nn.Module = gpt.train()
         if training.structured_tables and fresh:
             prefix = gpt.config.conditioning == "prefix"
-            own = getattr(conditions[0], "vqgan", None) if prefix else None
+            own = conditions[0].tokenizer if prefix else None
             with torch.random.fork_rng():
                 torch.manual_seed(training.seed)
                 model = StructuredTables(
@@ -240,14 +234,14 @@ class GPTTrainer:
         )
         set_learning_rate(self.optimizer, rate)
         tokens, conditions = self.tokens(batch)
-        conditions = drop_conditions(self.config, conditions, batch["dropped"].to(tokens.device))
         known = batch["known"].to(tokens.device) if "known" in batch else None
         if known is not None:
             conditions |= known_tokens(self.config, tokens, known)
+        condition = self._dropped(read_by(self.config, conditions), batch["dropped"])
         read = self._corrupted(tokens, batch)
         self.dropout.keys = batch["key"].to(tokens.device)
         with accelerator.accumulate(self.model):
-            logits = self.model(read, read_by(self.config, conditions))
+            logits = self.model(read, condition)
             loss = self._nats(logits, tokens, known)
             accelerator.backward(loss)
             if accelerator.sync_gradients and training.clip_gradients is not None:
@@ -261,7 +255,7 @@ class GPTTrainer:
     def tokens(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """A batch's tokens, int64 (B, h, w), their places in the order in which they are read; and its conditions."""
         there = {name: values.to(self.accelerator.device) for name, values in batch.items()}
-        names = [part.name for part in self.conditions if part.name != "unconditional" or not self._aligned]
+        names = [part.name for part in self.conditions if part.aligned_input or not self._aligned]
         if "tokens" in there:
             tokens, conditions = there["tokens"], {name: there[name] for name in names}
         else:
@@ -269,6 +263,12 @@ class GPTTrainer:
                 tokens = self.vqgan.encode(there["image"].to(self.vqgan.from_codes.weight.dtype))
                 conditions = encode_conditions(self.config, self.conditions, there)
         return tokens.flatten(1)[:, self.order.to(tokens.device)].view_as(tokens), conditions
+
+    def _dropped(self, condition: Tensor | dict[str, Tensor], dropped: Tensor) -> Tensor | Mapping[str, Tensor]:
+        """What is read of the condition: some kinds of some samples are dropped, bool (B, kinds), for guidance."""
+        if self._aligned:
+            return self.drop_condition(condition, dict(zip(kinds_of(self.config), dropped.unbind(1), strict=False)))
+        return self.drop_condition(condition, dropped[:, 0]) if self.training.condition_dropout else condition
 
     def _corrupted(self, tokens: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """What is read of the tokens: some are replaced at random, so that the GPT learns to recover from mistakes."""
@@ -336,20 +336,17 @@ class GPTTrainer:
             drawn = draw_window(gpt, condition, seed=0, top_k=self.training.sample_top_k, codebook_size=count)
         raster = torch.empty_like(tokens.flatten(1))
         raster[:, self.order.to(tokens.device)] = tokens.flatten(1)
-        columns = [self.vqgan.decode(grid.view_as(tokens)) for grid in (raster, drawn)]
-        columns[1:1] = [found for kind in self.conditions if (found := self._shown(kind, conditions)) is not None]
-        return picture_grid(columns)
+        columns = [to_pil(self.vqgan.decode(grid.view_as(tokens))) for grid in (raster, drawn)]
+        columns[1:1] = [pictures for kind in self.conditions if (pictures := self._shown(kind, conditions))]
+        return contact_sheet(list(zip(*columns, strict=True)))
 
-    def _shown(self, kind: Condition, conditions: Mapping[str, Tensor]) -> Tensor | None:
+    def _shown(self, kind: Condition, conditions: Mapping[str, Tensor]) -> list[Image.Image]:
         """A condition as pictures, if it is a map."""
-        values, own = conditions.get(kind.name), getattr(kind, "vqgan", None)
-        if values is None or not kind.spatial:
-            return None
-        if self.config.conditioning == "prefix":
-            if own is None:
-                return None
-            values = to_maps(own.decode(values), kind)
-        return show(values, kind)
+        if not kind.spatial or kind.name not in conditions:
+            return []
+        values = conditions[kind.name]
+        maps = kind.from_aligned(values) if self._aligned else kind.from_tokens(values)
+        return [] if maps is None else kind.show(maps)
 
     def state(self) -> dict[str, Any]:
         """The running average."""
@@ -370,9 +367,14 @@ class GPTTrainer:
         return [self.plain]
 
 
+def kinds_of(config: CondGPTConfig) -> list[str]:
+    """The kinds of condition that an aligned GPT reads."""
+    return [part.name for part in config.conditions if part.form != "tokens"]
+
+
 def kind_dropout(training: GPTTraining, config: CondGPTConfig) -> np.ndarray:
     """The probability with which each kind of condition is dropped by itself, (kinds,)."""
-    names = [part.name for part in config.conditions if part.form != "tokens"]
+    names = kinds_of(config)
     if len(names) < 2:
         return np.zeros(1)
     rates = training.kind_dropout

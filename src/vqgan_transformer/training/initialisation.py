@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..conditions import Condition
+from ..conditions.tokenized_map import TokenizedMap
 from ..vqgan.model import VQGAN, VQGANConfig
-from .map_kinds import from_maps
 from .samples import Samples, random_numbers, stack
 from .settings import VQGANTraining
 
-__all__ = ["new_vqgan", "whiten"]
+__all__ = ["new_vqgan", "tokenizer_inputs", "whiten"]
 
 
 @torch.no_grad()
@@ -45,8 +46,7 @@ def whiten(vqgan: VQGAN, images: Tensor, generator: torch.Generator | None = Non
 def new_vqgan(
     config: VQGANConfig | None,
     init: VQGAN | None,
-    kind: str,
-    reader: Condition | None,
+    reader: TokenizedMap | None,
     samples: Samples,
     training: VQGANTraining,
 ) -> VQGAN:
@@ -59,18 +59,17 @@ def new_vqgan(
     else:
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
-            channels = {} if kind in ("image", "keypoints") else {"in_channels": 1, "out_channels": 1}
-            if kind == "segmentation" and reader is not None:
-                count = (reader.config.channels and max(reader.config.channels) + 1) or len(reader.config.labels)
-                channels = {"in_channels": count, "out_channels": count}
-            vqgan = VQGAN(config if config is not None else VQGANConfig.modern(**channels))
+            channels = 3 if reader is None else reader.tokenizer_channels
+            own = VQGANConfig.modern(in_channels=channels, out_channels=channels)
+            vqgan = VQGAN(config if config is not None else own)
     factor = vqgan.downsample_factor
     if training.crop[0] % factor or training.crop[1] % factor:
         raise ValueError(f"crop_size={training.crop_size} must be a multiple of the VQGAN's factor {factor}.")
-    expected = {"image": 3, "keypoints": 3, "depth": 1}.get(kind)
-    if expected is not None and (vqgan.config.in_channels, vqgan.config.out_channels) != (expected, expected):
+    if reader is not None:
+        reader.check_tokenizer(vqgan.config)
+    elif (vqgan.config.in_channels, vqgan.config.out_channels) != (3, 3):
         raise ValueError(
-            f"{kind} has {expected} channels, but the VQGAN's config says {vqgan.config.in_channels} in and "
+            f"a picture has 3 channels, but the VQGAN's config says {vqgan.config.in_channels} in and "
             f"{vqgan.config.out_channels} out."
         )
     if init is None and training.whiten:
@@ -79,6 +78,11 @@ def new_vqgan(
             samples[0, int(index)] for index in random_numbers(training.seed, 3).permutation(len(samples))[: len(count)]
         ]
         batch = stack(first)
-        images = batch["image"] if reader is None else from_maps(batch[reader.name], reader, vqgan.config)
+        images = tokenizer_inputs(batch, reader, vqgan.config)
         whiten(vqgan, images.to(vqgan.from_codes.weight), torch.Generator().manual_seed(training.seed))
     return vqgan
+
+
+def tokenizer_inputs(batch: Mapping[str, Tensor], reader: TokenizedMap | None, config: VQGANConfig) -> Tensor:
+    """What a VQGAN that is trained reads of a batch, pictures or maps: float (B, in_channels, H, W)."""
+    return batch["image"] if reader is None else reader.tokenizer_input(batch[reader.name], config.in_channels)

@@ -19,14 +19,13 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..conditions import Condition, LayoutCondition
+from ..conditions import Condition, KeypointsCondition
 from ..images import from_pixels, open_picture, to_pil
 from .crops import Crop, centre_crop, random_crop
-from .data import DataError, Source
-from .layouts import layout_tokens, read_layout
+from .data import DataError, Source, open_data, split
 from .settings import Training
 
-__all__ = ["Batches", "Samples", "check", "random_numbers"]
+__all__ = ["Batches", "Samples", "check", "open_samples", "random_numbers"]
 
 CENTRE = -1
 """The epoch of validation: the middle of each picture, not mirrored."""
@@ -72,18 +71,15 @@ class Samples(Dataset):
 
     def _read(self, sample: dict[str, Any], epoch: int, index: int) -> dict[str, Tensor]:
         picture = _picture(sample["image"]) if self.with_image else None
-        parsed = {}
-        for condition in self.conditions:
-            if condition.name in ("keypoints", "layout", "coordinates", "unconditional"):
-                continue
-            value = sample[condition.name]
-            value = np.load(value, allow_pickle=False) if isinstance(value, Path) and value.suffix == ".npy" else value
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about labels that are read as others: said once, by check()
-                parsed[condition.name] = condition.parse(value)
-        sizes: dict[str, tuple[int, int]] = {
-            name: (map_.shape[-2], map_.shape[-1]) for name, map_ in parsed.items() if map_.ndim > 1
+        sample = {
+            kind: np.load(value, allow_pickle=False) if isinstance(value, Path) and value.suffix == ".npy" else value
+            for kind, value in sample.items()
         }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about labels that are read as others: said once, by check()
+            parts = [(condition, condition.read_sample(sample)) for condition in self.conditions]
+        extents = {condition.name: condition.extent(part) for condition, part in parts}
+        sizes = {name: extent for name, extent in extents.items() if extent is not None}
         if picture is not None:
             sizes["image"] = (picture.height, picture.width)
         if len(set(sizes.values())) > 1:
@@ -94,13 +90,10 @@ class Samples(Dataset):
         tensors = {}
         if picture is not None:
             tensors["image"] = from_pixels(crop.of_picture(picture))[0]
-        for condition in self.conditions:
-            if isinstance(condition, LayoutCondition):
-                objects = read_layout(condition, sample["layout"], whole)
-                order = random_numbers(self.training.seed, 7, epoch, index)
-                tensors["layout"] = layout_tokens(condition, objects, crop, whole, order)
-            else:
-                tensors[condition.name] = _condition(condition, parsed.get(condition.name), sample, crop, whole)
+        for condition, part in parts:
+            tensors[condition.name] = condition.cut(
+                part, crop, whole, random_numbers(self.training.seed, 7, epoch, index)
+            )
         return tensors
 
     @staticmethod
@@ -122,30 +115,12 @@ class Samples(Dataset):
     def _someone(self, sample: dict[str, Any], epoch: int, index: int) -> tuple[float, float] | None:
         """(row, column) of a joint that the crop is cut around, for the share of samples that are cut so."""
         near_someone, which = random_numbers(self.training.seed, 6, epoch, index).random(2)
-        points = np.asarray(sample["keypoints"], dtype=np.float64).reshape(-1, 3)
+        points = KeypointsCondition().read_sample(sample).reshape(-1, 3)
         points = points[points[:, 2] > 0]
         if near_someone >= self.training.people_share or not len(points):
             return None
         column, row, _ = points[int(which * len(points))]
         return row, column
-
-
-def _condition(
-    condition: Condition, parsed: Tensor | None, sample: dict[str, Any], crop: Crop, whole: tuple[int, int]
-) -> Tensor:
-    """What a condition gives for a piece of a picture, without the batch axis."""
-    if condition.name == "keypoints":
-        people = crop.of_keypoints(np.asarray(sample["keypoints"], dtype=np.float64))
-        there = (people[..., 2] > 0) & (people[..., :2] >= 0).all(-1) & (people[..., :2] < crop.size[::-1]).all(-1)
-        options: dict[str, Any] = {"size": crop.size}
-        return condition.parse(people[there.any(axis=1)], **options)[0]
-    if parsed is None:  # coordinates of the whole picture, or nothing at all
-        standing_in = condition.default(whole)
-        assert standing_in is not None
-        parsed = standing_in
-    if not condition.spatial:
-        return parsed[0]
-    return crop.of_numbers(parsed[0]) if parsed.is_floating_point() else crop.of_labels(parsed[0])
 
 
 def _picture(value: Any) -> Image.Image:
@@ -160,6 +135,40 @@ def _short(error: Exception) -> str:
     if isinstance(error, DataError):
         return error.problems[0]
     return f"has no {error}" if isinstance(error, KeyError) else str(error)
+
+
+def open_samples(
+    data: Any,
+    validation: Any,
+    training: Training,
+    conditions: Sequence[Condition],
+    *,
+    kinds: Sequence[str],
+    checked: bool,
+    **options: Any,
+) -> tuple[Samples, Samples | None]:
+    """The samples of a run: what is trained on, and what is held out.
+
+    Args:
+        data: as for :func:`open_data`.
+        validation: of the same form; ``None``: a share of ``data`` is set aside.
+        training: the recipe.
+        conditions: that are read beside the picture.
+        kinds: what each sample must have.
+        checked: read every sample once.
+        **options: of :class:`Samples`.
+
+    Raises:
+        DataError: that names each file that cannot be used, and why.
+    """
+    source = open_data(data, kinds)
+    source, held_out = (
+        split(source, training.validation_share) if validation is None else (source, open_data(validation, kinds))
+    )
+    parts = [Samples(part, training, tuple(conditions), **options) for part in (source, held_out) if part is not None]
+    for part in parts if checked else ():
+        check(part)
+    return parts[0], parts[1] if held_out is not None else None
 
 
 def check(samples: Samples) -> None:

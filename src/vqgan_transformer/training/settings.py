@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from .gpt_settings import GPTTraining
 from .shared_settings import Training, learning_rate
-from .vqgan_settings import KINDS, Kind, VQGANTraining
+from .vqgan_settings import KINDS, VQGANTraining
 
-__all__ = ["KINDS", "GPTTraining", "Kind", "Training", "VQGANTraining", "learning_rate"]
+__all__ = ["KINDS", "GPTTraining", "Training", "VQGANTraining", "learning_rate"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ..conditions.registry import MAP_KINDS
+from ..conditions.tokenized_map import MapLosses, PixelLoss
 from ..vqgan.quantizer import Quantizer
 from .setting_ranges import check_choices, check_numbers
 from .shared_settings import Training
 
-__all__ = ["KINDS", "Kind", "VQGANTraining"]
+__all__ = ["KINDS", "VQGANTraining"]
 
-Kind = Literal["image", "segmentation", "depth", "keypoints"]
-KINDS: tuple[str, ...] = ("image", "segmentation", "depth", "keypoints")
+KINDS = {"image": MapLosses()} | {name: kind.losses for name, kind in MAP_KINDS.items()}
+"""What has a tokenizer, pictures and the maps of conditions, and what it is trained with by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class VQGANTraining(Training):
 
     optimizer: Literal["adam", "adamw", "muon"] = "adam"
     betas: tuple[float, float] = (0.5, 0.9)
-    pixel_loss: Literal["l1", "l2", "bce", "cross_entropy"] | None = None
+    pixel_loss: PixelLoss | None = None
     perceptual: str | None = "default"
     perceptual_weight: float = 1.0
     people_weight: float = 1.0
@@ -163,17 +165,16 @@ class VQGANTraining(Training):
             ValueError: for an unknown kind, or terms that it cannot be trained with.
         """
         if kind not in KINDS:
-            raise ValueError(f"kind must be one of {KINDS}, got {kind!r}.")
-        labels, pictures = kind == "segmentation", kind in ("image", "keypoints")
+            raise ValueError(f"kind must be one of {tuple(KINDS)}, got {kind!r}.")
+        losses = KINDS[kind]
         if kind != "image" and (self.people_weight != 1 or self.people_share):
             raise ValueError(f"people_weight and people_share are for pictures of people, not for {kind} maps.")
-        pixel_loss = self.pixel_loss or ("bce" if labels else "l1")
-        perceptual = ("vgg" if pictures else None) if self.perceptual == "default" else self.perceptual
-        weight = (
-            self.disc_weight if self.disc_weight is not None else {"segmentation": 0.0, "depth": 0.75}.get(kind, 0.8)
-        )
-        if labels != (pixel_loss in ("bce", "cross_entropy")):
-            raise ValueError(f"pixel_loss={pixel_loss!r} is not for {kind}: label maps take 'bce' or 'cross_entropy'.")
-        if labels:
+        pixel_loss = self.pixel_loss or losses.pixels[0]
+        if pixel_loss not in losses.pixels:
+            allowed = " or ".join(map(repr, losses.pixels))
+            raise ValueError(f"pixel_loss={pixel_loss!r} is not for {kind}, which takes {allowed}.")
+        perceptual = losses.perceptual if self.perceptual == "default" else self.perceptual
+        weight = losses.disc_weight if self.disc_weight is None else self.disc_weight
+        if losses.of_labels:
             perceptual, weight = None, 0.0
         return replace(self, pixel_loss=pixel_loss, perceptual=perceptual, disc_weight=weight)

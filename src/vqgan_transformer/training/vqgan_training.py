@@ -12,12 +12,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..conditions import Condition, KeypointsCondition
+from ..conditions.registry import map_reader
+from ..conditions.tokenized_map import TokenizedMap
+from ..contact_sheet import contact_sheet
+from ..images import to_pil
 from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN, VQGANConfig, VQGANOutput
 from ..vqgan.quantizer import perplexity
-from .data import open_data, split
 from .gradient_checkpointing import checkpoint_gradients
-from .initialisation import new_vqgan
+from .initialisation import new_vqgan, tokenizer_inputs
 from .loop import accelerator_for, run_training
 from .losses import (
     adaptive_weight,
@@ -26,14 +29,12 @@ from .losses import (
     reconstruction_loss,
     segmentation_loss,
 )
-from .map_kinds import condition_of_kind, from_maps, show, to_maps
 from .networks import Critic, Reconstructor, channels_last, freeze_parts
 from .optimizers import make_optimizer, set_learning_rate
 from .perceptual import perceptual_loss
 from .processes import mean, total
-from .reports import picture_grid
 from .run_folder import RunFolder
-from .samples import CENTRE, Samples, check, random_numbers, stack
+from .samples import CENTRE, Samples, open_samples, random_numbers, stack
 from .settings import VQGANTraining, learning_rate
 from .weight_average import WeightAverage
 
@@ -76,7 +77,8 @@ def train_vqgan(
         training: the recipe; ``VQGANTraining.modern()`` by default, ``.paper()`` for the original's.
         init: a VQGAN to start from instead, e.g. ``VQGAN.from_pretrained(…)``; it is not changed.
             ``training.freeze`` names parts to keep.
-        kind: what is tokenized: "image", "segmentation", "depth" or "keypoints".
+        kind: what is tokenized: "image", or the maps of a condition: "segmentation", "depth", "keypoints",
+            "condition_image".
         condition: reads the maps: for colours, label spaces, which depth is near. Needed for segmentation, unless the
             maps hold the ids 0…N-1 for a VQGAN of N channels.
         validation: data of the same form; by default a share of ``data`` is set aside.
@@ -97,25 +99,15 @@ def train_vqgan(
     recipe = (training or VQGANTraining.modern()).for_kind(kind)
     with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
         run = RunFolder(folder, resume, accelerator.is_main_process)
-        reader = condition_of_kind(kind, condition, init.config if init is not None else config)
+        reader = map_reader(kind, condition, init.config if init is not None else config)
         focused = recipe.people_weight != 1 or recipe.people_share > 0
-        kinds: tuple[str, ...] = ("image",) if reader is None else (reader.name,)
-        if kind == "keypoints" or focused:
-            kinds = ("image", "keypoints")  # skeletons are drawn on a canvas of their picture's size
-        source = open_data(data, kinds)
-        source, held_out = (
-            split(source, recipe.validation_share) if validation is None else (source, open_data(validation, kinds))
-        )
         conditions = (reader,) if reader is not None else (KeypointsCondition(),) if focused else ()
-        samples = Samples(source, recipe, conditions, with_image=reader is None)
-        held_out_samples = (
-            None if held_out is None else Samples(held_out, recipe, conditions, with_image=reader is None)
-        )
-        if recipe.check_data and run.last() is None:
-            check(samples)
-            if held_out_samples is not None:
-                check(held_out_samples)
-        vqgan = new_vqgan(config, init, kind, reader, samples, recipe)
+        kinds = conditions[0].sample_kinds if conditions else ("image",)
+        samples, held_out = open_samples(
+            data, validation, recipe, conditions, kinds=kinds,
+            checked=recipe.check_data and run.last() is None, with_image=reader is None,
+        )  # fmt: skip
+        vqgan = new_vqgan(config, init, reader, samples, recipe)
         recipe = recipe.for_quantizer(vqgan.quantizer)
         distance = (
             perceptual if perceptual is not None else perceptual_loss(recipe.perceptual, vqgan.config.out_channels)
@@ -123,7 +115,7 @@ def train_vqgan(
         if accelerator.is_main_process:
             run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)})
         accelerator.wait_for_everyone()
-        trainer = VQGANTrainer(vqgan, recipe, accelerator, distance, reader, samples, held_out_samples)
+        trainer = VQGANTrainer(vqgan, recipe, accelerator, distance, reader, samples, held_out)
         run_training(
             trainer, samples, run, recipe, accelerator, validated=held_out is not None, resume=resume, progress=progress, name="vqgan"
         )  # fmt: skip
@@ -149,7 +141,7 @@ class VQGANTrainer:
         training: VQGANTraining,
         accelerator: Accelerator,
         perceptual: nn.Module | None = None,
-        reader: Condition | None = None,
+        reader: TokenizedMap | None = None,
         samples: Samples | None = None,
         held_out: Samples | None = None,
     ) -> None:
@@ -250,17 +242,14 @@ class VQGANTrainer:
     def inputs(self, batch: dict[str, Tensor]) -> Tensor:
         """What the VQGAN reads of a batch: (B, in_channels, H, W)."""
         weight = self.vqgan.from_codes.weight
-        images = (
-            batch["image"]
-            if self.reader is None
-            else from_maps(batch[self.reader.name], self.reader, self.vqgan.config)
-        )
+        images = tokenizer_inputs(batch, self.reader, self.vqgan.config)
         images = images.to(weight.device, weight.dtype)
         return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
 
     def _importance(self, batch: dict[str, Tensor]) -> Tensor:
         """(B, 1, H, W): what pixels on and around the limbs of skeletons count."""
-        limbs = (batch["keypoints"] > -1).any(dim=1, keepdim=True).float()
+        skeletons = batch[KeypointsCondition.name]
+        limbs = (skeletons > -1).any(dim=1, keepdim=True).float()
         near = F.max_pool2d(limbs, 2 * LIMB_WIDTH + 1, stride=1, padding=LIMB_WIDTH)
         return 1 + (self.training.people_weight - 1) * near
 
@@ -359,7 +348,12 @@ class VQGANTrainer:
         images = self.inputs(stack([shown[CENTRE, index] for index in range(min(6, len(shown)))]))
         with torch.no_grad():
             reconstruction = model(images).reconstruction
-        return picture_grid([show(to_maps(x, self.reader), self.reader) for x in (images, reconstruction)])
+        columns = [self._shown(part.float().cpu()) for part in (images, reconstruction)]
+        return contact_sheet(list(zip(*columns, strict=True)))
+
+    def _shown(self, part: Tensor) -> list[Image.Image]:
+        """What the VQGAN reads or gives, as pictures."""
+        return to_pil(part) if self.reader is None else self.reader.show(self.reader.from_tokenizer(part))
 
     def state(self) -> dict[str, Any]:
         """The running average and the count of codes."""
