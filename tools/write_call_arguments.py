@@ -20,8 +20,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from vqgan_transformer import SamplerConfig, conditions
-from vqgan_transformer.conditions import KINDS, Condition
+from vqgan_transformer import SamplerConfig
+from vqgan_transformer.conditions import KINDS
 
 TARGET = Path(__file__).parents[1] / "src/vqgan_transformer/pipeline/call_arguments.py"
 
@@ -84,8 +84,7 @@ def content() -> str:
     """The file."""
     render = Renderer()
     render.imports["typing"].add("TypedDict")
-    by_name = {kind.name: kind for kind in vars(conditions).values() if isinstance(kind, type) and issubclass(kind, Condition) and kind is not Condition}  # fmt: skip
-    kinds = [by_name[name] for name in KINDS]
+    kinds = [*KINDS.values()]
     entries: dict[str, tuple[list[str], str]] = {}
     owners: dict[str, list[str]] = defaultdict(list)
     for kind in kinds:
