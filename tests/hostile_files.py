@@ -16,6 +16,8 @@ import pytest
 import torch
 from torch import _utils
 
+from vqgan_transformer.checkpoints.safe_unpickle import LEGACY_MAGIC
+
 CONTAINERS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy stream"])
 
 
@@ -98,3 +100,21 @@ SIX = {"0": struct.pack("<6f", *range(6))}
 
 def bomb(body: bytes) -> bytes:
     return b"\x80\x04" + body + b"."
+
+
+def laughs(levels: int, empty: bytes, parts: bytes, first: int = 0) -> bytes:
+    """A nest in which each level holds the one before it ten times: ten to the power of ``levels`` parts."""
+    put, get = (lambda n: b"r" + struct.pack("<I", first + n)), (lambda n: b"j" + struct.pack("<I", first + n))
+    return empty + put(0) + b"0" + b"".join(parts.replace(b"*", get(n) * 10) + put(n + 1) + b"0" for n in range(levels))
+
+
+def text(letters: str) -> bytes:
+    """Pushes a string."""
+    return b"X" + struct.pack("<I", len(letters)) + letters.encode()
+
+
+def legacy_with_keys(path: Path, keys: bytes) -> Path:
+    """A stream of torch before 1.6 with these instructions for the list of its storages."""
+    start = [LEGACY_MAGIC, 1001, {"little_endian": True}, {}]
+    path.write_bytes(b"".join(pickle.dumps(part, 2) for part in start) + bomb(keys))
+    return path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from reprlib import Repr
 
-__all__ = ["CheckpointError", "DataError", "UnsafeFileError", "nearest_name"]
+__all__ = ["CheckpointError", "DataError", "UnsafeFileError", "nearest_name", "shortened"]
 
 
 class CheckpointError(ValueError):
@@ -41,3 +42,25 @@ def nearest_name(given: str, known: Iterable[str], most: int = 1) -> str:
     if not close:
         return ""
     return f" Did you mean {' or '.join([*filter(None, [', '.join(close[:-1])]), close[-1]])}?"
+
+
+def shortened(value: object, most: int = 100) -> str:
+    """A value for an error message, however large it is: a string as it is, anything else as Python writes it.
+
+    Args:
+        value: anything, also a nest of containers without end.
+        most: characters, with dots in the middle where there are more.
+    """
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, UnicodeDecodeError):
+        text = f"{value.reason} at byte {value.start}"  # its own text may hold the whole file
+    elif isinstance(value, BaseException):
+        text = str(value)
+    else:
+        text = _LIMITED.repr(value)
+    return text if len(text) <= most else f"{text[: most - 20]}…{text[-19:]}"
+
+
+_LIMITED = Repr()
+_LIMITED.maxlevel, _LIMITED.maxother, _LIMITED.maxstring, _LIMITED.maxlong = 3, 100, 100, 40

@@ -2,9 +2,13 @@
 
 A pickle is a program for a small stack machine. Python's own interpreter imports and calls whatever the program names;
 that is how a checkpoint runs code on the machine of whoever opens it. This one knows the instructions that torch's
-checkpoints consist of and builds numbers, strings, lists, tuples, sets and dictionaries. The name of a class or function
-stays a name (:class:`Global`). Calling one consults a table that the caller passes; what is not in it becomes an inert
-:class:`StandIn`, which swallows whatever the program does to it.
+checkpoints consist of and builds numbers, strings, lists, tuples and dictionaries. The name of a class or function stays
+a name (:class:`Global`). Calling one consults a table that the caller passes; what is not in it, and sets, become an
+inert :class:`StandIn`, which swallows whatever the program does to it.
+
+Time and memory are bounded by the length of the program. An instruction takes a byte or more and makes at most one small
+object; what an object costs more than once (hashing a key, comparing keys, copying a list) is either limited in size or
+counted against the bytes that were read.
 """
 
 from __future__ import annotations
@@ -15,21 +19,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from ..errors import CheckpointError, UnsafeFileError
+from ..errors import CheckpointError, UnsafeFileError, shortened
 
 __all__ = ["Global", "StandIn", "run_pickle", "usable_as_key"]
 
 MOST_BYTES = 64 * 2**20
 """The longest pickle that is read. Tensors are stored beside it: that of a model with 1.4 billion weights has one MB."""
 
-MOST_INSTRUCTIONS = 4_000_000
+MOST_INSTRUCTIONS = 2_000_000
 """The most instructions that are followed, each of which makes at most one object."""
+
+MOST_ARGUMENTS = 16
+"""Arguments of a call that is followed; torch's functions have half as many."""
 
 LONGEST_NUMBER = 255
 """Bytes of a whole number."""
 
+LONGEST_NAME = 1024
+"""Characters of the name of a module, class or function, and of a key that stays what it is."""
 
-@dataclass(frozen=True)
+LARGEST_KEY = 2**60
+"""Whole numbers below it differ in their hashes, so a dictionary of them cannot be made slow."""
+
+
+@dataclass(frozen=True, slots=True)
 class Global:
     """The name of a class or function in a pickle, and nothing more than the name."""
 
@@ -43,23 +56,37 @@ class Global:
 class StandIn:
     """In place of an object that is not built. It has the name of what made it and no behaviour."""
 
+    __slots__ = ("_of",)
+
     def __init__(self, of: object):
-        # anything but a name may be a nest without end, which is not to be spelled out
-        self.of = str(of) if isinstance(of, str | Global) else type(of).__name__
+        # anything but a name may be a nest without end, which is not to be kept or spelled out
+        self._of = of if isinstance(of, Global | str) else type(of).__name__
+
+    @property
+    def of(self) -> str:
+        """The name."""
+        return shortened(str(self._of))
 
     def __repr__(self) -> str:
         return f"<not loaded: {self.of}>"
 
 
-_KEYS = (str, int, float, bytes, type(None), Global, StandIn)
+_SET = StandIn("set")
+"""In place of sets and frozensets: no checkpoint needs what is in them."""
 
 
 def usable_as_key(value: object) -> Any:
-    """The value itself if it is plain enough to be hashed safely, otherwise a stand-in.
+    """The value itself if it is hashed and compared at no cost worth mentioning, otherwise a stand-in.
 
-    The hash of a tuple visits all that is in it: a nest of tuples that share their parts takes for ever.
+    The hash of a tuple visits all that is in it: a nest of tuples that share their parts takes for ever. Long strings are
+    compared letter by letter, and large numbers can be chosen to have one hash.
     """
-    plain = isinstance(value, _KEYS) or (isinstance(value, tuple) and all(isinstance(item, _KEYS) for item in value))
+    if isinstance(value, str):
+        plain = len(value) <= LONGEST_NAME
+    elif isinstance(value, int):
+        plain = -LARGEST_KEY < value < LARGEST_KEY
+    else:
+        plain = value is None or isinstance(value, Global | StandIn)
     return value if plain else StandIn(type(value).__name__)
 
 
@@ -69,6 +96,7 @@ def run_pickle(
     *,
     calls: Mapping[Global, Callable[..., Any]],
     persistent: Callable[[Any], Any],
+    most_instructions: int = MOST_INSTRUCTIONS,
 ) -> Any:
     """The object that a pickle describes. Afterwards the stream stands behind it.
 
@@ -77,6 +105,7 @@ def run_pickle(
         where: the file, for messages.
         calls: what to do where the pickle calls a function of that name. These functions check their arguments.
         persistent: what to put in place of a persistent id, by which torch refers to a tensor's memory.
+        most_instructions: how many are followed.
 
     Raises:
         CheckpointError: if the pickle is damaged or cut short, or no pickle of a checkpoint.
@@ -84,55 +113,55 @@ def run_pickle(
     """
     machine = _Machine(stream, where, calls, persistent)
     try:
-        return machine.run()
+        return machine.run(most_instructions)
     except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{where} is damaged, or no checkpoint: its pickle breaks off ({error!r}).") from error
+        reason = f"{type(error).__name__}: {shortened(error)}"
+        raise CheckpointError(f"{where} is damaged, or no checkpoint: its pickle breaks off ({reason}).") from error
 
 
 class _Machine:
-    def __init__(self, stream: BinaryIO, where: str, calls: Mapping[Global, Callable], persistent: Callable):
+    def __init__(
+        self, stream: BinaryIO, where: str, calls: Mapping[Global, Callable[..., Any]], persistent: Callable[[Any], Any]
+    ):
         self.stream, self.where, self.calls, self.persistent = stream, where, calls, persistent
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []  # the stacks below each mark
         self.memo: dict[int, Any] = {}
-        self.left = MOST_BYTES
+        self.bytes_read = 0
+        self.copied = 0  # items of containers that calls walked through
 
-    def run(self) -> Any:
-        for _ in range(MOST_INSTRUCTIONS):
+    def run(self, most_instructions: int) -> Any:
+        for _ in range(most_instructions):
             code = self.read(1)
-            if code == pickle.STOP:
+            action = _ACTIONS.get(code)
+            if action is not None:
+                action(self)
+            elif code == pickle.STOP:
                 return self.stack.pop()
-            if code in _LITERALS:
-                self.stack.append(_LITERALS[code])
-            elif code in _NUMBERS:
-                form = _NUMBERS[code]
-                self.stack.append(struct.unpack(form, self.read(struct.calcsize(form)))[0])
-            elif code in _TEXTS:
-                prefix, decode = _TEXTS[code]
-                self.stack.append(decode(self.read(int.from_bytes(self.read(prefix), "little"))))
-            elif code in _ACTIONS:
-                _ACTIONS[code](self)
             else:
                 name = next((name for name in _OPCODE_NAMES if getattr(pickle, name) == code), repr(code))
                 raise UnsafeFileError(f"{self.where} has the pickle instruction {name}, which no checkpoint needs.")
-        raise UnsafeFileError(f"{self.where} has more than {MOST_INSTRUCTIONS} pickle instructions; no checkpoint has.")
+        raise UnsafeFileError(f"{self.where} has more than {most_instructions} pickle instructions; no checkpoint has.")
 
     def read(self, count: int) -> bytes:
-        if count > self.left:
-            raise UnsafeFileError(f"{self.where} has a pickle of more than {MOST_BYTES} bytes; no checkpoint has.")
+        self.count(count)
         data = self.stream.read(count)
         if len(data) < count:
             raise CheckpointError(f"{self.where} is cut short: its pickle has no end. Download or copy it again.")
-        self.left -= count
         return data
 
+    def count(self, count: int) -> None:
+        self.bytes_read += count
+        if self.bytes_read > MOST_BYTES:
+            raise UnsafeFileError(f"{self.where} has a pickle of more than {MOST_BYTES} bytes; no checkpoint has.")
+
     def line(self) -> str:
-        line = self.stream.readline(1024)
+        line = self.stream.readline(LONGEST_NAME)
         if not line.endswith(b"\n"):
             raise CheckpointError(f"{self.where} is damaged: a name in its pickle has no end.")
-        self.left -= len(line)
+        self.count(len(line))
         return line[:-1].decode("utf-8")
 
     def push(self, value: Any) -> None:
@@ -172,14 +201,16 @@ class _Machine:
         items = [self.stack.pop() for _ in range(count)]
         self.stack.append(tuple(reversed(items)))
 
-    def extend(self, kind: type, items: list[Any]) -> None:
+    def replace_marked(self, value: object) -> None:
+        self.popped_to_mark()
+        self.stack.append(value)
+
+    def extend(self, items: list[Any]) -> None:
         target = self.stack[-1]
-        if isinstance(target, list) and kind is list:
+        if isinstance(target, list):
             target.extend(items)
-        elif isinstance(target, set) and kind is set:
-            target.update(map(usable_as_key, items))
         elif not isinstance(target, StandIn):
-            raise ValueError(f"{type(target).__name__} is no {kind.__name__}")
+            raise ValueError(f"{type(target).__name__} is no list")
 
     def set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
@@ -194,14 +225,22 @@ class _Machine:
         name, module = self.stack.pop(), self.stack.pop()
         if not isinstance(name, str) or not isinstance(module, str):
             raise ValueError("a name that is no string")
+        if max(len(module), len(name)) > LONGEST_NAME:
+            raise UnsafeFileError(
+                f"{self.where} has a name of {max(len(module), len(name))} letters; no checkpoint has."
+            )
         self.stack.append(Global(module, name))
 
-    def call(self, arguments: int) -> None:
-        popped = [self.stack.pop() for _ in range(arguments)]
-        function = self.stack.pop()
+    def call(self) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
         known = self.calls.get(function) if isinstance(function, Global) else None
-        plain = arguments == 1 and isinstance(popped[0], tuple)
-        self.stack.append(known(*popped[0]) if known is not None and plain else StandIn(function))
+        if known is None or not isinstance(arguments, tuple) or len(arguments) > MOST_ARGUMENTS:
+            self.stack.append(StandIn(function))
+            return
+        self.copied += sum(len(item) for item in arguments if isinstance(item, list | tuple | dict))
+        if self.copied > MOST_ARGUMENTS + self.bytes_read:
+            raise UnsafeFileError(f"{self.where} copies the same containers again and again, which no checkpoint does.")
+        self.stack.append(known(*arguments))
 
     def new_object(self, arguments: int) -> None:
         del self.stack[-arguments:]
@@ -211,24 +250,41 @@ class _Machine:
         self.stack.pop()  # the state of an object: containers have none that matters, stand-ins ignore theirs
 
 
-def _text(data: bytes) -> str:
+def _number(form: str) -> Callable[[_Machine], None]:
+    length = struct.calcsize(form)
+    return lambda m: m.push(struct.unpack(form, m.read(length))[0])
+
+
+def _string(prefix: int, decode: Callable[[bytes], Any]) -> Callable[[_Machine], None]:
+    """Pushes what follows: its length in so many bytes, then its letters."""
+    return lambda m: m.push(decode(m.read(int.from_bytes(m.read(prefix), "little"))))
+
+
+def _utf8(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")
 
 
-_LITERALS = {pickle.NONE: None, pickle.NEWTRUE: True, pickle.NEWFALSE: False, pickle.EMPTY_TUPLE: ()}
-_NUMBERS = {pickle.BININT: "<i", pickle.BININT1: "<B", pickle.BININT2: "<H", pickle.BINFLOAT: ">d"}
-_TEXTS: dict[bytes, tuple[int, Callable[[bytes], Any]]] = {  # bytes of the length in front, how to read the rest
-    pickle.SHORT_BINUNICODE: (1, _text),
-    pickle.BINUNICODE: (4, _text),
-    pickle.BINUNICODE8: (8, _text),
-    pickle.SHORT_BINSTRING: (1, lambda data: data.decode("latin-1")),
-    pickle.BINSTRING: (4, lambda data: data.decode("latin-1")),
-    pickle.SHORT_BINBYTES: (1, bytes),
-    pickle.BINBYTES: (4, bytes),
-    pickle.BINBYTES8: (8, bytes),
-    pickle.BYTEARRAY8: (8, bytes),
-}
+def _latin1(data: bytes) -> str:
+    return data.decode("latin-1")
+
+
 _ACTIONS: dict[bytes, Callable[[_Machine], Any]] = {
+    pickle.NONE: lambda m: m.push(None),
+    pickle.NEWTRUE: lambda m: m.push(True),
+    pickle.NEWFALSE: lambda m: m.push(False),
+    pickle.BININT: _number("<i"),
+    pickle.BININT1: _number("<B"),
+    pickle.BININT2: _number("<H"),
+    pickle.BINFLOAT: _number(">d"),
+    pickle.SHORT_BINUNICODE: _string(1, _utf8),
+    pickle.BINUNICODE: _string(4, _utf8),
+    pickle.BINUNICODE8: _string(8, _utf8),
+    pickle.SHORT_BINSTRING: _string(1, _latin1),
+    pickle.BINSTRING: _string(4, _latin1),
+    pickle.SHORT_BINBYTES: _string(1, bytes),
+    pickle.BINBYTES: _string(4, bytes),
+    pickle.BINBYTES8: _string(8, bytes),
+    pickle.BYTEARRAY8: _string(8, bytes),
     pickle.PROTO: lambda m: m.read(1),
     pickle.FRAME: lambda m: m.read(8),
     pickle.MARK: _Machine.mark,
@@ -244,20 +300,21 @@ _ACTIONS: dict[bytes, Callable[[_Machine], Any]] = {
     pickle.LONG_BINGET: lambda m: m.push(m.memo[int.from_bytes(m.read(4), "little")]),
     pickle.EMPTY_LIST: lambda m: m.push([]),
     pickle.EMPTY_DICT: lambda m: m.push({}),
-    pickle.EMPTY_SET: lambda m: m.push(set()),
+    pickle.EMPTY_TUPLE: lambda m: m.push(()),
+    pickle.EMPTY_SET: lambda m: m.push(_SET),
     pickle.TUPLE: lambda m: m.push(tuple(m.popped_to_mark())),
     pickle.TUPLE1: lambda m: m.tuple_of(1),
     pickle.TUPLE2: lambda m: m.tuple_of(2),
     pickle.TUPLE3: lambda m: m.tuple_of(3),
-    pickle.FROZENSET: lambda m: m.push(frozenset(map(usable_as_key, m.popped_to_mark()))),
-    pickle.APPEND: lambda m: m.extend(list, [m.stack.pop()]),
-    pickle.APPENDS: lambda m: m.extend(list, m.popped_to_mark()),
-    pickle.ADDITEMS: lambda m: m.extend(set, m.popped_to_mark()),
+    pickle.FROZENSET: lambda m: m.replace_marked(_SET),
+    pickle.APPEND: lambda m: m.extend([m.stack.pop()]),
+    pickle.APPENDS: lambda m: m.extend(m.popped_to_mark()),
+    pickle.ADDITEMS: lambda m: m.popped_to_mark(),
     pickle.SETITEM: lambda m: m.set_items(list(reversed([m.stack.pop(), m.stack.pop()]))),
     pickle.SETITEMS: lambda m: m.set_items(m.popped_to_mark()),
     pickle.GLOBAL: lambda m: m.push(Global(m.line(), m.line())),
     pickle.STACK_GLOBAL: _Machine.stack_global,
-    pickle.REDUCE: lambda m: m.call(1),
+    pickle.REDUCE: _Machine.call,
     pickle.NEWOBJ: lambda m: m.new_object(1),
     pickle.NEWOBJ_EX: lambda m: m.new_object(2),
     pickle.BUILD: _Machine.build,

@@ -11,8 +11,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import struct
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +19,17 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from ..errors import CheckpointError, UnsafeFileError
+from ..errors import CheckpointError, UnsafeFileError, shortened
 from ..storage.weights import StoredTensor
-from .pickle_machine import MOST_BYTES, Global, StandIn, run_pickle, usable_as_key
+from .pickle_machine import MOST_BYTES, MOST_INSTRUCTIONS, Global, StandIn, run_pickle, usable_as_key
+from .zip_directory import read_directory
 
 __all__ = ["LazyCheckpoint", "read_checkpoint", "read_state_dict"]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+FEW = 1000
+"""Instructions of the pickles in front of the content: two numbers and a small dictionary."""
 
 STORAGES = {
     "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
@@ -39,6 +40,10 @@ STORAGES = {
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in STORAGES.values()} | {
     name: getattr(torch, name) for name in ("float8_e4m3fn", "float8_e5m2", "uint16", "uint32", "uint64")
 }
+
+MOST_AXES = 64
+LONGEST_KEY = 256
+"""Letters of the name of a tensor's memory; torch counts them through."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,10 @@ class LazyCheckpoint:
             if isinstance(value, StoredTensor):
                 found[str(name)] = value
         if not found:
-            top = sorted(map(str, content)) if isinstance(content, dict) else [type(content).__name__]
-            raise CheckpointError(f"{self.path} holds no weights at its top level ({', '.join(top[:10])}).")
+            top = list(content)[:10] if isinstance(content, dict) else [type(content).__name__]
+            raise CheckpointError(
+                f"{self.path} holds no weights at its top level ({shortened(', '.join(map(str, top)))})."
+            )
         return found
 
 
@@ -121,84 +128,65 @@ def _resembles(start: bytes) -> str:
 
 
 def _read_zip(path: Path, file: BinaryIO) -> Any:
-    try:
-        archive = zipfile.ZipFile(file)
-    except (
-        zipfile.BadZipFile,
-        struct.error,
-        NotImplementedError,
-        ArithmeticError,
-        LookupError,
-        ValueError,
-        OSError,
-    ) as error:
-        raise CheckpointError(f"{path} is damaged or cut short: {error}. Download or copy it again.") from error
-    members = {info.filename: info for info in archive.infolist()}
     size = path.stat().st_size
-    if sum(info.file_size for info in members.values()) > size or any(info.compress_type for info in members.values()):
+    members = read_directory(file, size, path)
+    if sum(member.length for member in members.values()) > size or not all(m.stored for m in members.values()):
         raise UnsafeFileError(
             f"{path} holds more than its {size} bytes once unpacked; torch never compresses checkpoints."
         )
     roots = [name.removesuffix("data.pkl") for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(roots) != 1:
-        raise CheckpointError(f"{path} is a zip archive, but none that torch.save wrote: it has no data.pkl.")
-    if any(name.startswith(roots[0] + "code/") for name in members):
+        names = ", ".join(sorted(members)[:3]) or "nothing"
+        raise CheckpointError(
+            f"{path} is a zip archive, but none that torch.save wrote: it has no data.pkl, but {shortened(names)}."
+        )
+    root = roots[0]
+    if root + "constants.pkl" in members or any(name.startswith(root + "code/") for name in members):
         raise CheckpointError(f"{path} is a TorchScript program, not a checkpoint. Save its state_dict() instead.")
 
-    def place(key: str) -> tuple[int, int]:
-        if roots[0] + "data/" + key not in members:
-            raise CheckpointError(f"{path} is incomplete: the tensor memory {key!r} is missing. Download it again.")
-        return _member_place(path, members[roots[0] + "data/" + key], size)
+    def place(file: BinaryIO, name: str) -> tuple[int, int]:
+        try:
+            return members[root + name].place(file, size)
+        except ValueError as error:
+            raise CheckpointError(f"{path} is damaged or cut short: {error} ({name}). Download it again.") from error
 
     def content(name: str, most: int) -> bytes:
-        begin, length = _member_place(path, members[roots[0] + name], size)
+        begin, length = place(file, name)
         if length > most:
             raise UnsafeFileError(f"{path}: {name} has {length} bytes; in a checkpoint it has at most {most}.")
         file.seek(begin)
         return file.read(length)
 
-    if roots[0] + "byteorder" in members and content("byteorder", 16) != b"little":
+    def storage_place(file: BinaryIO, key: str) -> tuple[int, int]:
+        if f"{root}data/{key}" not in members:
+            raise CheckpointError(f"{path} is incomplete: the tensor memory {key!r} is missing. Download it again.")
+        return place(file, f"data/{key}")
+
+    if root + "byteorder" in members and content("byteorder", 16) != b"little":
         raise CheckpointError(f"{path} was written on a big-endian machine, which is not supported.")
-    storages = _Storages(path, place)
+    storages = _Storages(path, storage_place)
     return storages.run(io.BytesIO(content("data.pkl", MOST_BYTES)))
-
-
-def _member_place(path: Path, info: zipfile.ZipInfo, size: int) -> tuple[int, int]:
-    """Where in the file the bytes of an uncompressed member begin, and how many they are."""
-    header = b""
-    if 0 <= info.header_offset < size:
-        with path.open("rb") as file:
-            file.seek(info.header_offset)
-            header = file.read(30)
-    if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
-        raise CheckpointError(f"{path} is damaged: {info.filename} is not where the archive says. Download it again.")
-    names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-    begin = info.header_offset + 30 + names
-    if begin + info.file_size > size:
-        raise CheckpointError(
-            f"{path} is cut short: {info.filename} ends behind the end of the file. Download it again."
-        )
-    return begin, info.file_size
 
 
 def _read_legacy(path: Path, file: BinaryIO) -> Any:
     """Four pickles (magic number, version, facts of the machine, content), storage keys, then the storages themselves."""
     places: dict[str, tuple[int, int]] = {}
-    storages = _Storages(path, lambda key: places[key])
-    if storages.run(file) != LEGACY_MAGIC:
+    storages = _Storages(path, lambda _, key: places[key])
+    if storages.run(file, FEW) != LEGACY_MAGIC:
         raise CheckpointError(f"{path} is a pickle, but none that torch.save wrote. Save tensors with torch.save.")
-    if storages.run(file) != LEGACY_PROTOCOL:
+    if storages.run(file, FEW) != LEGACY_PROTOCOL:
         raise CheckpointError(f"{path} has an unknown version of torch's old format.")
-    system = storages.run(file)
+    system = storages.run(file, FEW)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise CheckpointError(f"{path} was written on a big-endian machine, which is not supported.")
     content = storages.run(file)
     keys, size = storages.run(file), path.stat().st_size
-    if not isinstance(keys, list) or {str(key) for key in keys} != storages.item_sizes.keys():
+    names = [_storage_key(path, key) for key in keys] if isinstance(keys, list) else []
+    if not isinstance(keys, list) or len(names) != len(set(names)) or set(names) != storages.item_sizes.keys():
         raise CheckpointError(
             f"{path} is damaged: it does not list the memory that its tensors need. Download it again."
         )
-    for key in map(str, keys):
+    for key in names:
         length = int.from_bytes(file.read(8), "little") * storages.item_sizes[key]
         places[key] = file.tell(), length
         if file.tell() + length > size:
@@ -212,7 +200,7 @@ def _read_legacy(path: Path, file: BinaryIO) -> Any:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Storage:
     """A stretch of memory that tensors are views of: ``count`` numbers from number ``start`` of the storage ``key``."""
 
@@ -227,10 +215,11 @@ class _Storages:
 
     Args:
         path: the file.
-        place: tells for a storage's key where its bytes begin and how many there are. It is asked when a tensor is read.
+        place: tells for the open file and a storage's key where its bytes begin and how many there are. It is asked when
+            a tensor is read.
     """
 
-    def __init__(self, path: Path, place: Callable[[str], tuple[int, int]]):
+    def __init__(self, path: Path, place: Callable[[BinaryIO, str], tuple[int, int]]):
         self.path, self.place = path, place
         self.item_sizes: dict[str, int] = {}
         rebuild, parameter, typed = self.tensor, self.parameter, self.of_type
@@ -247,35 +236,41 @@ class _Storages:
             Global("torch._tensor", "_rebuild_from_type_v2"): typed,
         }
 
-    def run(self, stream: BinaryIO) -> Any:
+    def run(self, stream: BinaryIO, most_instructions: int = MOST_INSTRUCTIONS) -> Any:
         """The object of the pickle at which a stream stands."""
-        return run_pickle(stream, str(self.path), calls=self.calls, persistent=self.storage)
+        return run_pickle(
+            stream,
+            str(self.path),
+            calls=self.calls,
+            persistent=self.storage,
+            most_instructions=most_instructions,
+        )
 
     def storage(self, reference: Any) -> Any:
         """What stands for a persistent id: ("storage", type, key, device, count, and in old files a view of it)."""
         if not isinstance(reference, tuple) or len(reference) not in (5, 6) or reference[0] != "storage":
             return StandIn("persistent id")
         _, kind, key, _, count, *view = reference
-        if not isinstance(kind, Global) or kind.name not in STORAGES or kind.module.split(".")[0] != "torch":
+        if not isinstance(kind, Global) or kind.name not in STORAGES or not _is_torch(kind):
             return StandIn(kind)
         start = 0
         if view and view[0] is not None:
             _, start, count = view[0]
         _check(self.path, (start, count), "a storage")
-        if not isinstance(key, str | int):
-            raise UnsafeFileError(f"{self.path} refers to tensor memory by {type(key).__name__} instead of a name.")
-        dtype = STORAGES[kind.name]
-        self.item_sizes[str(key)] = dtype.itemsize
-        return _Storage(str(key), dtype, start, count)
+        name, dtype = _storage_key(self.path, key), STORAGES[kind.name]
+        self.item_sizes[name] = dtype.itemsize
+        return _Storage(name, dtype, start, count)
 
     def tensor(self, storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> StoredTensor | StandIn:
         """The view of a storage that a tensor is, checked against the size of the storage."""
         if not isinstance(storage, _Storage):
             return StandIn("tensor of an unknown kind")
+        if len(size) > MOST_AXES or len(size) != len(stride):
+            raise UnsafeFileError(f"{self.path} has a tensor with {len(size)} sizes and {len(stride)} strides.")
         shape, stride = tuple(size), tuple(stride)
         _check(self.path, (offset, *shape, *stride), "a tensor")
-        if len(shape) != len(stride) or len(shape) > 64 or math.prod(length or 1 for length in shape) >= 2**62:
-            raise UnsafeFileError(f"{self.path} has a tensor with sizes {shape[:64]} and {len(stride)} strides.")
+        if math.prod(length or 1 for length in shape) >= 2**62:
+            raise UnsafeFileError(f"{self.path} has a tensor with sizes {shape}.")
         span = 1 + sum((length - 1) * step for length, step in zip(shape, stride, strict=True)) if all(shape) else 0
         if offset + span > storage.count:
             raise UnsafeFileError(
@@ -285,7 +280,7 @@ class _Storages:
 
     def untyped_tensor(
         self, storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, *_: Any
-    ):
+    ) -> StoredTensor | StandIn:
         """The same, of a storage of bytes that the tensor says how to read."""
         if not isinstance(storage, _Storage) or not isinstance(dtype, Global) or dtype.name not in DTYPES:
             return StandIn("tensor of an unknown kind")
@@ -310,14 +305,14 @@ class _Storages:
         if math.prod(shape) > span:
             raise UnsafeFileError(f"{self.path} has a tensor of {shape} that repeats {span} numbers; weights do not.")
         item = storage.dtype.itemsize
-        begin, length = self.place(storage.key)
-        first = (storage.start + offset) * item
-        if first + span * item > length:
-            raise CheckpointError(
-                f"{self.path} is damaged: a tensor of {shape} needs more memory than the file has of it."
-            )
-        raw = torch.empty(span * item, dtype=torch.uint8)
         with self.path.open("rb") as file:
+            begin, length = self.place(file, storage.key)
+            first = (storage.start + offset) * item
+            if first + span * item > length:
+                raise CheckpointError(
+                    f"{self.path} is damaged: a tensor of {shape} needs more memory than the file has of it."
+                )
+            raw = torch.empty(span * item, dtype=torch.uint8)
             file.seek(begin + first)
             count = file.readinto(raw.numpy().data) if span else 0
         if count < span * item:
@@ -328,6 +323,18 @@ class _Storages:
 def _dictionary(items: Iterable[Any] = ()) -> dict[Any, Any]:
     pairs = items.items() if isinstance(items, dict) else items
     return {usable_as_key(key): value for key, value in pairs}
+
+
+def _is_torch(kind: Global) -> bool:
+    return kind.module == "torch" or kind.module.startswith("torch.")
+
+
+def _storage_key(path: Path, key: Any) -> str:
+    if type(key) is int and abs(key) < 2**64:
+        return str(key)
+    if not isinstance(key, str) or len(key) > LONGEST_KEY:
+        raise UnsafeFileError(f"{path} refers to tensor memory by {type(key).__name__} instead of a short name.")
+    return key
 
 
 def _check(path: Path, numbers: Iterable[Any], what: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ...errors import CheckpointError
 from ...storage.weights import StoredTensor
@@ -65,7 +65,10 @@ def config_from_shapes(tensors: Mapping[str, StoredTensor], where: object, **kno
     return made(VQGANConfig, where, **fields | known)
 
 
-def made(config: type, where: object, /, **fields: Any) -> Any:
+Config = TypeVar("Config")
+
+
+def made(config: type[Config], where: object, /, **fields: Any) -> Config:
     """A config, whose own complaints become those about the file."""
     try:
         return config(**fields)

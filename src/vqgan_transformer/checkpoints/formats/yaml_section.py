@@ -27,11 +27,11 @@ class Section:
 
     def text(self, name: str) -> str:
         """A string."""
-        return self._get(name, str, "a string")
+        return str(self._get(name, str, "a string"))
 
     def whole(self, name: str, default: int | None = None) -> int:
         """A whole number."""
-        return self._get(name, int, "a whole number", default)
+        return int(self._get(name, int, "a whole number", default))
 
     def number(self, name: str, default: float | None = None) -> float:
         """A number; yaml reads 1e-4, without a point, as a string."""
