@@ -43,7 +43,8 @@ class SpatialNorm(nn.Module):
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         """Features (B, C, H, W) and codes (B, code_dim, h, w) -> (B, C, H, W)."""
         codes = F.interpolate(codes, size=x.shape[-2:], mode="nearest")
-        return self.norm(x) * self.scale(codes) + self.shift(codes)
+        modulated: Tensor = self.norm(x) * self.scale(codes) + self.shift(codes)
+        return modulated
 
 
 def normalisation(channels: int, *, kind: str, groups: int = 32, code_dim: int | None = None) -> nn.Module:
@@ -57,7 +58,8 @@ def normalisation(channels: int, *, kind: str, groups: int = 32, code_dim: int |
 
 def normalise(norm: nn.Module, x: Tensor, codes: Tensor | None) -> Tensor:
     """Applies a normalisation; only a spatial one looks at the codes."""
-    return norm(x, codes) if isinstance(norm, SpatialNorm) else norm(x)
+    normalised: Tensor = norm(x, codes) if isinstance(norm, SpatialNorm) else norm(x)
+    return normalised
 
 
 class ResidualBlock(nn.Module):
@@ -76,7 +78,8 @@ class ResidualBlock(nn.Module):
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
         h = self.conv1(F.silu(normalise(self.norm1, x, codes)))
         h = self.conv2(self.dropout(F.silu(normalise(self.norm2, h, codes))))
-        return self.shortcut(x) + h
+        total: Tensor = self.shortcut(x) + h
+        return total
 
 
 class AttentionBlock(nn.Module):
@@ -97,7 +100,8 @@ class AttentionBlock(nn.Module):
             rearrange(projection(normed), "b c h w -> b 1 (h w) c") for projection in (self.query, self.key, self.value)
         )
         attended = F.scaled_dot_product_attention(query, key, value)
-        return x + self.out(rearrange(attended, "b 1 (h w) c -> b c h w", h=x.shape[2]))
+        total: Tensor = x + self.out(rearrange(attended, "b 1 (h w) c -> b c h w", h=x.shape[2]))
+        return total
 
 
 class Downsample(nn.Conv2d):
@@ -175,7 +179,8 @@ class Middle(nn.Module):
         x = self.block1(x, codes)
         if self.attention is not None:
             x = self.attention(x, codes)
-        return self.block2(x, codes)
+        x = self.block2(x, codes)
+        return x
 
 
 class Encoder(nn.Module):
@@ -238,7 +243,8 @@ class Encoder(nn.Module):
         x = self.conv_in(F.pixel_unshuffle(images, self.patch_size) if self.patch_size > 1 else images)
         for level in self.levels:
             x = level(x)
-        return self.conv_out(F.silu(self.norm_out(self.middle(x))))
+        features: Tensor = self.conv_out(F.silu(self.norm_out(self.middle(x))))
+        return features
 
 
 class Decoder(nn.Module):

@@ -137,7 +137,7 @@ class VQGANConfig:
     @property
     def downsample_factor(self) -> int:
         """f: pixels a token stands for, along each side."""
-        return self.patch_size * 2 ** (len(self.channel_multipliers) - 1)
+        return self.patch_size << (len(self.channel_multipliers) - 1)
 
     @property
     def widths(self) -> tuple[int, ...]:

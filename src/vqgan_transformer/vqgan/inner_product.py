@@ -112,7 +112,7 @@ class InnerProductQuantizer(Quantizer):
 
     def lookup(self, tokens: Tensor) -> Tensor:
         """(B, h, w) -> (B, d, h, w)."""
-        return rearrange(self.codebook(tokens), "b h w d -> b d h w")
+        return rearrange(F.embedding(tokens, self.codes), "b h w d -> b d h w")
 
 
 def entropy_loss(logits: Tensor, temperature: float) -> Tensor:

@@ -51,6 +51,7 @@ class VQGAN(Pretrained, nn.Module):
     """
 
     config_class: ClassVar[type] = VQGANConfig
+    config: VQGANConfig
 
     def __init__(self, config: VQGANConfig):
         super().__init__()
@@ -123,13 +124,14 @@ class VQGAN(Pretrained, nn.Module):
     def encode_to_latents(self, images: Tensor) -> Tensor:
         """The encoder's features before they become codes: (B, in_channels, H, W) -> (B, code_dim, H/f, W/f)."""
         self._check_images(images)
-        return self.to_codes(self.encoder((images + 1) / 2 if self.config.unit_range else images))
+        latents: Tensor = self.to_codes(self.encoder((images + 1) / 2 if self.config.unit_range else images))
+        return latents
 
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Codes, or anything in their place, to pictures: (B, code_dim, h, w) -> (B, out_channels, h·f, w·f)."""
         if not self.config.has_decoder:
             raise ValueError("this checkpoint has the encoder's half only: it makes tokens and cannot decode them.")
-        images = self.decoder(self.from_codes(latents), latents)
+        images: Tensor = self.decoder(self.from_codes(latents), latents)
         return 2 * images - 1 if self.config.unit_range else images
 
     def forward(self, images: Tensor) -> VQGANOutput:

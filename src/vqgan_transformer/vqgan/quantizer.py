@@ -38,7 +38,7 @@ class Quantized(NamedTuple):
     loss: Tensor
 
 
-def without_autocast(device: torch.device) -> AbstractContextManager:
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
     """In half precision the nearest of many codes is often another one: comparing is done in full."""
     if torch.amp.is_autocast_available(device.type):
         return torch.autocast(device.type, enabled=False)
@@ -296,7 +296,7 @@ class GumbelQuantizer(Quantizer):
 
     def lookup(self, tokens: Tensor) -> Tensor:
         """(B, h, w) -> (B, d, h, w)."""
-        return rearrange(self.codebook(tokens), "b h w d -> b d h w")
+        return rearrange(F.embedding(tokens, self.codes), "b h w d -> b d h w")
 
     def _logits(self, latents: Tensor) -> Tensor:
         """(B, latent_channels, h, w) -> (B, K, h, w), in float32 or better."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from .autoencoder import AttentionBlock
@@ -27,6 +28,7 @@ SIDE = 64
 """Tokens along a side of a tile: with the surroundings that a paper VQGAN depends on, twice the area."""
 
 Statistics = dict[str, tuple[Tensor, Tensor]]
+Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor | None]
 """Mean and variance of each group, by the name of the normalisation: (B, groups) each."""
 
 
@@ -52,7 +54,7 @@ def encoder_reach(config: VQGANConfig) -> int:
         pixels += 2 * blocks
         if level > 0:
             pixels = 2 * pixels + 1  # halving looks at a cell's two pixels and the one after them
-    return -(-(pixels + 1) // 2 ** (len(config.widths) - 1))  # the first convolution
+    return -(-(pixels + 1) // (1 << (len(config.widths) - 1)))  # the first convolution
 
 
 class Span(NamedTuple):
@@ -171,11 +173,11 @@ def _normalisations(vqgan: VQGAN) -> Iterator[tuple[str, nn.GroupNorm]]:
 def _observed(vqgan: VQGAN, collected: dict[str, list[Tensor]], rows: Span, columns: Span) -> Iterator[None]:
     """Adds up count, sum and sum of squares of what goes into each normalisation, in a tile's own area."""
 
-    def observer(name: str, norm: nn.GroupNorm):
+    def observer(name: str, norm: nn.GroupNorm) -> Hook:
         def observe(_: nn.Module, arguments: tuple[Tensor, ...], __: Tensor) -> None:
             scale = arguments[0].shape[2] // rows.length  # rows for one of tokens
-            seen = arguments[0][:, :, rows.inside(scale), columns.inside(scale)].unflatten(1, (norm.num_groups, -1))
-            seen = seen.flatten(2).double()  # (B, groups, elements)
+            seen = arguments[0][:, :, rows.inside(scale), columns.inside(scale)]
+            seen = rearrange(seen, "b (g c) h w -> b g (c h w)", g=norm.num_groups).double()
             sums = [torch.full_like(seen[..., 0], seen.shape[2]), seen.sum(2), seen.pow(2).sum(2)]
             known = collected.get(name, [torch.zeros_like(part) for part in sums])
             collected[name] = [old + new for old, new in zip(known, sums, strict=True)]
@@ -194,9 +196,9 @@ def _observed(vqgan: VQGAN, collected: dict[str, list[Tensor]], rows: Span, colu
 def _normalised_by(vqgan: VQGAN, statistics: Statistics) -> Iterator[None]:
     """Lets normalisations use given statistics instead of those of their input."""
 
-    def user(norm: nn.GroupNorm, mean: Tensor, variance: Tensor):
+    def user(norm: nn.GroupNorm, mean: Tensor, variance: Tensor) -> Hook:
         def use(_: nn.Module, arguments: tuple[Tensor, ...], __: Tensor) -> Tensor:
-            x = arguments[0].unflatten(1, (norm.num_groups, -1))  # (B, groups, C / groups, H, W)
+            x = rearrange(arguments[0], "b (g c) h w -> b g c h w", g=norm.num_groups)
             scale = (variance + norm.eps).rsqrt()
             shift = -mean * scale
             x = x * scale.to(x.dtype)[..., None, None, None] + shift.to(x.dtype)[..., None, None, None]
