@@ -28,8 +28,9 @@ SIDE = 64
 """Tokens along a side of a tile: with the surroundings that a paper VQGAN depends on, twice the area."""
 
 Statistics = dict[str, tuple[Tensor, Tensor]]
-Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor | None]
 """Mean and variance of each group, by the name of the normalisation: (B, groups) each."""
+
+Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor | None]
 
 
 def is_local(part: nn.Module) -> bool:

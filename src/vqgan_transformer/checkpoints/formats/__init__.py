@@ -15,6 +15,7 @@ from ...errors import CheckpointError, nearest_name
 from . import chameleon, diffusers, flax, ibq, janus, latent_diffusion, llamagen, muse, taming
 from .family import Family
 from .opened import Opened
+from .refused_models import refuse
 
 __all__ = ["FAMILIES", "Opened", "all_options", "companions", "family_of", "read", "table"]
 
@@ -34,7 +35,7 @@ def family_of(opened: Opened, name: str | None = None) -> Family:
         name: of the family, where the user knows better.
 
     Raises:
-        CheckpointError: if no family knows it.
+        CheckpointError: if no family knows it, or it is known and cannot be loaded.
         ValueError: for an unknown name, with the nearest one.
     """
     if name is not None:
@@ -43,6 +44,7 @@ def family_of(opened: Opened, name: str | None = None) -> Family:
                 f"there is no format {name!r}; known are {', '.join(FAMILIES)}.{nearest_name(name, FAMILIES)}"
             )
         return FAMILIES[name]
+    refuse(opened)
     for family in FAMILIES.values():
         if family.detect(opened):
             return family
