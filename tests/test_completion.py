@@ -213,6 +213,10 @@ def test_white_true_and_one_are_painted(mask):
         (3, TypeError, "got int"),
         (Image.new("RGB", (2, 2), "red"), ValueError, "coloured"),
         (Image.new("RGBA", (2, 2)), ValueError, r"getchannel\('A'\)"),
+        (Image.new("P", (2, 2)), ValueError, "label map"),
+        (np.array([[156, 123]], np.uint8), ValueError, "label map"),
+        (np.array([[0, 1, 2, 200]], np.uint8), ValueError, "label map"),
+        (Image.fromarray(np.array([[1, 2, 3, 255]], np.uint8)), ValueError, "label map"),
         ([SQUARE, SQUARE.T], ValueError, "different sizes"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
@@ -262,3 +266,31 @@ def test_pictures_of_different_sizes_are_surrounded_in_one_of_the_size_asked_for
     together = complete(pipe, image=images, size=(24, 24), origin=(4, 4), seed=9)
     alone = complete(pipe, image=images[1], size=(24, 24), origin=(4, 4), seed=10)
     assert np.array_equal(np.asarray(together.images[1]), np.asarray(alone.images[0]))
+
+
+def test_each_picture_has_an_origin_of_its_own(pipe):
+    images = [picture(16, 16, seed) for seed in range(2)]
+    both = complete(pipe, image=images, size=(24, 24), origin=[(0, 8), (4, 0)])
+    for k, origin in enumerate([(0, 8), (4, 0)]):
+        alone = complete(pipe, image=images[k], size=(24, 24), origin=origin, seed=k)
+        assert np.array_equal(alone.images[0], both.images[k])
+    with pytest.raises(ValueError, match="2 images and 3 origins"):
+        complete(pipe, image=images, size=(24, 24), origin=[(0, 0)] * 3)
+
+
+def test_what_is_transparent_is_painted_on_request(pipe):
+    image, mask = picture(16, 16), half_mask(16, 16)
+    cut_out = Image.fromarray(np.dstack((image, np.where(mask, 0, 255).astype(np.uint8))))
+    given = complete(pipe, image=image, mask=mask)
+    assert np.array_equal(complete(pipe, image=cut_out, mask="alpha").images, given.images)
+
+
+def test_a_photo_that_was_turned_is_pointed_out(pipe, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture(16, 20)).save(tmp_path / "phone.png", exif=exif)
+    with pytest.raises(ValueError, match=r"16×20, the image 20×16.*EXIF"):
+        complete(pipe, image=tmp_path / "phone.png", mask=half_mask(16, 20))
+    Image.fromarray(picture(16, 16)).save(tmp_path / "square.png", exif=exif)
+    with pytest.warns(UserWarning, match="turned upright"):
+        complete(pipe, image=tmp_path / "square.png", mask=half_mask(16, 16))

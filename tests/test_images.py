@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import os
 import struct
 import zlib
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
-from vqgan_transformer.images import LARGEST_PICTURE, from_pixels, open_picture, to_numpy, to_pil, to_pixels
+from vqgan_transformer.images import (
+    LARGEST_PICTURE,
+    from_pixels,
+    open_picture,
+    split_alpha,
+    to_numpy,
+    to_pil,
+    to_pixels,
+)
 
 PIXELS = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3) * 10
 EXPECTED = torch.from_numpy(PIXELS).permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -154,3 +164,102 @@ def test_outputs_of_another_shape_are_refused(call):
 def test_an_unknown_output_type_is_refused():
     with pytest.raises(ValueError, match="'jpeg'"):
         to_pixels(torch.zeros(1, 3, 4, 4), "jpeg")
+
+
+def png(picture: Image.Image, **options) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def test_bytes_open_files_and_home_are_understood(tmp_path, monkeypatch):
+    content = png(Image.fromarray(PIXELS))
+    (tmp_path / "a.png").write_bytes(content)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with (tmp_path / "a.png").open("rb") as file:
+        for source in (content, bytearray(content), io.BytesIO(content), file, "~/a.png"):
+            assert torch.equal(from_pixels(source), EXPECTED)
+    with pytest.raises(TypeError, match="'rb'"):
+        from_pixels(io.StringIO("text"))
+    with pytest.raises(ValueError, match=r"base64\.b64decode"):
+        from_pixels("data:image/png;base64," + "A" * 5000)
+    with pytest.raises(ValueError, match="cannot be opened") as caught:
+        from_pixels("a" * 5000)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("content", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n", b"%PDF-1.7\n"])
+def test_programs_that_draw_are_not_run(tmp_path, monkeypatch, content):
+    started = tmp_path / "started"
+    program = tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {started}\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "photo.png").write_bytes(content)
+    with pytest.raises(ValueError, match="PostScript, PDF"):
+        open_picture(tmp_path / "photo.png")
+    if content.startswith(b"%!PS"):
+        (tmp_path / "a.eps").write_bytes(content + b"%%EndComments\nshowpage\n%%EOF\n")
+        with pytest.raises(ValueError, match="PostScript, PDF"):
+            open_picture(Image.open(tmp_path / "a.eps"))
+    assert not started.exists()
+
+
+def webp_header(width: int, height: int) -> bytes:
+    """An animated WebP that claims a canvas, and has no frame."""
+    sides = b"".join((side - 1).to_bytes(3, "little") for side in (width, height))
+    chunks = b"VP8X" + struct.pack("<I", 10) + b"\x02\0\0\0" + sides + b"ANIM" + struct.pack("<IIH", 6, 0, 0)
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+
+
+def test_a_large_canvas_of_an_animation_is_refused_before_memory_is_reserved():
+    with pytest.raises(ValueError, match="too large"):
+        open_picture(webp_header(16384, 16384))
+
+
+def test_colours_are_converted_to_srgb():
+    linear = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+    assert torch.equal(from_pixels(png(Image.fromarray(PIXELS), icc_profile=srgb())), EXPECTED)
+    with pytest.warns(UserWarning, match="cannot be read"):
+        assert torch.equal(from_pixels(png(Image.fromarray(PIXELS), icc_profile=b"nonsense" * 20)), EXPECTED)
+    with pytest.warns(UserWarning, match="cannot be read"):  # a profile of another kind of colours
+        from_pixels(png(Image.fromarray(PIXELS), icc_profile=linear))
+
+
+def srgb() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def test_a_wide_gamut_profile_changes_the_numbers():
+    profile = bytearray(srgb())
+    # red and green change places: what the file calls red is green
+    table = {bytes(profile[at : at + 4]): at for at in range(132, 132 + 12 * 20, 12)}
+    red, green = table[b"rXYZ"], table[b"gXYZ"]
+    profile[red + 4 : red + 8], profile[green + 4 : green + 8] = (
+        profile[green + 4 : green + 8],
+        profile[red + 4 : red + 8],
+    )
+    profile = bytes(profile).replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be")).replace(b"sRGB", b"swap")
+    picture = Image.new("RGB", (2, 2), (255, 0, 0))
+    assert from_pixels(png(picture, icc_profile=profile))[0, :, 0, 0].tolist() == pytest.approx([-1, 1, -1], abs=0.02)
+
+
+def test_deep_pictures_are_refused_with_the_advice_to_scale_them():
+    with pytest.raises(ValueError, match="/ 65535"):
+        from_pixels(Image.fromarray(np.zeros((2, 2), np.uint16)))
+
+
+def test_the_transparent_area_and_the_picture():
+    pixels = np.dstack((PIXELS, np.array([[0, 100, 200, 255]] * 2, np.uint8)))
+    for source in (pixels, Image.fromarray(pixels), png(Image.fromarray(pixels))):
+        picture, area = split_alpha(source)
+        assert torch.equal(picture, EXPECTED)
+        assert area.tolist() == [[[True, True, False, False]] * 2]
+    with pytest.raises(ValueError, match="without transparency"):
+        split_alpha(Image.fromarray(PIXELS))
+
+
+def test_warnings_show_the_line_of_the_program_that_called():
+    with pytest.warns(UserWarning) as caught:
+        from_pixels(torch.eye(4))
+    assert caught[0].filename == __file__

@@ -1,12 +1,14 @@
-"""The package's own exceptions, and how their messages point to the right name."""
+"""The package's own exceptions and warnings, and how their messages point to the right name and line."""
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from reprlib import Repr
 
-__all__ = ["CheckpointError", "DataError", "UnsafeFileError", "nearest_name", "shortened"]
+__all__ = ["CheckpointError", "DataError", "UnsafeFileError", "nearest_name", "shortened", "warn"]
 
 
 class CheckpointError(ValueError):
@@ -24,6 +26,19 @@ class DataError(ValueError):
         more = [f"… and {len(problems) - most} more"] if len(problems) > most else []
         super().__init__("\n  ".join([title, *problems[:most], *more]))
         self.problems = tuple(problems)
+
+
+def warn(message: str) -> None:
+    """Warns, and shows the line of the user's program from which the package was called.
+
+    Args:
+        message: what the user should know.
+    """
+    level, frame = 1, sys._getframe()
+    # decorators of torch, such as no_grad, lie in between
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] in (__package__, "torch"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
 
 
 def nearest_name(given: str, known: Iterable[str], most: int = 1) -> str:

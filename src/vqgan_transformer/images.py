@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from einops import rearrange
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
+
+from .errors import warn
+from .picture_files import LARGEST_PICTURE, in_srgb, is_picture_source, open_picture
 
 __all__ = [
     "LARGEST_PICTURE",
@@ -19,52 +20,13 @@ __all__ = [
     "check_one_size",
     "from_pixels",
     "open_picture",
+    "split_alpha",
     "to_numpy",
     "to_pil",
     "to_pixels",
 ]
 
-LARGEST_PICTURE = 2**26
-"""Pixels (8192×8192) that a picture file may have; a file of a few kilobytes can claim billions."""
-
 _COLOUR_MODES = ("RGB", "L", "P", "1", "RGBA", "LA")
-
-
-def open_picture(source: str | Path | Image.Image, name: str = "picture") -> Image.Image:
-    """A picture, wholly read, upright (its EXIF orientation applied), and no decompression bomb.
-
-    Args:
-        source: the path of a picture file, or a PIL picture. Of files with several frames the first is taken.
-        name: what the picture is to the caller, for error messages.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        IsADirectoryError: if the path is that of a folder.
-        ValueError: for a file that is no picture, or damaged, or larger than :data:`LARGEST_PICTURE`.
-        TypeError: for anything that is neither a path nor a PIL picture.
-    """
-    if isinstance(source, Image.Image):
-        return _read_whole(source, name, "this PIL picture")
-    if not isinstance(source, str | Path):
-        raise TypeError(f"{name} should be the path of a picture or a PIL picture, got {type(source).__name__}.")
-    path = Path(source)
-    if path.is_dir():
-        raise IsADirectoryError(f"{name}: {path} is a folder, no picture. Pass the files in it as a list.")
-    if not path.exists():
-        hint = " Addresses are not downloaded: save the picture first." if "://" in str(source) else ""
-        raise FileNotFoundError(f"{name}: there is no file {str(source)!r}.{hint}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower and an error
-            picture = Image.open(path)
-    except Image.DecompressionBombError as error:
-        raise _too_large(name, str(path), str(error)) from error
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{name}: {path} is no readable picture. Save it as PNG, JPEG, WebP or TIFF.") from error
-    except Exception as error:  # what decoders raise on damaged headers has no common type
-        raise _damaged(name, str(path), error) from error
-    with picture:
-        return _read_whole(picture, name, str(path))
 
 
 def from_pixels(pictures: Any, name: str = "image") -> Tensor:
@@ -73,7 +35,8 @@ def from_pixels(pictures: Any, name: str = "image") -> Tensor:
     Args:
         pictures: one of these, or a list of them, all of one size:
 
-            - a path, or a PIL picture of mode RGB, L, P, 1, or RGBA and LA without transparency;
+            - a path, the bytes of a picture file or an open one, or a PIL picture of mode RGB, L, P, 1, or RGBA and LA
+              without transparency; colours are converted to sRGB where the picture has another colour profile;
             - a uint8 numpy array `(H, W, 3)` or `(B, H, W, 3)`, 0 to 255;
             - a float numpy array of these shapes, **0 to 1**, as diffusers and scikit-image have it;
             - a uint8 tensor `(3, H, W)` or `(B, 3, H, W)`, 0 to 255;
@@ -92,6 +55,29 @@ def from_pixels(pictures: Any, name: str = "image") -> Tensor:
     tensors = [_to_tensor(item, name) for item in as_items(pictures, name)]
     check_one_size([(tensor.shape[-2], tensor.shape[-1]) for tensor in tensors], name)
     return torch.cat(tensors)
+
+
+def split_alpha(picture: Any, name: str = "image") -> tuple[Tensor, Tensor]:
+    """A picture with transparency, as float32 (1, 3, H, W) in [-1, 1] and its transparent area, bool (1, H, W).
+
+    Args:
+        picture: a path, the bytes of a picture file or an open one, a PIL picture, or a uint8 array (H, W, 4). Less than
+            half opaque is transparent.
+        name: what the picture is to the caller, for error messages.
+
+    Raises:
+        TypeError: for other types.
+        ValueError: for a picture without transparency.
+    """
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[-1] == 4:
+        picture = Image.fromarray(picture)
+    opened = open_picture(picture, name)
+    if opened.mode not in ("RGBA", "LA") and "transparency" not in opened.info:
+        raise ValueError(
+            f"{name} has the PIL mode {opened.mode!r}, without transparency: pass mask= as a picture or array."
+        )
+    pixels = np.asarray(in_srgb(opened.convert("RGBA"), name))
+    return from_pixels(pixels[..., :3], name), torch.from_numpy(pixels[None, ..., 3] < 128)
 
 
 def as_items(value: Any, name: str) -> list[Any]:
@@ -153,30 +139,6 @@ def to_pil(images: Tensor) -> list[Image.Image]:
     return [Image.fromarray(pixels) for pixels in to_numpy(images)]
 
 
-def _read_whole(picture: Image.Image, name: str, where: str) -> Image.Image:
-    width, height = picture.size
-    if width * height > LARGEST_PICTURE:
-        raise _too_large(name, where, f"{width}×{height} pixels")
-    if not width or not height:
-        raise ValueError(f"{name}: {where} has {width}×{height} pixels; pass a picture with at least one.")
-    try:
-        picture.load()
-        return ImageOps.exif_transpose(picture)
-    except Exception as error:  # what decoders raise on damaged data has no common type
-        raise _damaged(name, where, error) from error
-
-
-def _too_large(name: str, where: str, size: str) -> ValueError:
-    return ValueError(
-        f"{name}: {where} is too large ({size}); pictures may have {LARGEST_PICTURE:,} pixels, since a small file can "
-        "claim any number. If you trust it, read it yourself and pass a numpy array."
-    )
-
-
-def _damaged(name: str, where: str, error: Exception) -> ValueError:
-    return ValueError(f"{name}: {where} is damaged or cut short ({error}). Save or download it again.")
-
-
 def _check_images(images: Tensor) -> None:
     if images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(f"images have the shape (B, 3, H, W), got {tuple(images.shape)}.")
@@ -184,7 +146,7 @@ def _check_images(images: Tensor) -> None:
 
 def _to_tensor(picture: Any, name: str) -> Tensor:
     """One item of a user's input as float32 (B, 3, H, W)."""
-    if isinstance(picture, str | Path | Image.Image):
+    if is_picture_source(picture):
         return _from_pil(open_picture(picture, name), name)
     if isinstance(picture, np.ndarray):
         return _from_numpy(picture, name)
@@ -195,10 +157,16 @@ def _to_tensor(picture: Any, name: str) -> Tensor:
 
 
 def _from_pil(picture: Image.Image, name: str) -> Tensor:
+    picture = in_srgb(picture, name)
     if picture.mode not in _COLOUR_MODES:
+        deep = picture.mode.startswith("I") or picture.mode == "F"
+        advice = (
+            "pass numbers from 0 to 1, e.g. numpy.asarray(picture) / 65535 for 16 bits; picture.convert() would cut them off"
+            if deep
+            else "convert it, e.g. with picture.convert('RGB'), and see whether the colours are right"
+        )
         raise ValueError(
-            f"{name} has the PIL mode {picture.mode!r}; expected one of {', '.join(_COLOUR_MODES)}. "
-            "Convert it yourself, e.g. with picture.convert('RGB'), and see whether the colours are right."
+            f"{name} has the PIL mode {picture.mode!r}; expected one of {', '.join(_COLOUR_MODES)}: {advice}."
         )
     if picture.mode in ("RGBA", "LA") or "transparency" in picture.info:
         alpha = np.asarray(picture.convert("RGBA"))[..., 3]
@@ -239,10 +207,9 @@ def _from_tensor(tensor: Tensor, name: str) -> Tensor:
         low, high = float(values.min()), float(values.max())
         _check_range(low, high, -1, name, "tensors", "[-1, 1]")
         if 0 <= low < high:
-            warnings.warn(
+            warn(
                 f"{name} is a float tensor from {low:.4g} to {high:.4g}, read as [-1, 1] like all tensors, so it has no "
-                "dark places. If yours is in [0, 1], as torchvision's ToTensor makes it, pass 2 * tensor - 1.",
-                stacklevel=4,
+                "dark places. If yours is in [0, 1], as torchvision's ToTensor makes it, pass 2 * tensor - 1."
             )
     else:
         raise TypeError(f"{name} should be a uint8 tensor (0–255) or a float tensor in [-1, 1], got {tensor.dtype}.")

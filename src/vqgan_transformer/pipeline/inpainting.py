@@ -16,8 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import warn
 from ..geometry import Canvas, Size, whole_pair
-from ..images import as_items, from_pixels
+from ..images import as_items, from_pixels, split_alpha
+from ..picture_files import is_picture_source, is_turned_unnoticed
 from ..vqgan.model import VQGAN
 from .masks import read_masks
 
@@ -74,15 +76,16 @@ class KnownPixels:
 
 
 def read_known_pixels(
-    image: Any, mask: Any = None, *, origin: tuple[int, int] | None = None, size: Size | None = None
+    image: Any, mask: Any = None, *, origin: Any = None, size: Size | None = None
 ) -> list[KnownPixels]:
     """What a user passes to be inpainted or outpainted, checked, and laid on its canvas: one for each picture.
 
     Args:
         image: pictures, as for :func:`~vqgan_transformer.images.from_pixels`; those of a list may have different sizes.
         mask: the area to paint, as for :func:`~vqgan_transformer.pipeline.masks.read_masks`, one for all pictures or one
-            for each, as large as they are. ``None``: only what lies around them.
-        origin: (top, left) of the pictures in a larger one, in pixels.
+            for each, as large as they are; "alpha" for where the pictures are transparent. ``None``: only what lies
+            around them.
+        origin: (top, left) of the pictures in a larger one, in pixels; a list has one for each.
         size: (height, width) of the larger one; by default that of the pictures.
 
     Raises:
@@ -90,32 +93,62 @@ def read_known_pixels(
         ValueError: for a mask of another size or number, a picture that does not lie inside ``size``, and where there is
             nothing to paint.
     """
-    pictures = [picture[None] for item in as_items(image, "image") for picture in from_pixels(item)]
+    items = as_items(image, "image")
     masks: list[Tensor | None] = [None]
-    if mask is not None:
-        masks = [area[None] for item in as_items(mask, "mask") for area in read_masks(item)]
-    if len(masks) not in (1, len(pictures)):
-        raise ValueError(f"{len(pictures)} images and {len(masks)} masks: give one mask, or one for each.")
-    each = masks if len(masks) > 1 else masks * len(pictures)
-    return [_laid_on_canvas(*pair, origin, size) for pair in zip(pictures, each, strict=True)]
+    if isinstance(mask, str) and mask == "alpha":
+        cut_out = [split_alpha(item, "image") for item in items]
+        pictures, masks = [picture for picture, _ in cut_out], [area for _, area in cut_out]
+    else:
+        pictures = [picture[None] for item in items for picture in from_pixels(item)]
+        if mask is not None:
+            masks = [area[None] for item in as_items(mask, "mask") for area in read_masks(item)]
+            _warn_if_turned(items)
+    origins = list(origin) if _is_list_of_pairs(origin) else [origin]
+    for name, values in (("mask", masks), ("origin", origins)):
+        if len(values) not in (1, len(pictures)):
+            raise ValueError(f"{len(pictures)} images and {len(values)} {name}s: give one {name}, or one for each.")
+    return [
+        _laid_on_canvas(picture, masks[number % len(masks)], origins[number % len(origins)], size)
+        for number, picture in enumerate(pictures)
+    ]
 
 
-def _laid_on_canvas(
-    picture: Tensor, mask: Tensor | None, origin: tuple[int, int] | None, size: Size | None
-) -> KnownPixels:
+def _is_list_of_pairs(origin: Any) -> bool:
+    return (
+        isinstance(origin, list | tuple) and len(origin) > 0 and all(isinstance(pair, list | tuple) for pair in origin)
+    )
+
+
+def _warn_if_turned(items: Sequence[Any]) -> None:
+    """Says that photos were turned upright where their size does not show whether the mask was."""
+    for item in items:
+        if is_picture_source(item) and not hasattr(item, "read") and is_turned_unnoticed(item, "image"):
+            warn(
+                "image is a photo that was turned upright, as its EXIF orientation says; mask= marks pixels of the upright "
+                "picture (PIL.ImageOps.exif_transpose gives it)."
+            )
+
+
+def _laid_on_canvas(picture: Tensor, mask: Tensor | None, origin: Any, size: Size | None) -> KnownPixels:
     """A picture (1, 3, h, w) with its mask, bool (1, h, w), in a larger one."""
     height, width = picture.shape[-2:]
     size = (height, width) if size is None else size
+    inside = torch.zeros(1, height, width, dtype=torch.bool) if mask is None else mask
+    if inside.shape[-2:] != (height, width):
+        turned = (
+            " It looks turned: a photo is read upright, as its EXIF orientation says (PIL.ImageOps.exif_transpose); turn "
+            "the mask likewise."
+        )
+        raise ValueError(
+            f"the mask is {inside.shape[-2]}×{inside.shape[-1]}, the image {height}×{width}: they should be equally "
+            "large. The mask marks pixels of the image; what lies around it is painted anyway."
+            + turned
+            * (inside.shape[-2:] == (width, height))
+        )
     top, left = _top_left(origin, (height, width), size)
     canvas = picture.new_zeros(1, 3, *size)
     canvas[..., top : top + height, left : left + width] = picture
     area = torch.ones(1, 1, *size, dtype=torch.bool)
-    inside = torch.zeros(1, height, width, dtype=torch.bool) if mask is None else mask
-    if inside.shape[-2:] != (height, width):
-        raise ValueError(
-            f"the mask is {inside.shape[-2]}×{inside.shape[-1]}, the image {height}×{width}: they should be equally "
-            "large. The mask marks pixels of the image; what lies around it is painted anyway."
-        )
     area[..., top : top + height, left : left + width] = inside
     if not area.any():
         what = "mask= marks the area to paint (white, True or 1), but marks nothing" if mask is not None else "no mask="
@@ -126,7 +159,7 @@ def _laid_on_canvas(
     return KnownPixels(canvas, area)
 
 
-def _top_left(origin: tuple[int, int] | None, picture: Size, size: Size) -> tuple[int, int]:
+def _top_left(origin: Any, picture: Size, size: Size) -> tuple[int, int]:
     """Where a picture lies in a larger one of ``size``."""
     if origin is None:
         if picture != size:

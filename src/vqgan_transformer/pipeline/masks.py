@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..images import as_items, check_one_size, open_picture
+from ..images import as_items, check_one_size
+from ..picture_files import is_picture_source, open_picture
 
 __all__ = ["read_masks"]
 
@@ -40,7 +40,7 @@ def read_masks(value: Any) -> Tensor:
 
 def _read_mask(item: Any) -> np.ndarray:
     """One item of a user's masks as bool (B, H, W)."""
-    if isinstance(item, str | Path | Image.Image):
+    if is_picture_source(item):
         return _from_picture(open_picture(item, "mask"))[None]
     if isinstance(item, Tensor):
         array = item.detach().cpu().float().numpy() if item.is_floating_point() else item.detach().cpu().numpy()
@@ -61,9 +61,13 @@ def _read_mask(item: Any) -> np.ndarray:
 
 def _from_picture(picture: Image.Image) -> np.ndarray:
     if picture.mode not in ("1", "L", "RGB"):
+        advice = {
+            "RGBA": "its transparency is picture.getchannel('A'), or pass mask='alpha' with the picture as image=",
+            "P": "such pictures hold label maps; the area of one label is numpy.asarray(picture) == label",
+        }
         raise ValueError(
-            f"mask has the PIL mode {picture.mode!r}; expected black and white in mode 1, L or RGB. Of a picture with "
-            "transparency take picture.getchannel('A'), otherwise picture.convert('L')."
+            f"mask has the PIL mode {picture.mode!r}; expected black and white in mode 1, L or RGB: "
+            f"{advice.get(picture.mode, 'convert it, and see whether it is right')}."
         )
     array = np.asarray(picture)
     if array.ndim == 3:
@@ -83,6 +87,21 @@ def _marked(array: np.ndarray) -> np.ndarray:
     largest = 255 if array.dtype == np.uint8 and high > 1 else 1
     if not 0 <= low <= high <= largest:  # NaN compares as false
         raise ValueError(
-            f"mask has values from {low:.4g} to {high:.4g}; bool, numbers from 0 to 1, or uint8 from 0 to 255 are expected."
+            f"mask has values from {low:.4g} to {high:.4g}; bool, numbers from 0 to 1, or uint8 from 0 to 255 are expected. "
+            "Of a label map, the area of one label is labels == label."
         )
+    if largest == 255:
+        _refuse_labels(array)
     return array >= (128 if largest == 255 else 0.5)
+
+
+def _refuse_labels(array: np.ndarray) -> None:
+    """Refuses numbers from 0 to 255 that are labels rather than shades between black and white."""
+    values, counts = np.unique(array, return_counts=True)
+    ends = counts[(values == 0) | (values == 255)].sum() / array.size
+    if (len(values) > 2 and (values[-1] < 255 or ends < 0.5)) or (values[0] > 0 and values[-1] < 255):
+        listed = ", ".join(map(str, values[:8])) + ", …" * (len(values) > 8)
+        raise ValueError(
+            f"mask has the values {listed}, of which {ends:.0%} are black or white, as in a label map. The area of one label "
+            "is labels == label; of shades, mask >= 128."
+        )
