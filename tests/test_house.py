@@ -35,7 +35,7 @@ ARROWS: dict[str, set[str]] = {
     "conditions": {"vqgan", "images", "picture_files", "geometry", "storage"},
     "pipeline": MODELS | {"images", "picture_files", "geometry", "storage"},
     "checkpoints": MODELS | {"storage"},
-    "evaluation": MODELS | {"pipeline", "images", "geometry", "contact_sheet"},
+    "evaluation": MODELS | {"pipeline", "images", "geometry", "contact_sheet", "training"},
     "training": MODELS | {"pipeline", "images", "contact_sheet", "geometry", "storage", "scenes", "checkpoints"},
     "conversion": MODELS | {"pipeline", "storage"},
     "verification": MODELS | {"conversion", "checkpoints", "storage"},
