@@ -257,6 +257,10 @@ class Condition(Pretrained, nn.Module):
         """
         return self.parse(sample[self.name])[0] if self.needs_input else None
 
+    def call_value(self, sample: Mapping[str, Any]) -> Any:
+        """What a pipeline's call takes for the condition that a training sample has."""
+        return sample[self.name]
+
     def extent(self, sample: Any) -> tuple[int, int] | None:
         """(height, width) of what :meth:`read_sample` gave, where it tells the size of its picture."""
         return (sample.shape[-2], sample.shape[-1]) if self.spatial and self.needs_input else None

@@ -80,6 +80,17 @@ class KeypointsCondition(TokenizedMap):
         """People in pixels of their picture: float64 (people, 17, 3)."""
         return _people(sample[self.name])
 
+    def call_value(self, sample: Mapping[str, Any]) -> Any:
+        """People in COCO's form, which says how large the picture is that their joints are pixels of, where it is known."""
+        people = self.read_sample(sample)
+        if "image" not in sample:
+            return people
+        height, width = from_pixels(sample["image"]).shape[-2:]
+        return {
+            "images": [{"id": 0, "height": height, "width": width}],
+            "annotations": [{"image_id": 0, "keypoints": joints.ravel().tolist()} for joints in people],
+        }
+
     def extent(self, sample: Any) -> None:
         """Keypoints do not tell how large their picture is."""
 

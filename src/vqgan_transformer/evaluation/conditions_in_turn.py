@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..images import open_picture
+from ..conditions import Condition
+from ..errors import DataError
 from ..pipeline.pipeline import ImageSynthesisPipeline
-from ..training.data import DataError, Source, open_data
+from ..training.data import Source, open_data
 
-__all__ = ["ConditionsInTurn", "condition_value", "conditions_in_turn"]
+__all__ = ["ConditionsInTurn", "conditions_in_turn", "loaded", "open_condition_data"]
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,17 @@ class ConditionsInTurn:
         kinds: the names of the conditions.
         names: of what each is from, for lists and messages.
         fingerprint: SHA-256 of them.
-        source: a data set that they are read from, if they are.
         lists: for each kind that is given as a list, the list.
+        source: a data set that they are read from, if they are.
+        conditions: that are read from it.
     """
 
     kinds: tuple[str, ...]
     names: tuple[str, ...]
     fingerprint: str
+    lists: Mapping[str, Sequence[Any]]
     source: Source | None = None
-    lists: Mapping[str, Sequence[Any]] | None = None
+    conditions: tuple[Condition, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -43,9 +46,9 @@ class ConditionsInTurn:
         """What a pipeline's call takes for one picture, by the names of the conditions."""
         index %= len(self)
         if self.source is not None:
-            sample = self.source[index]
-            return {kind: condition_value(sample, kind) for kind in self.kinds}
-        return {kind: values[index % len(values)] for kind, values in (self.lists or {}).items()}
+            sample = loaded(self.source[index])
+            return {condition.name: condition.call_value(sample) for condition in self.conditions}
+        return {kind: values[index % len(values)] for kind, values in self.lists.items()}
 
     def described(self, index: int) -> dict[str, Any]:
         """The same in words, for a list of the pictures."""
@@ -82,13 +85,14 @@ def conditions_in_turn(
     if data is not None and lists:
         raise ValueError(f"{', '.join(lists)} is given beside data=: leave one of the two out.")
     if data is not None:
-        read = tuple(kinds) if kinds is not None else tuple(known)
+        read = tuple(kinds) if kinds is not None else tuple(part.name for part in pipe.conditions if part.needs_input)
         if len(read) != 1 and kinds is None:
             raise ValueError(
-                f"this checkpoint has the conditions {', '.join(sorted(known))}: say with kinds= which the data have."
+                f"this checkpoint has the conditions {', '.join(read)}: say with kinds= which the data have."
             )
+        parts = tuple(pipe.condition(kind) for kind in read)
         source = open_condition_data(data, read)
-        return ConditionsInTurn(read, source.names, source.fingerprint(), source), settings
+        return ConditionsInTurn(read, source.names, source.fingerprint(), {}, source, parts), settings
     for name, value in lists.items():
         if isinstance(value, str | bytes) or not hasattr(value, "__len__") or not hasattr(value, "__getitem__"):
             raise TypeError(
@@ -98,7 +102,7 @@ def conditions_in_turn(
             raise ValueError(f"{name}= is an empty list.")
     count = max((len(value) for value in lists.values()), default=1)
     digest = sha256(json.dumps({name: _digest(value) for name, value in lists.items()}).encode()).hexdigest()
-    return ConditionsInTurn(tuple(lists), tuple(map(str, range(count))), digest, None, lists), settings
+    return ConditionsInTurn(tuple(lists), tuple(map(str, range(count))), digest, lists), settings
 
 
 def open_condition_data(data: Any, kinds: Sequence[str]) -> Source:
@@ -109,25 +113,11 @@ def open_condition_data(data: Any, kinds: Sequence[str]) -> Source:
         return open_data(data, tuple(kinds))
 
 
-def condition_value(sample: Mapping[str, Any], kind: str) -> Any:
-    """What a pipeline takes for a condition of a sample."""
-    value = sample[kind]
-    if isinstance(value, Path) and value.suffix == ".npy":
-        return np.load(value, allow_pickle=False)
-    if kind == "keypoints" and isinstance(value, np.ndarray) and isinstance(sample.get("image"), str | Path):
-        return _with_size(value, sample["image"])
-    return value
-
-
-def _with_size(people: np.ndarray, picture: str | Path) -> dict[str, Any]:
-    """People in COCO's form, which says how large the picture is that their joints are pixels of."""
-    opened = open_picture(picture, "image")
+def loaded(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """A sample whose arrays are read from their files."""
     return {
-        "images": [{"id": 0, "file_name": Path(picture).name, "height": opened.height, "width": opened.width}],
-        "annotations": [
-            {"image_id": 0, "id": number, "category_id": 1, "keypoints": joints.ravel().tolist()}
-            for number, joints in enumerate(people)
-        ],
+        kind: np.load(value, allow_pickle=False) if isinstance(value, Path) and value.suffix == ".npy" else value
+        for kind, value in sample.items()
     }
 
 
