@@ -16,8 +16,8 @@ from vqgan_transformer.storage.weights import StoredTensor
 from vqgan_transformer.training.discriminator import PatchDiscriminator
 from vqgan_transformer.training.losses import (
     RandomFeatureLoss,
-    adaptive_weight,
     adversarial_loss,
+    balance,
     discriminator_loss,
     reconstruction_loss,
     segmentation_loss,
@@ -66,7 +66,7 @@ def test_unknown_kind_of_discriminator_loss_is_refused() -> None:
 
 @pytest.mark.parametrize("push, expected", [(1.0, 3 / 1.0001), (0.0, 1e4)])
 def test_adaptive_weight_is_the_bounded_quotient_of_gradients(push: float, expected: float) -> None:
-    assert adaptive_weight(torch.tensor([3.0]), torch.tensor([push])).item() == pytest.approx(expected)
+    assert balance(torch.tensor([3.0]), torch.tensor([push])).item() == pytest.approx(expected)
 
 
 def test_random_features_tell_a_blurred_texture_from_the_original() -> None:
@@ -139,7 +139,7 @@ def test_one_training_step_has_the_losses_of_the_original() -> None:
     adversarial = adversarial_loss(discriminator(out.reconstruction))
     last = vqgan.decoder.last_layer
     (pull,), (push,) = (torch.autograd.grad(loss, last, retain_graph=True) for loss in (reconstruction, adversarial))
-    weight = options["lossconfig"]["params"]["disc_weight"] * adaptive_weight(pull, push)
+    weight = options["lossconfig"]["params"]["disc_weight"] * balance(pull, push)
     total = reconstruction + weight * adversarial + out.codebook_loss
     total.backward()
     gradients = [p.grad.norm() for p in vqgan.parameters() if p.grad is not None]

@@ -34,6 +34,9 @@ def train(folder: str, batch_size: int) -> None:
         codebook_start=3, learning_rate=1e-3,
     )  # fmt: skip
     train_vqgan(data, f"{folder}/vqgan", init=vqgan, training=training, progress=False)
+    gradient = training.but(codebook_learning="gradient", max_steps=8, discriminator_forward="fresh")
+    dropped = VQGAN(tiny_vqgan(dropout=0.3)).double()
+    train_vqgan(data, f"{folder}/gradient", init=dropped, training=gradient, progress=False)
     config = CondGPTConfig(
         vocab_size=17, block_size=16, n_layer=1, n_head=2, n_embd=8, window=(4, 4), null_token=16, residual_dropout=0.2,
         embedding_dropout=0.1, attention_dropout=0.1,

@@ -12,13 +12,17 @@ from .processes import gather, total
 
 __all__ = ["CodebookTrainer"]
 
+REVIVE_EVERY = 50
+"""Steps between revivals."""
+
 
 class CodebookTrainer(nn.Module):
     """Learns the codes of a quantizer; the quantizer itself only looks them up.
 
     A codebook that is there from the start collapses: the untrained encoder sends everything to a dozen codes. So
     latents may pass unquantised at first (``start`` steps); then k-means places all codes at once; and codes that hardly
-    any latent chooses are put on a latent of late. All of it sees the latents of all processes.
+    any latent chooses are put on a latent of late. All of it sees the latents of all processes, and of all parts into
+    which an update's batch is divided: codes stay as they are until the last of them.
 
     Args:
         quantizer: whose codes are learned.
@@ -27,6 +31,7 @@ class CodebookTrainer(nn.Module):
         decay: of the running means.
         start: steps before there are codes.
         revive_below: share of the mean count under which a code is dead; 0 revives none.
+        parts: into which the batch of an update is divided (gradient accumulation).
         memory: latents that are remembered for k-means and revival.
     """
 
@@ -44,11 +49,13 @@ class CodebookTrainer(nn.Module):
         decay: float = 0.99,
         start: int = 0,
         revive_below: float = 0.03,
+        parts: int = 1,
         memory: int = 16384,
     ) -> None:
         super().__init__()
         self._hidden = (quantizer,)  # in a tuple, so that its weights are not this module's too
         self.learning, self.decay, self.start, self.revive_below = learning, decay, start, revive_below
+        self.parts = parts
         weight = self._codes
         if learning == "ema":
             weight.requires_grad_(False)
@@ -58,6 +65,10 @@ class CodebookTrainer(nn.Module):
         self.register_buffer("counts", weight.new_ones(len(weight)))
         self.register_buffer("sums", quantizer.codes.detach().clone())
         self.register_buffer("started", torch.tensor(start == 0))
+        self._placed = False  # started, without asking the device at every step
+        self._parts: list[
+            tuple[Tensor, Tensor]
+        ] = []  # of this update: counts (K,) and sums (K, d) of what chose each code
 
     @property
     def quantizer(self) -> Quantizer:
@@ -84,15 +95,21 @@ class CodebookTrainer(nn.Module):
         """
         quantizer = self.quantizer
         latents = latents.to(self._codes.dtype)
+        learns = self.training and torch.is_grad_enabled()
         if step < self.start:
             unit = quantizer.comparable(latents)
-            self._remember(_rows(unit.detach()))
+            if learns:
+                self._remember(_rows(unit.detach()))
             tokens = torch.zeros(len(latents), *latents.shape[2:], dtype=torch.long, device=latents.device)
-            return Quantized(unit, tokens, latents.new_zeros(()))
-        if not self.started:
-            self._place_codes(torch.Generator().manual_seed(seed))
-        learns = self.training and torch.is_grad_enabled()
-        if learns and self.revive_below and step % 50 == 49 and int(self.filled):
+            # several processes expect a gradient of every parameter: zeros, see forget_gradient
+            codes = self._codes
+            loss = 0 * codes.sum() if codes.requires_grad else latents.new_zeros(())
+            return Quantized(unit, tokens, loss)
+        if not self._placed:
+            if not self.started:
+                self._place_codes(torch.Generator().manual_seed(seed))
+            self._placed = True
+        if learns and self.revive_below and step % REVIVE_EVERY == REVIVE_EVERY - 1 and not self._parts:
             self._revive(torch.Generator().manual_seed(seed))  # before codes enter the graph
         if self.learning == "gradient":
             quantized = quantizer(latents)
@@ -102,39 +119,55 @@ class CodebookTrainer(nn.Module):
             codes = quantizer.lookup(tokens)
             loss = quantizer.commitment_weight * F.mse_loss(unit, codes)
             quantized = Quantized(straight_through(codes, unit), tokens, loss)
-        if learns:
-            self._follow(latents.detach(), quantized.tokens)
+        if learns and (self.learning == "ema" or self.revive_below):
+            self._count(latents.detach(), quantized.tokens)
         return quantized
 
     @torch.no_grad()
-    def _follow(self, latents: Tensor, tokens: Tensor) -> None:
-        if self.learning == "gradient" and not self.revive_below:
-            return
+    def _count(self, latents: Tensor, tokens: Tensor) -> None:
+        """Remembers who chose which code in a part of an update."""
         rows = _rows(self.quantizer.comparable(latents))
-        chosen, rate = tokens.flatten(), 1 - self.decay
-        counts = torch.bincount(chosen, minlength=len(self.counts)).to(self.counts.dtype)
-        self.counts.lerp_(total(counts), rate)
+        chosen, counts = tokens.flatten(), torch.zeros_like(self.counts)
+        counts.index_add_(0, chosen, torch.ones_like(chosen, dtype=counts.dtype))
+        sums = torch.zeros_like(self.sums)
         if self.learning == "ema":
-            self.sums.lerp_(total(torch.zeros_like(self.sums).index_add_(0, chosen, rows)), rate)
+            sums.index_add_(0, chosen, rows)
+        self._parts.append((counts, sums))
         if self.revive_below:
             self._remember(rows)
+        if len(self._parts) == self.parts:
+            self._follow()
+
+    def forget_gradient(self, step: int) -> None:
+        """Takes back the zeros that codes got as their gradient while latents pass unquantised, before they are counted."""
+        if step < self.start:
+            self._codes.grad = None
+
+    def _follow(self) -> None:
+        """Running means take up what all parts of an update have chosen."""
+        counts, sums = (total(torch.stack(parts).sum(0)) for parts in zip(*self._parts, strict=True))
+        self._parts = []
+        self.counts.lerp_(counts, 1 - self.decay)
         if self.learning == "ema":
-            self._set(self.sums / self.counts.clamp(min=1e-6)[:, None])
+            self.sums.lerp_(sums, 1 - self.decay)
+            # a code that nobody chose stays: its sum and its count fade alike, in the end to nothing over nothing
+            chosen = counts[:, None] > 0
+            self._set(torch.where(chosen, self.sums / self.counts[:, None], self._codes))
 
     @torch.no_grad()
     def _revive(self, generator: torch.Generator) -> None:
+        if not int(self.filled):
+            return
         mean = self.counts.mean()
         dead = (self.counts < self.revive_below * mean).nonzero()[:, 0]
         latents = self._draw(len(dead), generator)
         self.counts[dead] = mean
         self.sums[dead] = latents * mean
-        if self.learning == "gradient":
-            self._codes[dead] = latents
-        else:
-            self._set(self.sums / self.counts.clamp(min=1e-6)[:, None])
+        self._codes.data[dead] = latents
 
     @torch.no_grad()
     def _place_codes(self, generator: torch.Generator, rounds: int = 15) -> None:
+        """K-means of the latents that are remembered; a code without any goes to the latent that is farthest from its own."""
         size = len(self.counts)
         latents = self.recent[: min(int(self.filled), len(self.recent))]
         self._set(self._draw(size, generator))
@@ -142,9 +175,10 @@ class CodebookTrainer(nn.Module):
             tokens = self.quantizer.tokens(rearrange(latents, "n d -> 1 d n 1")).flatten()
             counts = torch.bincount(tokens, minlength=size).to(latents.dtype)
             sums = torch.zeros_like(self.sums).index_add_(0, tokens, latents)
-            lonely = (counts < 1).nonzero()[:, 0]
-            sums[lonely], counts[lonely] = self._draw(len(lonely), generator), 1
-            self._set(sums / counts[:, None])
+            lonely = (counts < 1).nonzero()[:, 0][: len(latents)]
+            distances = (latents - self.quantizer.codes[tokens]).square().sum(1)
+            sums[lonely], counts[lonely] = latents[distances.topk(len(lonely)).indices], 1
+            self._set(torch.where(counts[:, None] > 0, sums / counts[:, None], self.quantizer.codes))
         self.sums.copy_(self.quantizer.codes)
         self.counts.fill_(1.0)
         self.started.fill_(True)
@@ -153,14 +187,17 @@ class CodebookTrainer(nn.Module):
         self._codes.data.copy_(self.quantizer.comparable(codes))
 
     def _remember(self, rows: Tensor) -> None:
-        rows = gather(rows)[-len(self.recent) :]
-        places = (self.filled + torch.arange(len(rows), device=rows.device)) % len(self.recent)
-        self.recent[places] = rows
-        self.filled += len(rows)
+        rows = gather(rows)
+        count, kept = len(rows), rows[-len(self.recent) :]
+        places = (self.filled + torch.arange(count - len(kept), count, device=rows.device)) % len(self.recent)
+        self.recent[places] = kept
+        self.filled += count
 
     def _draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Different ones, as long as there are enough: of two codes on one latent, the second would never be chosen."""
         there = min(int(self.filled), len(self.recent))
-        return self.recent[torch.randint(there, (count,), generator=generator).to(self.recent.device)]
+        order = torch.randperm(there, generator=generator).to(self.recent.device)
+        return self.recent[order.repeat(-(-count // there))[:count]]
 
 
 def _rows(latents: Tensor) -> Tensor:

@@ -58,6 +58,11 @@ class PatchDiscriminator(nn.Module):
         self.main = nn.Sequential(*layers)
         self.apply(_initialise)
 
+    @staticmethod
+    def smallest_side(num_layers: int) -> int:
+        """Pixels along the shorter side of a picture that leave one logit: two more layers take a row each."""
+        return 3 * 2**num_layers
+
     def forward(self, images: Tensor) -> Tensor:
         """`(B, C, H, W)` -> logits `(B, 1, h, w)`, large where a patch looks real."""
         return self.main(images)

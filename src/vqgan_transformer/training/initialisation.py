@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..conditions.tokenized_map import TokenizedMap
 from ..vqgan.model import VQGAN, VQGANConfig
+from .evaluating import evaluating
 from .samples import Samples, random_numbers, stack
 from .settings import VQGANTraining
 
@@ -34,7 +35,8 @@ def whiten(vqgan: VQGAN, images: Tensor, generator: torch.Generator | None = Non
             nn.init.kaiming_normal_(module.weight, nonlinearity="linear", generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    latents = rearrange(vqgan.encode_to_latents(images), "b d h w -> d (b h w)").double()
+    with evaluating(vqgan):  # without dropout
+        latents = rearrange(vqgan.encode_to_latents(images), "b d h w -> d (b h w)").double()
     values, vectors = torch.linalg.eigh(torch.cov(latents))
     scale = (vectors @ torch.diag(values.clamp(min=1e-8).rsqrt()) @ vectors.T).to(images.dtype)
     layer, middle = vqgan.to_codes, latents.mean(dim=1).to(images.dtype)

@@ -185,10 +185,10 @@ class Run:
 
     def update(self, parts: Iterator[dict[str, Tensor]]) -> None:
         """One update, from as many parts as gradients are accumulated of."""
+        # what torch itself draws is a function of the step and the process, so that there is no state to save
+        key = random_numbers(self.training.seed, 5, self.step, self.accelerator.process_index)
+        torch.manual_seed(int(key.integers(2**63)))
         for _ in range(self.training.gradient_accumulation):
-            # what torch itself draws is a function of the step and the process, so that there is no state to save
-            key = random_numbers(self.training.seed, 5, self.step, self.accelerator.process_index)
-            torch.manual_seed(int(key.integers(2**63)))
             self.means.add(self.trainer.step(next(parts), self.step))
         self.step += 1
 
@@ -235,7 +235,7 @@ class Run:
         stored = {
             "best": self.best if math.isfinite(self.best) else None,
             "sums": self.means.sums,
-            "count": self.means.count,
+            "counts": self.means.counts,
             "cpu_seconds": self._cpu_seconds(),
         }
         kept = self.training.checkpoints_total_limit
@@ -261,7 +261,7 @@ class Run:
         stored, state = load_state(path)
         self.trainer.restore(state)
         self.best = stored["best"] if stored["best"] is not None else math.inf
-        self.means = Average(stored["sums"], stored["count"])
+        self.means = Average(stored["sums"], stored["counts"])
         self._spent_before += stored["cpu_seconds"]
         if self.accelerator.is_main_process:
             self.folder.forget_after(self.step)
@@ -288,41 +288,45 @@ class Run:
 
 
 class Average:
-    """Means of scalars since the last line of metrics."""
+    """Means of scalars since the last line of metrics, each over the parts of updates that had it."""
 
-    def __init__(self, sums: dict[str, float] | None = None, count: int = 0) -> None:
-        self.stored = dict(sums or {})
-        self.pending: list[dict[str, Tensor]] = []
-        self._count = count
+    def __init__(self, sums: dict[str, float] | None = None, counts: dict[str, int] | None = None) -> None:
+        self._sums, self._counts = dict(sums or {}), dict(counts or {})
+        self._pending: list[dict[str, Tensor]] = []
 
     def add(self, values: dict[str, Tensor]) -> None:
         """Remembers the scalars of a part; they stay on their device until they are needed."""
-        self.pending.append({key: value.detach() for key, value in values.items()})
+        self._pending.append({key: value.detach() for key, value in values.items()})
 
     @property
     def sums(self) -> dict[str, float]:
         """The sum of each scalar so far."""
-        for values in self.pending:
-            self._count += 1
-            for key, value in values.items():
-                self.stored[key] = self.stored.get(key, 0.0) + float(value)
-        self.pending = []
-        return self.stored
+        self._read()
+        return self._sums
 
     @property
-    def count(self) -> int:
-        """The number of parts."""
-        return self._count + len(self.pending)
+    def counts(self) -> dict[str, int]:
+        """How often each scalar came."""
+        self._read()
+        return self._counts
 
     def take(self, accelerator: Accelerator) -> dict[str, float]:
         """The means over all processes; then starts anew."""
         from .processes import mean
 
-        sums = self.sums
-        values = torch.tensor(list(sums.values()), dtype=torch.float64, device="cpu") / max(1, self._count)
+        means = [self.sums[key] / self.counts[key] for key in self.sums]
+        values = torch.tensor(means, dtype=torch.float64, device="cpu")
         values = mean(values.to(accelerator.device) if accelerator.device.type == "cuda" else values)
-        self.stored, self._count = {}, 0
-        return {key: float(value) for key, value in zip(sums, values, strict=True)}
+        taken = {key: float(value) for key, value in zip(self.sums, values, strict=True)}
+        self._sums, self._counts = {}, {}
+        return taken
+
+    def _read(self) -> None:
+        for values in self._pending:
+            for key, value in values.items():
+                self._sums[key] = self._sums.get(key, 0.0) + float(value)
+                self._counts[key] = self._counts.get(key, 0) + 1
+        self._pending = []
 
 
 @contextmanager

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 __all__ = [
     "RandomFeatureLoss",
-    "adaptive_weight",
     "adversarial_loss",
+    "balance",
     "discriminator_loss",
     "lecam_loss",
     "reconstruction_loss",
@@ -95,8 +95,8 @@ def discriminator_loss(logits_real: Tensor, logits_fake: Tensor, kind: Literal["
     raise ValueError(f"kind is {kind!r}; a discriminator is trained with 'hinge' or 'vanilla'.")
 
 
-def adaptive_weight(reconstruction: Tensor, adversarial: Tensor) -> Tensor:
-    """The lambda of equation 7: how much stronger reconstruction pulls at the decoder's last layer than the adversary.
+def balance(reconstruction: Tensor, adversarial: Tensor) -> Tensor:
+    """The adaptive weight, lambda of equation 7: how much stronger reconstruction pulls at the decoder's last layer than the adversary.
 
     Args:
         reconstruction: The reconstruction loss's gradient at the last layer's weight, perceptual term included.

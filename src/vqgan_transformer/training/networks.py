@@ -9,12 +9,9 @@ from torch import Tensor, nn
 
 from ..vqgan.model import VQGAN
 from .codebook import CodebookTrainer
-from .discriminator import PatchDiscriminator
-from .losses import lecam_loss
-from .processes import mean
 from .settings import VQGANTraining
 
-__all__ = ["Critic", "Reconstructor", "channels_last", "freeze_parts"]
+__all__ = ["Reconstructor", "channels_last", "freeze_parts"]
 
 
 class Reconstructor(nn.Module):
@@ -32,6 +29,7 @@ class Reconstructor(nn.Module):
                 decay=training.codebook_decay,
                 start=training.codebook_start or 0,
                 revive_below=training.revive_below or 0.0,
+                parts=training.gradient_accumulation,
             )
 
     def forward(self, images: Tensor, step: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -42,36 +40,10 @@ class Reconstructor(nn.Module):
         return reconstruction.to(images.dtype), quantized.loss.to(images.dtype), quantized.tokens
 
 
-class Critic(nn.Module):
-    """The discriminator, shown originals and reconstructions; remembers its mean verdicts for LeCam."""
-
-    mean_real: Tensor
-    mean_fake: Tensor
-
-    def __init__(self, channels: int, training: VQGANTraining) -> None:
-        super().__init__()
-        self.discriminator = PatchDiscriminator(
-            channels, training.disc_channels, training.disc_layers, norm=training.disc_norm
-        )
-        self.register_buffer("mean_real", torch.zeros(()))
-        self.register_buffer("mean_fake", torch.zeros(()))
-
-    def forward(self, images: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor]:
-        """Verdicts on both, each batch by itself, as batch normalisation needs it."""
-        return self.discriminator(images), self.discriminator(reconstruction)
-
-    def lecam(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The regulariser, against the means of the steps before."""
-        loss = lecam_loss(real, fake, self.mean_real.clone(), self.mean_fake.clone())
-        self.mean_real.lerp_(mean(real.detach().mean()).to(self.mean_real.dtype), 0.01)
-        self.mean_fake.lerp_(mean(fake.detach().mean()).to(self.mean_fake.dtype), 0.01)
-        return loss
-
-
-def channels_last(module: nn.Module) -> None:
+def channels_last(module: nn.Module) -> nn.Module:
     """Puts weights into the memory format that convolutions are faster with."""
     options: dict[str, Any] = {"memory_format": torch.channels_last}
-    module.to(**options)
+    return module.to(**options)
 
 
 def freeze_parts(vqgan: VQGAN, training: VQGANTraining) -> None:

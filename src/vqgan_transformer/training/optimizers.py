@@ -67,10 +67,15 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Updates all parameters that have gradients."""
+        """Updates all parameters that have gradients.
+
+        Raises:
+            ValueError: for matrices that are sharded over processes since the optimizer was made.
+        """
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
+                    refuse_sharded([("of shape " + "×".join(map(str, parameter.shape)), parameter)])
                     (self._turn if group["matrices"] else self._adam)(parameter, parameter.grad, group)
 
     def _turn(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
@@ -109,29 +114,47 @@ def make_optimizer(
         name: "adam", "adamw" or "muon".
         betas: of Adam.
         weight_decay: of the weights of linear layers and convolutions; for "adam" of none, as in the original.
-        outer: parts of the names of first and last layers and of tables, which are not Muon's.
+        outer: parts of the names of first and last layers, which are not Muon's. Nor are tables: it takes the weights of
+            linear layers and convolutions only.
 
     Raises:
-        ValueError: for a model of which nothing is to be trained.
+        ValueError: for a model of which nothing is to be trained, and for Muon of sharded parameters.
     """
     named = [(key, parameter) for key, parameter in model.named_parameters() if parameter.requires_grad]
     if not named:
         raise ValueError("everything is frozen: there is nothing to train.")
+    layers = (nn.Linear, nn.Conv2d)
+    matrices = {id(module.weight) for module in model.modules() if isinstance(module, layers)}
     if name == "muon":
-        hidden = [p for key, p in named if p.ndim > 1 and not any(part in key for part in outer)]
+        refuse_sharded(named)
+        hidden = [p for key, p in named if id(p) in matrices and not any(part in key for part in outer)]
         chosen = {id(p) for p in hidden}
         rest = [p for _, p in named if id(p) not in chosen]
         return Muon(hidden, rest, lr=1e-3, betas=betas, weight_decay=weight_decay)
     fused = all(parameter.device.type in ("cpu", "cuda") for _, parameter in named)  # one pass over the weights
     if name == "adam":
         return torch.optim.Adam([p for _, p in named], lr=1e-3, betas=betas, fused=fused)
-    layers = (nn.Linear, nn.Conv2d)
-    decayed = {id(module.weight) for module in model.modules() if isinstance(module, layers)}
     groups = [
-        {"params": [p for _, p in named if id(p) in decayed], "weight_decay": weight_decay},
-        {"params": [p for _, p in named if id(p) not in decayed], "weight_decay": 0.0},
+        {"params": [p for _, p in named if id(p) in matrices], "weight_decay": weight_decay},
+        {"params": [p for _, p in named if id(p) not in matrices], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=1e-3, betas=betas, fused=fused)
+
+
+def refuse_sharded(named: Iterable[tuple[str, nn.Parameter]]) -> None:
+    """Muon turns whole matrices: of shards (``fully_shard``), each process would turn another.
+
+    Raises:
+        ValueError: that names the sharded parameters.
+    """
+    # what tells a DTensor, whose import takes seconds
+    sharded = [name for name, parameter in named if hasattr(parameter, "placements")]
+    if sharded:
+        shown = ", ".join(sharded[:3]) + (f" and {len(sharded) - 3} more" if len(sharded) > 3 else "")
+        raise ValueError(
+            f"Muon needs whole matrices, but these parameters are sharded over processes: {shown}. Pass optimizer='adamw', or "
+            "train without sharding."
+        )
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

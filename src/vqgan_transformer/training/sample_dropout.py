@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
-__all__ = ["SampleDropout"]
+from .samples import random_numbers
+
+__all__ = ["KeyedSamples", "SampleDropout"]
+
+
+@dataclass(frozen=True)
+class KeyedSamples(Dataset):
+    """Samples with a "key", int64 (), for what is random about them inside a model: a function of (seed, epoch, index).
+
+    Attributes:
+        samples: addressed by (epoch, index).
+        seed: of the run.
+    """
+
+    samples: Any
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
+        key = int(random_numbers(self.seed, 8, *place).integers(2**62))
+        return {**self.samples[place], "key": torch.tensor(key)}
 
 
 class SampleDropout:
@@ -15,6 +40,9 @@ class SampleDropout:
 
     Args:
         model: whose ``nn.Dropout`` layers are taken over.
+
+    Attributes:
+        keys: int64 (B,) of the batch that is next; without them nothing is dropped.
     """
 
     def __init__(self, model: nn.Module) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +21,23 @@ from ..images import to_pil
 from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN, VQGANConfig, VQGANOutput
 from ..vqgan.quantizer import perplexity
+from .adversary import Adversary, DiscriminatorOfBoth, check_crop
+from .evaluating import evaluating
 from .gradient_checkpointing import checkpoint_gradients
 from .initialisation import new_vqgan, tokenizer_inputs
 from .loop import accelerator_for, run_training
 from .losses import (
-    adaptive_weight,
     adversarial_loss,
-    discriminator_loss,
+    balance,
     reconstruction_loss,
     segmentation_loss,
 )
-from .networks import Critic, Reconstructor, channels_last, freeze_parts
+from .networks import Reconstructor, channels_last, freeze_parts
 from .optimizers import make_optimizer, set_learning_rate
 from .perceptual import perceptual_loss
 from .processes import mean, total
 from .run_folder import RunFolder
+from .sample_dropout import KeyedSamples, SampleDropout
 from .samples import CENTRE, Samples, open_samples, random_numbers, stack
 from .settings import VQGANTraining, learning_rate
 from .weight_average import WeightAverage
@@ -97,6 +101,7 @@ def train_vqgan(
         Diverged: when losses become infinite or NaN.
     """
     recipe = (training or VQGANTraining.modern()).for_kind(kind)
+    check_crop(recipe)
     with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
         run = RunFolder(folder, resume, accelerator.is_main_process)
         reader = map_reader(kind, condition, init.config if init is not None else config)
@@ -117,7 +122,8 @@ def train_vqgan(
         accelerator.wait_for_everyone()
         trainer = VQGANTrainer(vqgan, recipe, accelerator, distance, reader, samples, held_out)
         run_training(
-            trainer, samples, run, recipe, accelerator, validated=held_out is not None, resume=resume, progress=progress, name="vqgan"
+            trainer, KeyedSamples(samples, recipe.seed), run, recipe, accelerator, validated=held_out is not None,
+            resume=resume, progress=progress, name="vqgan",
         )  # fmt: skip
     return VQGAN.from_pretrained(run.path)
 
@@ -153,91 +159,89 @@ class VQGANTrainer:
         device, dtype = accelerator.device, vqgan.from_codes.weight.dtype
         self.perceptual = None if perceptual is None else perceptual.to(device, dtype).eval().requires_grad_(False)
         freeze_parts(vqgan, training)
-        reconstructor = Reconstructor(vqgan, training)
-        with torch.random.fork_rng():
-            torch.manual_seed(training.seed)
-            critic = Critic(vqgan.config.out_channels, training).to(device, dtype)
+        self.dropout = SampleDropout(vqgan)
+        reconstructor = Reconstructor(vqgan, training).to(device)
+        self.codebook = reconstructor.codebook
         self.channels_last = training.channels_last
         if self.channels_last is None:
             self.channels_last = device.type == "cuda" or vqgan.config.norm == "channel"
         if self.channels_last:
-            for module in (vqgan, critic, self.perceptual):
+            for module in (vqgan, self.perceptual):
                 if module is not None:
                     channels_last(module)
         optimizer = make_optimizer(
             vqgan, training.optimizer, betas=training.betas, weight_decay=training.weight_decay, outer=OUTER_LAYERS
         )
-        judge = make_optimizer(critic.discriminator, "adam", betas=(0.5, 0.9), weight_decay=0.0)
+        levels = [*vqgan.encoder.levels, *vqgan.decoder.levels]
         if training.gradient_checkpointing:
-            checkpoint_gradients([*vqgan.encoder.levels, *vqgan.decoder.levels])
+            checkpoint_gradients(levels)
         if training.compile:
-            vqgan.encoder.compile()
-            vqgan.decoder.compile()
-        if training.disc_weight:
-            self.reconstructor, self.critic, self.optimizer, self.judge = accelerator.prepare(
-                reconstructor.to(device), critic, optimizer, judge
-            )
-        else:
-            self.reconstructor, self.optimizer = accelerator.prepare(reconstructor.to(device), optimizer)
-        self.used = torch.zeros(vqgan.codebook_size, dtype=torch.long, device=device)
+            for level in levels:  # not the last layer: equation 7 goes through it twice, which compiled graphs refuse
+                level.compile()
+        self.reconstructor, self.optimizer = accelerator.prepare(reconstructor, optimizer)
+
+        def prepare(network: nn.Module) -> nn.Module:
+            network = network.to(device, dtype)
+            return channels_last(network) if self.channels_last else network
+
+        self.adversary = Adversary(vqgan.config.out_channels, training, accelerator, prepare)
+        self.used = torch.zeros(vqgan.codebook_size, device=device)
 
     def step(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        """One update: reconstruct, weigh what judges the reconstruction, learn; then the discriminator learns.
+        """One part of an update: reconstruct, weigh the losses, learn; after the last part, the discriminator learns.
 
         The losses' gradients are taken at the reconstruction, so that each network behind it is run backwards once, and
-        carried on into the VQGAN together. It is the gradient of the sum, and equation 7 needs the parts anyway.
+        carried on into the VQGAN together. It is the gradient of the sum, and equation 7 needs the parts anyway. Parts of
+        an update (``gradient_accumulation``) are one batch but for equation 7 and batch normalisation, which see a part.
         """
         training, accelerator = self.training, self.accelerator
         images = self.inputs(batch)
-        rate = learning_rate(
-            training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes
-        )
-        set_learning_rate(self.optimizer, rate)
+        set_learning_rate(self.optimizer, self._rate(step, training.learning_rate))
         self.vqgan.quantizer.anneal(min(1.0, step / training.max_steps), training.gumbel_temperatures)
+        self.dropout.keys = keys = self._keys(batch, images)
         seed = int(random_numbers(training.seed, 2, step).integers(2**63))
         with accelerator.accumulate(self.reconstructor):
             reconstruction, codebook_loss, tokens = self.reconstructor(images, step, seed)  # equations 1 to 3
-            judged = reconstruction.detach().requires_grad_()
+            output = reconstruction.detach().requires_grad_()
             importance = self._importance(batch).to(images) if self.training.people_weight != 1 else None
-            distance = self.distance(images, judged, importance)  # |x - x̂| and the perceptual term
-            gradient = self._gradient(distance, judged)
+            distance = self.distance(images, output, importance)  # |x - x̂| and the perceptual term
+            gradient = self._gradient(distance, output)
             record = {"loss": distance.detach(), "codebook_loss": codebook_loss.detach()}
-            if heard := self._heard(step):
-                adversarial = adversarial_loss(self._verdict(judged))  # equation 5, the generator's side
-                push = self._gradient(adversarial, judged)
-                weight = heard * self._balance(reconstruction, gradient, push)  # equation 7
-                gradient = gradient + weight * push  # equation 6
+            if adversarial_weight := self.adversary.weight(step):
+                adversarial = adversarial_loss(self.adversary.logits(output))  # equation 5, the generator's side
+                adversarial_gradient = self._gradient(adversarial, output)
+                weight = adversarial_weight * self._balance(reconstruction, gradient, adversarial_gradient)
+                gradient = gradient + weight * adversarial_gradient  # equation 6
                 record |= {"adversarial": adversarial.detach(), "adaptive_weight": weight}
             accelerator.backward((reconstruction * gradient).sum() + training.codebook_weight * codebook_loss)
-            if accelerator.sync_gradients and training.clip_gradients is not None:
-                accelerator.clip_grad_norm_(self.vqgan.parameters(), training.clip_gradients)
+            if accelerator.sync_gradients:
+                if self.codebook is not None:
+                    self.codebook.forget_gradient(step)
+                limit = training.clip_gradients if training.clip_gradients is not None else math.inf
+                record["gradient_norm"] = accelerator.clip_grad_norm_(self.vqgan.parameters(), limit)
             self.optimizer.step()
             self.optimizer.zero_grad()
-        if training.disc_weight and step >= training.disc_start - training.disc_warmup:
-            if training.discriminator_forward == "fresh":
-                with torch.no_grad():
-                    reconstruction = self.reconstructor(images, step, seed)[0]
-            record |= self._teach_discriminator(images, reconstruction.detach(), step)
+        self.adversary.remember(images, output, keys, step)
         if accelerator.sync_gradients:
+            highest = training.learning_rate if training.disc_learning_rate is None else training.disc_learning_rate
+            record |= self.adversary.learn(self._rate(step, highest), partial(self._reconstruct, step, seed))
             self.average.update(self.vqgan)
-        return record | self._monitor(images, judged.detach(), tokens, step)
+        return record | self._monitor(images, output.detach(), tokens, step)
 
-    def _teach_discriminator(self, images: Tensor, fake: Tensor, step: int) -> dict[str, Tensor]:
-        """Equation 5, the discriminator's side."""
-        training, accelerator = self.training, self.accelerator
-        samples = training.batch_size * training.gradient_accumulation * accelerator.num_processes
-        highest = training.learning_rate if training.disc_learning_rate is None else training.disc_learning_rate
-        set_learning_rate(self.judge, learning_rate(training.but(learning_rate=highest), step, samples))
-        with accelerator.accumulate(self.critic):
-            real_verdict, fake_verdict = self.critic(images, fake)
-            loss = discriminator_loss(real_verdict, fake_verdict, training.disc_loss)
-            if training.lecam_weight:
-                loss = loss + training.lecam_weight * self._critic.lecam(real_verdict, fake_verdict)
-            accelerator.backward(loss)
-            self.judge.step()
-            self.judge.zero_grad()
-        values = {"disc_loss": loss, "logits_real": real_verdict.mean(), "logits_fake": fake_verdict.mean()}
-        return {name: value.detach() for name, value in values.items()}
+    def _rate(self, step: int, highest: float) -> float:
+        training = self.training
+        samples = training.batch_size * training.gradient_accumulation * self.accelerator.num_processes
+        return learning_rate(training, step, samples, highest)
+
+    def _keys(self, batch: dict[str, Tensor], images: Tensor) -> Tensor:
+        """What dropout is drawn from, int64 (B,): of the samples, or new ones for pictures that bring none."""
+        keys = batch["key"] if "key" in batch else torch.randint(2**62, (len(images),))
+        return keys.to(images.device)
+
+    @torch.no_grad()
+    def _reconstruct(self, step: int, seed: int, images: Tensor, keys: Tensor) -> Tensor:
+        self.dropout.keys = keys
+        return self.reconstructor(images, step, seed)[0]
 
     def inputs(self, batch: dict[str, Tensor]) -> Tensor:
         """What the VQGAN reads of a batch: (B, in_channels, H, W)."""
@@ -265,26 +269,14 @@ class VQGANTrainer:
             images, reconstruction, self.perceptual, self.training.perceptual_weight, importance, pixels=kind
         )
 
-    def _heard(self, step: int) -> float:
-        """The weight with which the generator hears the discriminator."""
-        training = self.training
-        since = step - training.disc_start
-        if not training.disc_weight or since < 0:
-            return 0.0
-        return training.disc_weight * min(1.0, (since + 1) / training.disc_ramp if training.disc_ramp else 1.0)
-
-    def _verdict(self, images: Tensor) -> Tensor:
-        # past the wrapper of several processes: the discriminator's weights get no gradient here
-        discriminator = self._critic.discriminator.requires_grad_(False)
-        with self.accelerator.autocast():
-            logits = discriminator(images)
-        discriminator.requires_grad_(True)
-        return logits.to(images.dtype)
-
-    def _balance(self, reconstruction: Tensor, pull: Tensor, push: Tensor) -> Tensor:
+    def _balance(self, reconstruction: Tensor, gradient: Tensor, adversarial_gradient: Tensor) -> Tensor:
+        """Equation 7, from the gradients of both terms at the reconstruction."""
         last = self.vqgan.decoder.last_layer
-        gradients = [torch.autograd.grad(reconstruction, last, part, retain_graph=True)[0] for part in (pull, push)]
-        return adaptive_weight(*[mean(gradient) for gradient in gradients])
+        at_last_layer = [
+            mean(torch.autograd.grad(reconstruction, last, part, retain_graph=True)[0])
+            for part in (gradient, adversarial_gradient)
+        ]
+        return balance(*at_last_layer)
 
     def _gradient(self, loss: Tensor, at: Tensor) -> Tensor:
         # in half precision, small gradients would vanish on their way
@@ -292,21 +284,23 @@ class VQGANTrainer:
         return torch.autograd.grad(loss * scale, at)[0] / scale
 
     @property
-    def _critic(self) -> Critic:
-        return self.accelerator.unwrap_model(self.critic)
+    def critic(self) -> DiscriminatorOfBoth:
+        """The discriminator in its wrapper."""
+        return self.adversary.unwrapped
+
+    _critic = critic
 
     @torch.no_grad()
     def _monitor(self, images: Tensor, reconstruction: Tensor, tokens: Tensor, step: int) -> dict[str, Tensor]:
-        self.used += torch.bincount(tokens.flatten(), minlength=len(self.used))
+        chosen = tokens.flatten()
+        self.used.index_add_(0, chosen, torch.ones_like(chosen, dtype=self.used.dtype))
         record = {"perplexity": perplexity(tokens, len(self.used))}
         if self.training.pixel_loss in ("l1", "l2"):
             record["psnr"] = 10 * torch.log10(4 / F.mse_loss(reconstruction, images))
         else:
             record["accuracy"] = (reconstruction.argmax(1) == images.argmax(1)).float().mean()
         if (step + 1) % self.training.log_every == 0 and self.accelerator.sync_gradients:
-            # a mean over the steps of a line of metrics: only its last one counts
-            counts = total(self.used)
-            record["codes_used"] = (counts > 0).sum() * self.training.log_every * self.training.gradient_accumulation
+            record["codes_used"] = (total(self.used) > 0).sum()
             self.used.zero_()
         return record
 
@@ -319,24 +313,24 @@ class VQGANTrainer:
     def validate(self) -> dict[str, float]:
         """The average model on the middle of the held-out samples: PSNR or accuracy, codes used, the distance."""
         assert self.held_out is not None
-        model = self.average.module.eval()
+        model = self.average.module
         sums: dict[str, float] = {}
         used = torch.zeros(model.codebook_size, dtype=torch.long, device=self.used.device)
         count = min(len(self.held_out), self.training.validation_samples)
-        for index in range(count):  # one by one: held-out PSNR is a mean over pictures
-            images = self.inputs(stack([self.held_out[CENTRE, index]]))
-            with torch.no_grad(), self.accelerator.autocast():
-                out: VQGANOutput = model(images)
-            reconstruction = out.reconstruction.to(images.dtype)
-            used += torch.bincount(out.tokens.flatten(), minlength=len(used))
-            with torch.no_grad():
+        with evaluating(model):
+            for index in range(count):  # one by one: held-out PSNR is a mean over pictures
+                images = self.inputs(stack([self.held_out[CENTRE, index]]))
+                with self.accelerator.autocast():
+                    out: VQGANOutput = model(images)
+                reconstruction = out.reconstruction.to(images.dtype)
+                used += torch.bincount(out.tokens.flatten(), minlength=len(used))
                 values = {"score": self.distance(images, reconstruction)}
-            if self.training.pixel_loss in ("l1", "l2"):
-                values["psnr"] = 10 * torch.log10(4 / F.mse_loss(reconstruction.clamp(-1, 1), images))
-            else:
-                values["accuracy"] = (reconstruction.argmax(1) == images.argmax(1)).float().mean()
-            for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + float(value) / count
+                if self.training.pixel_loss in ("l1", "l2"):
+                    values["psnr"] = 10 * torch.log10(4 / F.mse_loss(reconstruction.clamp(-1, 1), images))
+                else:
+                    values["accuracy"] = (reconstruction.argmax(1) == images.argmax(1)).float().mean()
+                for name, value in values.items():
+                    sums[name] = sums.get(name, 0.0) + float(value) / count
         return sums | {"codes_used": float((used > 0).sum())}
 
     def picture(self) -> Image.Image | None:
@@ -344,9 +338,9 @@ class VQGANTrainer:
         shown = self.held_out if self.held_out is not None else self.samples
         if shown is None:
             return None
-        model = self.average.module.eval()
+        model = self.average.module
         images = self.inputs(stack([shown[CENTRE, index] for index in range(min(6, len(shown)))]))
-        with torch.no_grad():
+        with evaluating(model):
             reconstruction = model(images).reconstruction
         columns = [self._shown(part.float().cpu()) for part in (images, reconstruction)]
         return contact_sheet(list(zip(*columns, strict=True)))
@@ -375,4 +369,4 @@ class VQGANTrainer:
 
     def modules(self) -> list[nn.Module]:
         """All that is trained."""
-        return [self.vqgan, self.critic] if self.training.disc_weight else [self.vqgan]
+        return [self.vqgan, *([self.adversary.unwrapped] if self.training.disc_weight else [])]

@@ -58,7 +58,9 @@ def straight_through(value: Tensor, gradient_from: Tensor) -> Tensor:
 def perplexity(tokens: Tensor, codebook_size: int) -> Tensor:
     """Exp of the entropy of the codes' frequencies in ``tokens``: 1 (one code) to codebook_size (all equally)."""
     dtype = torch.float32 if tokens.device.type == "mps" else torch.float64  # which has no float64
-    frequencies = torch.bincount(tokens.flatten(), minlength=codebook_size).to(dtype) / tokens.numel()
+    flat = tokens.flatten()
+    counts = torch.zeros(codebook_size, dtype=dtype, device=tokens.device)  # bincount would wait for the device
+    frequencies = counts.index_add_(0, flat, torch.ones_like(flat, dtype=dtype)) / tokens.numel()
     return torch.exp(-torch.special.xlogy(frequencies, frequencies).sum())
 
 
