@@ -60,10 +60,10 @@ def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 def test_a_repository_is_downloaded_once(hub, saved, small):
     hub.add("someone/clouds", saved | {"training_state.bin": b"x" * 100, "picture.png": b"x"})
     assert same_weights(VQGAN.from_pretrained("someone/clouds"), small)
-    assert set(hub.downloads()) == {"config.json", "model.safetensors"}
+    assert set(hub.downloads()) == {"config.json", "model.safetensors", "README.md"}
     assert any("vqgan_transformer/" in agent for agent in hub.agents)
     VQGAN.from_pretrained("someone/clouds")
-    assert len(hub.downloads()) == 2
+    assert len(hub.downloads()) == 3
 
 
 def test_what_is_pushed_can_be_loaded_by_its_name(hub, small):

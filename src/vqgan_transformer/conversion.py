@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,6 @@ from .storage.model_card import write_model_card
 from .vqgan.model import VQGAN
 
 __all__ = ["convert_checkpoint", "load_checkpoint"]
-
-REPOSITORY = re.compile(r"(?:hf://)?([\w.-]+/[\w.-]+)(?:@.*)?")
 
 
 def load_checkpoint(source: str | os.PathLike[str], **options: Any) -> ImageSynthesisPipeline | VQGAN | CondGPT:
@@ -65,7 +61,8 @@ def convert_checkpoint(
         folder: is made if need be, complete or not at all.
         save_dtype: of the weights in the file, e.g. "bfloat16"; by default as they are.
         max_shard_size: weights beyond it are split into several files.
-        licence: of the weights, by its identifier on the Hub, e.g. "mit"; it goes into the model card.
+        licence: of the weights, by its identifier on the Hub, e.g. "mit"; by default that of the checkpoint's own card.
+            It goes into the model card, as does where the weights come from, which the files' headers have, too.
         **options: as for ``VQGAN.from_pretrained``.
 
     Returns:
@@ -80,27 +77,21 @@ def convert_checkpoint(
     if save_dtype is not None:
         options.setdefault("dtype", save_dtype)  # read as it is written: half the memory
     model = load_checkpoint(source, **options)
-    model.save_pretrained(folder, dtype=save_dtype, max_shard_size=max_shard_size)
+    origin = model.source
+    assert origin is not None  # it was loaded
+    facts = origin.facts() | ({"licence": licence} if licence is not None else {})
+    model.save_pretrained(folder, dtype=save_dtype, max_shard_size=max_shard_size, metadata=facts)
     if not own_card:
-        repository = REPOSITORY.fullmatch(os.fspath(source))
-        on_hub = repository is not None and not Path(os.fspath(source)).exists()
-        inner = {name: options[name] for name in ("subfolder", "filename", "revision") if options.get(name)}
-        facts = {"converted from": Path(source).name if Path(source).exists() else os.fspath(source), **inner}
+        facts.pop("licence", None)  # has a place of its own
+        name = facts.pop("repository", None) or (Path(source).name if Path(source).exists() else os.fspath(source))
         write_model_card(
             folder,
             type(model).__name__,
             pipeline_tag="image-to-image" if isinstance(model, ImageSynthesisPipeline) else None,
-            facts={name: f"`{value}`" for name, value in facts.items()},
-            licence=licence,
-            base_model=repository[1] if on_hub and repository is not None else None,
+            facts={key: f"`{value}`" for key, value in {"converted from": name, **facts}.items()},
+            licence=licence or origin.licence,
+            licence_name=origin.licence_name if licence is None else None,
+            licence_link=origin.licence_link if licence is None else None,
+            base_model=origin.repository,
         )
     return folder
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .conversion import load_checkpoint, sha256
+from .conversion import load_checkpoint
 from .errors import CheckpointError
 from .gpt.model import CondGPT
 from .storage.checkpoint_report import CheckpointReport
+from .storage.provenance import sha256
 from .storage.source import Origin
 from .vqgan.model import VQGAN
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from ..sampler.sampler import SlidingWindowSampler
 from ..slots import foreign_formats
 from ..storage.pipeline_folder import is_pipeline, read_index, save_components
 from ..storage.pretrained import Pretrained, refuse_options, upload
+from ..storage.provenance import Provenance, provenance
 from ..storage.source import Origin
 from ..storage.weights import resolve_dtype
 from ..vqgan.model import VQGAN
@@ -30,7 +32,13 @@ _PARTS: tuple[type[Pretrained], ...] = (VQGAN, CondGPT, SlidingWindowSampler, *K
 
 
 class SavedPipeline(PipelineParts):
-    """Saving and loading for the parts of a pipeline."""
+    """Saving and loading for the parts of a pipeline.
+
+    Attributes:
+        source: where its weights come from, once it is loaded; each part has its own.
+    """
+
+    source: Provenance | None = None
 
     @classmethod
     def from_pretrained(
@@ -55,6 +63,7 @@ class SavedPipeline(PipelineParts):
         """
         wanted = resolve_dtype(dtype, torch_dtype)
         path = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only).locate(cls.__name__)
+        source_of_weights = provenance(path)
         known = {part.__name__: part for part in _PARTS}
         if is_pipeline(path):
             refuse_options(options, cls.from_pretrained)
@@ -63,6 +72,7 @@ class SavedPipeline(PipelineParts):
                 part: kind.from_pretrained(path / part, dtype=wanted, device=device) for part, kind in classes.items()
             }
         else:
+            source_of_weights.warn()
             foreign = foreign_formats().read(path, cls.__name__, options, format=format)
             loaded = {
                 part: known[name].assemble(config, tensors, dtype=wanted, device=device, where=f"{path} ({part})")
@@ -73,7 +83,10 @@ class SavedPipeline(PipelineParts):
             if not isinstance(loaded.get(part), kind):
                 raise CheckpointError(f"the pipeline in {path} has no {kind.__name__} in a folder {part!r}.")
         parts = {name: loaded.pop(name) for name in ("vqgan", "gpt", "sampler")}
-        return cls(**parts, conditions=tuple(loaded.values()))
+        pipe = cls(**parts, conditions=tuple(loaded.values()))
+        for part in (pipe, *pipe.components.values()):
+            part.source = part.source or source_of_weights
+        return pipe
 
     def save_pretrained(
         self,
@@ -81,6 +94,7 @@ class SavedPipeline(PipelineParts):
         *,
         dtype: torch.dtype | str | None = None,
         max_shard_size: int | str = "5GB",
+        metadata: Mapping[str, str] | None = None,
     ) -> Path:
         """Writes model_index.json, a folder for each part, and a model card where there is none.
 
@@ -88,7 +102,12 @@ class SavedPipeline(PipelineParts):
         """
         folder = Path(folder).expanduser()
         save_components(
-            folder, type(self).__name__, self.components, dtype=resolve_dtype(dtype), max_shard_size=max_shard_size
+            folder,
+            type(self).__name__,
+            self.components,
+            dtype=resolve_dtype(dtype),
+            max_shard_size=max_shard_size,
+            metadata=metadata,
         )
         return folder
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .provenance import Provenance
+
 __all__ = ["CheckpointReport"]
 
 
@@ -23,6 +25,7 @@ class CheckpointReport:
         bytes: what they take in the file.
         holds: what can be loaded: class name -> its config as JSON values, for a pipeline those of its parts.
         problems: what cannot be loaded as it is: class name -> why, and what to pass.
+        source: where it comes from, and on which terms.
     """
 
     path: Path
@@ -33,6 +36,7 @@ class CheckpointReport:
     bytes: int
     holds: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
+    source: Provenance | None = None
 
     def __str__(self) -> str:
         lines = [
@@ -40,6 +44,12 @@ class CheckpointReport:
             f"  format      {self.format}: {self.description}",
             f"  tensors     {self.tensors:,} with {self.parameters / 1e6:,.1f} M parameters, {self.bytes / 1e6:,.1f} MB",
         ]
+        if self.source is not None and self.source.repository is not None:
+            lines.append(f"  from        {self.source}")
+        elif self.source is not None and self.source.licence is not None:
+            lines.append(f"  licence     {self.source.terms}")
+        if self.source is not None and self.source.caution is not None:
+            lines.append(f"  note: {self.source.caution}")
         for name, config in self.holds.items():
             lines.append(f"  loads as    {name}")
             lines += _config_lines(config, "    ")

@@ -120,6 +120,7 @@ def download(
     prefix = address.prefix
     # a star stands for slashes, too
     described = [prefix + name for name in (CONFIG, MODEL_INDEX, f"*{INDEX}", *(f"*{ending}" for ending in YAML))]
+    described.append("README.md")  # with the licence
     if address.filename is not None:
         beside = [prefix + name for name in foreign_formats().companions()] if pipeline else []
         return hub.get([prefix + address.filename, *beside, *described])

@@ -30,6 +30,8 @@ def write_model_card(
     pipeline_tag: str | None = None,
     facts: Mapping[str, str] | None = None,
     licence: str | None = None,
+    licence_name: str | None = None,
+    licence_link: str | None = None,
     base_model: str | None = None,
 ) -> None:
     """Writes README.md.
@@ -40,6 +42,8 @@ def write_model_card(
         pipeline_tag: the task it is listed under on the Hub, e.g. "image-to-image".
         facts: rows of a table, e.g. ``{"conditions": "segmentation"}``.
         licence: of the weights, by its identifier on the Hub, e.g. "mit" or "other".
+        licence_name: what a licence of their own is called, for the identifier "other".
+        licence_link: where that can be read.
         base_model: the id of the repository on the Hub that the weights come from.
     """
     from huggingface_hub import ModelCardData
@@ -48,6 +52,8 @@ def write_model_card(
         library_name="vqgan_transformer",
         pipeline_tag=pipeline_tag,
         license=licence,
+        license_name=licence_name,
+        license_link=licence_link,
         base_model=base_model,
         tags=["vqgan", "taming-transformers"],
     )

@@ -39,6 +39,7 @@ def save_components(
     *,
     dtype: torch.dtype | None = None,
     max_shard_size: int | str = "5GB",
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Writes a pipeline to a folder, whole or not at all.
 
@@ -48,6 +49,7 @@ def save_components(
         components: by their subfolder, e.g. "vqgan", "conditions/segmentation".
         dtype: of the weights in the files; ``None`` as they are.
         max_shard_size: weights beyond it are split into several files.
+        metadata: goes into the headers of the files of weights.
     """
     index: dict[str, Any] = {"_class_name": class_name, "_package_version": __version__}
     for part, component in components.items():
@@ -58,7 +60,7 @@ def save_components(
     with atomic_folder(folder, STALE) as draft:
         for part, component in components.items():
             (draft / part).mkdir(parents=True)
-            component.write_files(draft / part, dtype=dtype, max_shard_size=max_shard_size)
+            component.write_files(draft / part, dtype=dtype, max_shard_size=max_shard_size, metadata=metadata)
         for name, content in ((MODEL_INDEX, index), (CONFIG, facts)):
             (draft / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         if not (folder / "README.md").exists():

@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,6 +27,7 @@ from .checkpoint_report import CheckpointReport
 from .config_json import from_json, read_json, to_json
 from .folder_layout import CONFIG, component_folder, is_saved
 from .model_card import write_model_card
+from .provenance import Provenance, provenance
 from .source import Origin
 from .weights import StoredTensor, build_on_meta, check_numbers, load_strictly, read_weights, resolve_dtype
 
@@ -48,6 +50,8 @@ class Pretrained:
     config_class: ClassVar[type]
     pipeline_tag: ClassVar[str | None] = None
     config: Any
+    source: Provenance | None = None
+    """Where the weights come from, once they are loaded: repository, revision, file, licence."""
 
     @classmethod
     def from_config(cls, config: Any) -> Self:
@@ -104,6 +108,8 @@ class Pretrained:
         origin = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only)
         path = origin.locate(cls.__name__)
         path = component_folder(path, cls.__name__) or path
+        source_of_weights = provenance(path)
+        source_of_weights.warn()
         if path.suffix == ".safetensors" and is_saved(path.parent):
             path = path.parent  # a file of ours stands for its folder
         if is_saved(path) and format is None:
@@ -111,7 +117,9 @@ class Pretrained:
             config, tensors = _read_own(cls, path)
         else:
             config, tensors = foreign_formats().read(path, cls.__name__, options, format=format)
-        return cls.assemble(config, tensors, dtype=wanted, device=device, where=str(path))
+        loaded = cls.assemble(config, tensors, dtype=wanted, device=device, where=str(path))
+        loaded.source = source_of_weights
+        return loaded
 
     @classmethod
     def inspect(
@@ -132,10 +140,9 @@ class Pretrained:
         Arguments and errors are those of :meth:`from_pretrained`; from the Hub, the file is downloaded.
         """
         origin = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only)
-        report: CheckpointReport = foreign_formats().inspect_path(
-            origin.locate(cls.__name__), format=format, options=options
-        )
-        return report
+        path = origin.locate(cls.__name__)
+        report: CheckpointReport = foreign_formats().inspect_path(path, format=format, options=options)
+        return replace(report, source=provenance(path))
 
     @classmethod
     def assemble(
@@ -175,6 +182,7 @@ class Pretrained:
         *,
         dtype: torch.dtype | str | None = None,
         max_shard_size: int | str = "5GB",
+        metadata: Mapping[str, str] | None = None,
     ) -> Path:
         """Writes the object to a folder, whole or not at all.
 
@@ -183,6 +191,7 @@ class Pretrained:
                 that is there stays.
             dtype: of floating-point weights in the file, as torch.dtype or by name; by default as they are.
             max_shard_size: weights beyond it are split into several files, e.g. "2GB" or a number of bytes.
+            metadata: goes into the headers of the files of weights, e.g. where they come from.
 
         Returns:
             the folder.
@@ -194,12 +203,19 @@ class Pretrained:
         wanted = resolve_dtype(dtype)
         folder = Path(folder).expanduser()
         with atomic_folder(folder, STALE) as draft:
-            self.write_files(draft, dtype=wanted, max_shard_size=max_shard_size)
+            self.write_files(draft, dtype=wanted, max_shard_size=max_shard_size, metadata=metadata)
             if not (folder / "README.md").exists():
                 write_model_card(draft, type(self).__name__, pipeline_tag=self.pipeline_tag)
         return folder
 
-    def write_files(self, folder: Path, *, dtype: torch.dtype | None, max_shard_size: int | str = "5GB") -> None:
+    def write_files(
+        self,
+        folder: Path,
+        *,
+        dtype: torch.dtype | None,
+        max_shard_size: int | str = "5GB",
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
         """Writes config.json and, if there are parameters, safetensors files into an existing folder."""
         fields = {"_class_name": type(self).__name__, "_package_version": __version__, **to_json(self.config)}
         (folder / CONFIG).write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -210,7 +226,9 @@ class Pretrained:
 
         if dtype is not None:
             tensors = {name: t.to(dtype) if t.is_floating_point() else t for name, t in tensors.items()}
-        save_torch_state_dict(dict(tensors), folder, max_shard_size=max_shard_size)
+        save_torch_state_dict(
+            dict(tensors), folder, max_shard_size=max_shard_size, metadata=dict(metadata) if metadata else None
+        )
         for path in folder.glob("model*.safetensors"):
             path.chmod((folder / CONFIG).stat().st_mode)  # safetensors makes files that nobody else may read
 
