@@ -59,22 +59,17 @@ def nearest_name(given: str, known: Iterable[str], most: int = 1) -> str:
     return f" Did you mean {' or '.join([*filter(None, [', '.join(close[:-1])]), close[-1]])}?"
 
 
-def shortened(value: object, most: int = 100) -> str:
-    """A value for an error message, however large it is: a string as it is, anything else as Python writes it.
-
-    Args:
-        value: anything, also a nest of containers without end.
-        most: characters, with dots in the middle where there are more.
-    """
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, UnicodeDecodeError):
-        text = f"{value.reason} at byte {value.start}"  # its own text may hold the whole file
-    elif isinstance(value, BaseException):
-        text = str(value)
-    else:
-        text = _LIMITED.repr(value)
+def shortened(text: object, most: int = 100) -> str:
+    """A text from a file, or an error's, for a message: with dots in the middle where it is long."""
+    if isinstance(text, UnicodeDecodeError):
+        text = f"{text.reason} at byte {text.start}"  # its own text may hold the whole file
+    text = str(text)
     return text if len(text) <= most else f"{text[: most - 20]}…{text[-19:]}"
+
+
+def shown(value: object) -> str:
+    """A value for a message as Python writes it, shortened, however large or deep it is."""
+    return shortened(_LIMITED.repr(value))
 
 
 _LIMITED = Repr()

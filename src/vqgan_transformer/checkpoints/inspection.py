@@ -11,7 +11,8 @@ from ..errors import CheckpointError
 from ..storage.checkpoint_report import CheckpointReport
 from ..storage.config_json import read_json, to_json
 from ..storage.folder_layout import CONFIG, LIBRARY, MODEL_INDEX, component_folder, is_saved, library_entries
-from ..storage.weights import StoredTensor, read_weights
+from ..storage.shards import read_weights
+from ..storage.weights import StoredTensor
 from . import formats
 
 __all__ = ["inspect_path"]

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, UnsafeFileError, shortened
-from ..storage.weights import StoredTensor
+from ..storage.weights import StoredTensor, read_numbers
 from .pickle_machine import MOST_BYTES, MOST_INSTRUCTIONS, Global, StandIn, run_pickle, usable_as_key
 from .zip_directory import read_directory
 
@@ -312,12 +312,8 @@ class _Storages:
                 raise CheckpointError(
                     f"{self.path} is damaged: a tensor of {shape} needs more memory than the file has of it."
                 )
-            raw = torch.empty(span * item, dtype=torch.uint8)
-            file.seek(begin + first)
-            count = file.readinto(raw.numpy().data) if span else 0
-        if count < span * item:
-            raise CheckpointError(f"{self.path} is cut short. Download or copy it again.")
-        return raw.view(storage.dtype).as_strided(shape, stride).contiguous()
+            numbers = read_numbers(file, begin + first, span, storage.dtype, self.path)
+        return numbers.as_strided(shape, stride).contiguous()
 
 
 def _dictionary(items: Iterable[Any] = ()) -> dict[Any, Any]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ..errors import CheckpointError, UnsafeFileError
+from ..errors import CheckpointError, UnsafeFileError, shortened
 
 __all__ = ["read_yaml"]
 
-MOST_BYTES = 2**19
+MOST_BYTES = 2**18
 MOST_NODES = 50_000
 """Values in a file, each counted as often as aliases repeat it."""
+
+KINDS = tuple(
+    f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map", "merge", "value")
+)
+LONGEST_NUMBER = 40
+"""Letters of a number; yaml adds up those with colons, as of hours and minutes, in quadratic time."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -28,16 +35,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if size > MOST_BYTES:
         raise UnsafeFileError(f"{path} has {size} bytes; the config of a checkpoint has at most {MOST_BYTES}.")
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8-sig"))
         node = loader.get_single_node()
         if node is not None:
             _count(node, path)
         data = loader.construct_document(node) if node is not None else None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise CheckpointError(f"{path} cannot be read as plain yaml: it is nested too deeply") from error
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         if isinstance(error, CheckpointError):
             raise
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise CheckpointError(f"{path} cannot be read as plain yaml: {reason}") from error
+        raise CheckpointError(f"{path} cannot be read as plain yaml: {shortened(error, 500)}") from error
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} should hold a mapping (model: …), got {type(data).__name__}.")
     return data
@@ -49,6 +57,7 @@ def _count(node: yaml.Node, path: Path) -> None:
     waiting = [node]
     while waiting:
         current = waiting[-1]
+        _check_kind(current, path)
         children = _children(current)
         if id(current) not in sizes:
             sizes[id(current)] = None
@@ -62,6 +71,23 @@ def _count(node: yaml.Node, path: Path) -> None:
             if total > MOST_NODES:
                 raise UnsafeFileError(f"{path} has more than {MOST_NODES} values once its aliases are written out.")
             sizes[id(current)] = total
+
+
+def _check_kind(node: yaml.Node, path: Path) -> None:
+    place = f"{path}, line {node.start_mark.line + 1}"
+    if node.tag not in KINDS:
+        if node.tag == "tag:yaml.org,2002:timestamp":
+            node.tag = "tag:yaml.org,2002:str"  # a day is text: no setting of a model is one
+            return
+        raise CheckpointError(f"{place}: {shortened(node.tag)} is no plain value; yaml files are read as data only.")
+    is_number = node.tag.endswith((":int", ":float"))
+    if isinstance(node, yaml.ScalarNode) and is_number and len(node.value) > LONGEST_NUMBER:
+        raise UnsafeFileError(f"{place}: a number of {len(node.value)} letters; no setting is one.")
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        if len(set(keys)) < len(keys):
+            [(twice, _)] = Counter(keys).most_common(1)
+            raise CheckpointError(f"{place}: {shortened(twice)!r} is there twice.")
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:

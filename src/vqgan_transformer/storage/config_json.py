@@ -9,17 +9,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ..errors import CheckpointError, nearest_name
+from ..errors import CheckpointError, nearest_name, shortened, shown
 
-__all__ = ["from_json", "read_json", "to_json"]
+__all__ = ["from_json", "parse_json", "read_json", "to_json"]
 
 Config = TypeVar("Config")
 
-LARGEST_JSON = 64 * 2**20
-"""Bytes of JSON that are read; the index of a model with a hundred thousand tensors has a tenth of it."""
+LARGEST_JSON = 16 * 2**20
+"""Bytes of JSON that are read; the index of a model with a hundred thousand tensors has half of it."""
+
+LARGEST_CONFIG = 2**20
+"""Bytes of a config.json; the names of all classes of ImageNet-21k fit."""
+
+LONGEST_NUMBER = 40
+"""Digits of a whole number."""
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -41,11 +48,13 @@ def from_json(cls: type[Config], data: object, where: str) -> Config:
         CheckpointError: for a field that is unknown, missing, of another type, or refused by the dataclass itself.
     """
     if not isinstance(data, dict):
-        raise CheckpointError(f"{where} should hold a JSON object (the fields of {cls.__name__}), got {_shown(data)}.")
+        raise CheckpointError(f"{where} should hold a JSON object (the fields of {cls.__name__}), got {shown(data)}.")
     known = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     for name in data:
         if name not in known:
-            raise CheckpointError(f"{where}: {cls.__name__} has no field {name!r}.{nearest_name(str(name), known)}")
+            raise CheckpointError(
+                f"{where}: {cls.__name__} has no field {shown(name)}.{nearest_name(shortened(name), known)}"
+            )
     missing = [name for name, field in known.items() if name not in data and _is_required(field)]
     if missing:
         raise CheckpointError(f"{where}: {cls.__name__} needs {', '.join(missing)}, which the file does not give.")
@@ -57,33 +66,63 @@ def from_json(cls: type[Config], data: object, where: str) -> Config:
         raise CheckpointError(f"{where}: {error}") from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, most: int = LARGEST_CONFIG) -> dict[str, Any]:
     """The JSON object in a file.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
 
     Raises:
         CheckpointError: if the file holds no JSON object, or is too large to be one of a checkpoint's.
         FileNotFoundError: if there is no such file.
     """
     size = path.stat().st_size
-    if size > LARGEST_JSON:
-        raise CheckpointError(f"{path} has {size} bytes; a checkpoint's JSON file has at most {LARGEST_JSON}.")
+    if size > most:
+        raise CheckpointError(f"{path} has {size} bytes; a checkpoint's JSON file of this kind has at most {most}.")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        data = parse_json(path.read_bytes())
+    except ValueError as error:
         raise CheckpointError(
-            f"{path} is not valid JSON ({reason}). It may be damaged or cut short: save or download it again."
+            f"{path} is not valid JSON ({shortened(error)}). It may be damaged or cut short: save or download it again."
         ) from error
     if not isinstance(data, dict):
-        raise CheckpointError(f"{path} should hold a JSON object, got {_shown(data)}.")
+        raise CheckpointError(f"{path} should hold a JSON object, got {shown(data)}.")
     return data
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+def parse_json(data: bytes) -> Any:
+    """What JSON says, where it says it once and in numbers that there are.
+
+    Raises:
+        ValueError: if it is no JSON, nested too deeply, has an entry twice, or a number that is infinite or none.
+    """
+    try:
+        return json.loads(
+            data.decode("utf-8"), parse_constant=_refuse, parse_int=_whole_number, object_pairs_hook=_object
+        )
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
-def _is_required(field: dataclasses.Field) -> bool:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"{shown(twice)} is there twice")
+    return entries
+
+
+def _whole_number(digits: str) -> int:
+    # longer ones take time out of proportion, and no size is one
+    return int(digits) if len(digits) <= LONGEST_NUMBER else _refuse(digits)
+
+
+def _refuse(number: str) -> Any:
+    raise ValueError(f"{shortened(number, 40)} is no number of a checkpoint")
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
@@ -121,15 +160,15 @@ def _from_value(hint: Any, value: Any, where: str) -> Any:
         return value
     elif hint is type(None) and value is None:
         return None
-    raise CheckpointError(f"{where} should be {_described(hint)}, got {_shown(value)}.")
+    raise CheckpointError(f"{where} should be {_described(hint)}, got {shown(value)}.")
 
 
-def _from_list(hint: Any, value: list | tuple, where: str) -> tuple:
+def _from_list(hint: Any, value: list[Any] | tuple[Any, ...], where: str) -> tuple[Any, ...]:
     arguments = get_args(hint)
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         arguments = (arguments[0],) * len(value)
     if len(arguments) != len(value):
-        raise CheckpointError(f"{where} should be {_described(hint)}, got {len(value)} values: {_shown(value)}.")
+        raise CheckpointError(f"{where} should be {_described(hint)}, got {len(value)} values: {shown(value)}.")
     pairs = zip(arguments, value, strict=True)
     return tuple(_from_value(argument, item, f"{where}[{index}]") for index, (argument, item) in enumerate(pairs))
 
@@ -144,7 +183,7 @@ def _from_union(hint: Any, value: Any, where: str) -> Any:
     # where only one choice could have been meant, its own complaint says more than "should be A or B"
     meant = [error for choice, error in errors if _same_shape(choice, value)]
     raise (
-        meant[0] if len(meant) == 1 else CheckpointError(f"{where} should be {_described(hint)}, got {_shown(value)}.")
+        meant[0] if len(meant) == 1 else CheckpointError(f"{where} should be {_described(hint)}, got {shown(value)}.")
     )
 
 
@@ -166,8 +205,3 @@ def _described(hint: Any) -> str:
         return f"a list of {len(arguments)} ({', '.join(_described(item) for item in arguments)})"
     names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(hint) or f"the fields of {getattr(hint, '__name__', hint)}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import CheckpointError
 from .config_json import read_json
-from .weights import stay_inside
+from .inside import stay_inside
 
 __all__ = [
     "CONFIG",

@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 from ..slots import foreign_formats
 from ..version import __version__
 from .folder_layout import CONFIG, MODEL_INDEX, is_saved, library_entries
+from .shards import shards_with_vqgan
 from .weight_files import INDEX, YAML, holds_weights, weight_file
-from .weights import shards_with_vqgan
 
 __all__ = ["Address", "download"]
 

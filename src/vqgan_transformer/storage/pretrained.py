@@ -28,8 +28,9 @@ from .config_json import from_json, read_json, to_json
 from .folder_layout import CONFIG, component_folder, is_saved
 from .model_card import write_model_card
 from .provenance import Provenance, provenance
+from .shards import read_weights
 from .source import Origin
-from .weights import StoredTensor, build_on_meta, check_numbers, load_strictly, read_weights, resolve_dtype
+from .weights import StoredTensor, build_on_meta, check_numbers, load_strictly, resolve_dtype
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -295,7 +296,7 @@ def refuse_options(options: Mapping[str, Any], function: Any) -> None:
         raise TypeError(f"unknown argument {name!r}.{nearest_name(name, known | foreign_formats().all_options())}")
 
 
-def _read_own(cls: type[Pretrained], folder: Path) -> tuple[Any, dict[str, StoredTensor] | None]:
+def _read_own(cls: type[Pretrained], folder: Path) -> tuple[Any, Mapping[str, StoredTensor] | None]:
     path = folder / CONFIG
     data = read_json(path)
     name = data.pop("_class_name")

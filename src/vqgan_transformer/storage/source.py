@@ -10,8 +10,8 @@ from pathlib import Path
 from ..errors import nearest_name
 from .folder_layout import FOREIGN_PARTS
 from .hub_address import Address, download
+from .inside import stay_inside
 from .weight_files import FLAX, PICKLES, SAFE, YAML
-from .weights import stay_inside
 
 __all__ = ["Origin"]
 

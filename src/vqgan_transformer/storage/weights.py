@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import get_ident
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -18,26 +16,28 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 from tqdm import tqdm
 
-from ..errors import CheckpointError, UnsafeFileError
-from .config_json import read_json
+from ..errors import CheckpointError, UnsafeFileError, shortened
+from .config_json import LARGEST_JSON, parse_json
 
 __all__ = [
     "StoredTensor",
     "build_on_meta",
     "check_numbers",
+    "listed",
     "load_strictly",
+    "read_numbers",
     "read_safetensors",
-    "read_sharded",
-    "read_weights",
     "resolve_dtype",
-    "shards_with_vqgan",
-    "stay_inside",
 ]
 
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-LARGEST_HEADER = 100 * 10**6
-"""The longest header of a safetensors file, in bytes; the format's own limit."""
+MOST_AXES = 64
+"""Axes of a tensor, as many as torch has."""
+
+MOST_TENSORS = 100_000
+"""Tensors of a file."""
+
+MOST_PARAMETERS = 10_000
+"""Parameter tensors of a model, several times those of the largest that there is."""
 
 LARGEST_NUMBER = 2**16
 """A number in a config that is fine whatever the file holds."""
@@ -49,7 +49,7 @@ SAFETENSORS_DTYPES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredTensor:
     """A tensor that is known by its shape and not yet read.
 
@@ -69,139 +69,89 @@ class StoredTensor:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_weights(folder: Path) -> dict[str, StoredTensor] | None:
-    """What the safetensors files of a folder hold, in one file or in shards; ``None`` if there are none.
-
-    Reads headers only.
-
-    Raises:
-        CheckpointError: for files that are missing, damaged or cut short.
-        UnsafeFileError: for an index that points out of the folder.
-    """
-    if (folder / INDEX).exists():
-        return read_sharded(folder / INDEX)
-    return read_safetensors(folder / WEIGHTS) if (folder / WEIGHTS).exists() else None
-
-
-def read_sharded(index: Path, only: Iterable[str] | None = None) -> dict[str, StoredTensor]:
-    """What the shards hold that an index lists.
-
-    Args:
-        index: the JSON file.
-        only: names of shards to look into; by default all.
-
-    Raises:
-        CheckpointError: for shards that are missing, damaged or cut short.
-        UnsafeFileError: for an index that points out of its folder.
-    """
-    folder, weight_map = index.parent, _weight_map(index)
-    headers = {}
-    for name in sorted(set(weight_map.values() if only is None else only)):
-        shard = stay_inside(folder, name)
-        if shard.suffix != ".safetensors":
-            raise UnsafeFileError(f"{index} names the shard {name!r}; shards are .safetensors files.")
-        if not shard.is_file():
-            raise CheckpointError(
-                f"{index} names the shard {name!r}, which is missing from {folder}. Download it again."
-            )
-        headers[name] = read_safetensors(shard)
-    wanted = {tensor: name for tensor, name in weight_map.items() if name in headers}
-    lost = [f"{tensor} ({name})" for tensor, name in wanted.items() if tensor not in headers[name]]
-    if lost:
-        raise CheckpointError(f"{index} places tensors in shards that do not hold them: {_listed(lost)}.")
-    return {tensor: headers[name][tensor] for tensor, name in wanted.items()}
-
-
-def shards_with_vqgan(index: Path) -> list[str]:
-    """The shards that matter to us: those with a VQGAN, if it is a part of a larger model, otherwise all."""
-    weight_map = _weight_map(index)
-    parts = tuple(name.removesuffix("encoder.conv_in.weight") for name in weight_map if _ENCODER.search(name))
-    matter = {shard for name, shard in weight_map.items() if "" not in parts and name.startswith(parts)}
-    return sorted(matter or set(weight_map.values()))
-
-
-_ENCODER = re.compile(r"(^|\.)encoder\.conv_in\.weight$")
-
-
-def _weight_map(index: Path) -> dict[str, str]:
-    weight_map = read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
-        raise CheckpointError(f"{index} has no weight_map from tensor names to file names. Save or download it again.")
-    return weight_map
-
-
 def read_safetensors(path: Path) -> dict[str, StoredTensor]:
-    """Names, shapes and types in a safetensors file, with all that can be checked without reading tensors."""
+    """Names, shapes and types in a safetensors file, with all that can be checked without reading tensors.
+
+    Raises:
+        CheckpointError: if it is damaged or cut short.
+        UnsafeFileError: for a header out of proportion, or tensors that share memory.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > size - 8:
             raise CheckpointError(f"{path} is damaged or cut short: it has {size} bytes. Save or download it again.")
-        if length > LARGEST_HEADER:
+        if length > LARGEST_JSON:
             raise UnsafeFileError(
-                f"{path} asks for a header of {length} bytes; {LARGEST_HEADER} is the most there can be."
+                f"{path} asks for a header of {length} bytes; a checkpoint's has at most {LARGEST_JSON}."
             )
         raw = file.read(length)
     try:
-        header = json.loads(raw)
+        header = parse_json(raw)
         header.pop("__metadata__", None)
-        return {name: _stored(path, name, entry, size - 8 - length) for name, entry in header.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if len(header) > MOST_TENSORS:
+            raise UnsafeFileError(f"{path} lists {len(header)} tensors; a checkpoint has at most {MOST_TENSORS}.")
+        places = {name: _place(path, name, entry, size - 8 - length) for name, entry in header.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{path} is no safetensors file, or damaged: {error!r}. Download it again.") from error
+        reason = f"{type(error).__name__}: {shortened(error)}"
+        raise CheckpointError(f"{path} is no safetensors file, or damaged: {reason}. Download it again.") from error
+    end = 0
+    for name, (begin, after, _, _) in sorted(places.items(), key=lambda item: item[1][:2]):
+        if begin != end:
+            raise UnsafeFileError(f"{path}: {shortened(name)} does not lie behind the tensor before it.")
+        end = after
+    start = 8 + length
+    return {name: _stored(path, start + begin, shape, dtype) for name, (begin, _, shape, dtype) in places.items()}
 
 
-def _stored(path: Path, name: str, entry: dict, available: int) -> StoredTensor:
-    shape, (begin, end) = tuple(entry["shape"]), entry["data_offsets"]
+def _place(
+    path: Path, name: str, entry: dict[str, Any], available: int
+) -> tuple[int, int, tuple[int, ...], torch.dtype]:
+    """(begin, end, shape, dtype) of a tensor by its entry in the header."""
+    sizes, (begin, end) = entry["shape"], entry["data_offsets"]
+    name = shortened(name)
     if entry["dtype"] not in SAFETENSORS_DTYPES:
-        raise CheckpointError(
-            f"{path}: {name} has the type {entry['dtype']}; known are {', '.join(SAFETENSORS_DTYPES)}."
-        )
+        known = ", ".join(SAFETENSORS_DTYPES)
+        raise CheckpointError(f"{path}: {name} has the type {shortened(entry['dtype'])}; known are {known}.")
     dtype = SAFETENSORS_DTYPES[entry["dtype"]]
+    if len(sizes) > MOST_AXES:
+        raise UnsafeFileError(f"{path}: {name} has {len(sizes)} axes; a tensor has at most {MOST_AXES}.")
+    shape = tuple(sizes)
     if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
         raise CheckpointError(f"{path}: the sizes of {name} are not whole numbers. Download the file again.")
     if end > available:
         raise CheckpointError(
             f"{path} is cut short: {name} ends {end - available} bytes behind the end of the file. Download it again."
         )
-    if math.prod(shape) * dtype.itemsize != end - begin:
+    if math.prod(length or 1 for length in shape) >= 2**62 or math.prod(shape) * dtype.itemsize != end - begin:
         raise CheckpointError(
             f"{path}: {name} of shape {shape} and type {dtype} does not fill its {end - begin} bytes."
         )
-    return StoredTensor(shape, dtype, lambda: _read_safetensor(path, name))
+    return begin, end, shape, dtype
 
 
-def _read_safetensor(path: Path, name: str) -> Tensor:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.get_tensor(
-                name
-            ).clone()  # a view of the mapped file would keep it open, also while it is replaced
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}. Save or download it again.") from error
+def _stored(path: Path, begin: int, shape: tuple[int, ...], dtype: torch.dtype) -> StoredTensor:
+    return StoredTensor(shape, dtype, lambda: _read_safetensor(path, begin, shape, dtype))
 
 
-def stay_inside(folder: Path, name: str) -> Path:
-    """``folder / name``, for a name that comes from outside.
+def _read_safetensor(path: Path, begin: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    with path.open("rb") as file:
+        return read_numbers(file, begin, math.prod(shape), dtype, path).view(shape)
+
+
+def read_numbers(file: BinaryIO, begin: int, count: int, dtype: torch.dtype, where: object) -> Tensor:
+    """So many numbers from a place in a file, in memory of their own: (count,).
 
     Raises:
-        UnsafeFileError: if the path is absolute, goes up, or leads out of the folder by a link. Links into the cache of
-            the Hugging Face Hub, as it makes them for its own snapshots, are fine.
+        CheckpointError: if the file ends before.
     """
-    parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in name or "\0" in name or not parts.parts:
-        raise UnsafeFileError(f"{name!r} leads out of {folder}; give a path inside it.")
-    path, root = folder.joinpath(*parts.parts), folder.resolve()
-    homes = [root]
-    for place in (root, *root.parents):
-        if place.parent.name == "snapshots" and (place.parent.parent / "blobs").is_dir():
-            homes.append((place.parent.parent / "blobs").resolve())
-    if not any(path.resolve().is_relative_to(home) for home in homes):
-        raise UnsafeFileError(f"{path} is a link that leads out of {folder}. Copy the files instead of linking them.")
-    return path
+    raw = torch.empty(count * dtype.itemsize, dtype=torch.uint8)
+    file.seek(begin)
+    if count and file.readinto(raw.numpy().data) < len(raw):  # type: ignore[attr-defined]  # files have it, BinaryIO lacks it
+        raise CheckpointError(f"{where} is cut short. Download or copy it again.")
+    return raw.view(dtype)
 
 
 def resolve_dtype(dtype: torch.dtype | str | None, torch_dtype: torch.dtype | str | None = None) -> torch.dtype | None:
@@ -242,7 +192,9 @@ def check_numbers(fields: Any, tensors: Mapping[str, StoredTensor], where: str) 
     Raises:
         CheckpointError: for the first number that is too large.
     """
-    most = max([LARGEST_NUMBER, len(tensors), *(size for tensor in tensors.values() for size in tensor.shape)])
+    most = max(
+        [LARGEST_NUMBER, len(tensors), *(size for tensor in tensors.values() if tensor.bytes for size in tensor.shape)]
+    )
     waiting = [("config", fields)]
     while waiting:
         name, value = waiting.pop()
@@ -278,7 +230,7 @@ def build_on_meta(most_parameters: int, where: str) -> Iterator[None]:
     Raises:
         CheckpointError: where the module has too many parameters, or sizes beyond all bounds.
     """
-    thread, count, limit = get_ident(), 0, 4 * most_parameters + 2_000
+    thread, count, limit = get_ident(), 0, min(4 * most_parameters + 2_000, MOST_PARAMETERS)
 
     def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal count
@@ -320,9 +272,12 @@ def load_strictly(
         where: the file, for messages.
 
     Raises:
-        CheckpointError: one message with all names that are missing or unexpected and all shapes that differ.
+        CheckpointError: one message with all names that are missing or unexpected and all shapes that differ, or one with
+            all tensors that hold whole numbers in place of weights, or infinite ones.
     """
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    parameters = module.state_dict()
+    expected = {name: tuple(tensor.shape) for name, tensor in parameters.items()}
+    floating = [name for name, tensor in parameters.items() if tensor.is_floating_point()]
     missing = [f"{name} {shape}" for name, shape in expected.items() if name not in tensors]
     unexpected = [f"{name} {tensor.shape}" for name, tensor in tensors.items() if name not in expected]
     mismatched = [
@@ -331,19 +286,44 @@ def load_strictly(
         if name in tensors and tensors[name].shape != shape
     ]
     if missing or unexpected or mismatched:
-        reasons = (("missing", missing), ("not part of the model", unexpected), ("of another shape", mismatched))
-        report = "".join(f"\n  {len(names)} {what}: {_listed(names)}" for what, names in reasons if names)
+        reasons = (
+            (f"{len(missing)} of {len(expected)} missing", missing),
+            (f"{len(unexpected)} not part of the model", unexpected),
+            (f"{len(mismatched)} of another shape", mismatched),
+        )
+        report = "".join(f"\n  {what}: {listed(names)}" for what, names in reasons if names)
+        incomplete = missing and not unexpected and not mismatched
         raise CheckpointError(
             f"{where} does not fit {type(module).__name__} as its config describes it.{report}\n"
-            "The config and the weights belong to different models, or the file is damaged."
+            + (
+                "The file is not whole: save or download it again, all of its parts."
+                if incomplete
+                else "The config and the weights belong to different models, or the file is damaged."
+            )
         )
-    state = {}
+    whole = [f"{name} ({tensors[name].dtype})" for name in floating if not tensors[name].dtype.is_floating_point]
+    if whole:
+        raise CheckpointError(
+            f"{where} holds whole numbers where weights should be: {listed(whole)}. Quantised weights cannot be loaded: "
+            "get those in float32, float16 or bfloat16."
+        )
+    state: dict[str, Tensor] = {}
+    broken: list[str] = []
     # shown where loading takes more than two seconds; None: and where there is somebody to look
     for name in tqdm(
         expected, desc=f"Loading {type(module).__name__}", unit="tensor", delay=2, leave=False, disable=None
     ):
-        tensor = tensors[name].read()
-        state[name] = tensor.to(device=device or "cpu", dtype=_target(tensor.dtype, dtype))
+        stored = tensors[name].read()
+        tensor = stored.to(_target(stored.dtype, dtype))
+        if not _is_finite(tensor):
+            broken.append(f"{name} (beyond {tensor.dtype} once converted)" if _is_finite(stored) else name)
+        state[name] = tensor.to(device=device or "cpu")
+    if broken:
+        raise CheckpointError(
+            f"{where} holds numbers that are infinite or none (NaN) in {len(broken)} of its {len(state)} tensors: "
+            f"{listed(broken)}. The training that it comes from broke down, or the file is damaged: take an earlier one, "
+            "or a larger dtype=."
+        )
     module.load_state_dict(state, strict=True, assign=True)
     left = [name for name, buffer in module.named_buffers() if buffer.is_meta]
     if left:
@@ -358,6 +338,15 @@ def _target(stored: torch.dtype, asked: torch.dtype | None) -> torch.dtype:
     return asked or (torch.float32 if stored.itemsize < 4 else stored)
 
 
-def _listed(names: Iterable[str], most: int = 8) -> str:
+def _is_finite(tensor: Tensor) -> bool:
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    low, high = (tensor.float() if tensor.dtype.itemsize == 1 else tensor).aminmax()  # NaN passes through
+    return math.isfinite(low.item()) and math.isfinite(high.item())
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """The first names of a list for a message, each shortened, and how many more there are."""
     names = list(names)
-    return "; ".join(names[:most]) + (f"; and {len(names) - most} more" if len(names) > most else "")
+    shown = "; ".join(map(shortened, names[:most]))
+    return shown + (f"; and {len(names) - most} more" if len(names) > most else "")

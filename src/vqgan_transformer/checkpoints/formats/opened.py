@@ -10,8 +10,9 @@ from typing import Any
 
 from ...errors import CheckpointError
 from ...storage.config_json import read_json
+from ...storage.shards import read_sharded, shards_with_vqgan
 from ...storage.weight_files import FLAX, FOLDERS, INDEX, SAFE, YAML, holds_weights, weight_file
-from ...storage.weights import StoredTensor, read_safetensors, read_sharded, shards_with_vqgan
+from ...storage.weights import StoredTensor, read_safetensors
 from ..safe_unpickle import LazyCheckpoint, read_checkpoint
 from ..safe_yaml import read_yaml
 from .flax_tensors import read_msgpack

@@ -13,6 +13,9 @@ from ...vqgan.model import VQGANConfig
 
 __all__ = ["config_from_shapes", "count", "made"]
 
+MOST_LEVELS = 16
+"""Levels of an encoder, each of which halves the resolution."""
+
 
 def config_from_shapes(tensors: Mapping[str, StoredTensor], where: object, **known: Any) -> VQGANConfig:
     """All that shapes tell about a VQGAN, which is nearly everything that matters for running it.
@@ -34,8 +37,8 @@ def config_from_shapes(tensors: Mapping[str, StoredTensor], where: object, **kno
         return tensor.shape
 
     levels = count(tensors, r"encoder\.levels\.(\d+)\.")
-    if not levels:
-        raise CheckpointError(f"{where} has no level of an encoder. Is the file complete?")
+    if not 0 < levels <= MOST_LEVELS:
+        raise CheckpointError(f"{where} has {levels} levels of an encoder; a VQGAN has 1 to {MOST_LEVELS}.")
     widths = [shape(f"encoder.levels.{level}.blocks.0.conv1.weight", 4)[0] for level in range(levels)]
     channels = widths[0] if not any(width % widths[0] for width in widths) else math.gcd(*widths)
     encoder = tuple(count(tensors, rf"encoder\.levels\.{level}\.blocks\.(\d+)\.") for level in range(levels))
