@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..contact_sheet import contact_sheet
 from ..pipeline.diagnosis_report import Diagnosis
 from .diagnosis import diagnose
+from .faithfulness import evaluate_faithfulness
 from .generation import evaluate_generation, write_reference
 from .reconstruction import evaluate_reconstruction
 from .result import EvaluationResult, FaithfulnessResult, GenerationResult, ReconstructionResult
@@ -18,6 +19,7 @@ __all__ = [
     "ReconstructionResult",
     "contact_sheet",
     "diagnose",
+    "evaluate_faithfulness",
     "evaluate_generation",
     "evaluate_reconstruction",
     "generate_samples",
