@@ -115,7 +115,7 @@ def write_scene(folder: Path, seed: int, side: int) -> None:
         "segmentation_file_name": f"segmentations/{name}",
         "depth_file_name": f"depths/{name}",
         "keypoints": np.round(scene.keypoints, 2).tolist(),
-        "class_label": f"{scene.season} {scene.time_of_day}",
+        "class_label": scene.class_label,
     }
     (folder / "records" / f"{seed:05d}.json").write_text(json.dumps(record))
 

@@ -294,3 +294,9 @@ def test_a_photo_that_was_turned_is_pointed_out(pipe, tmp_path):
     Image.fromarray(picture(16, 16)).save(tmp_path / "square.png", exif=exif)
     with pytest.warns(UserWarning, match="turned upright"):
         complete(pipe, image=tmp_path / "square.png", mask=half_mask(16, 16))
+
+
+def test_candidates_of_a_picture_smaller_than_a_window_are_refused_before_any_work(pipe, monkeypatch):
+    monkeypatch.setattr(pipe.vqgan, "encode", None)
+    with pytest.raises(ValueError, match="smaller than the window"):
+        complete(pipe, image=picture(8, 16), mask=half_mask(8, 16), num_candidates=2)

@@ -105,3 +105,18 @@ def test_a_contact_sheet_has_rows_and_columns():
     assert contact_sheet([[red], [blue]], height=16).size == (80 + 4, 40)
     with pytest.raises(ValueError, match="at least one"):
         contact_sheet([[]])
+
+
+def test_its_progress_reaches_the_user_and_numbers_must_agree(pipe):
+    [photo], seen = pictures((16, 16)), []
+    pipe.diagnose(photo, segmentation=label_map(16, 16), progress=False, callback=lambda *so_far: seen.append(so_far))
+    assert seen[-1][:2] == (16, 16)
+    with pytest.raises(ValueError, match="1 picture, but 2 of segmentation"):
+        pipe.diagnose([photo], segmentation=[label_map(16, 16)] * 2)
+    with pytest.raises(TypeError, match="callback"):
+        pipe.diagnose([photo], segmentation=label_map(16, 16), callback=5)
+
+
+def test_bright_pictures_are_no_reason_for_a_warning(pipe, recwarn):
+    pipe.diagnose([np.full((16, 16, 3), 240, np.uint8)], segmentation=label_map(16, 16))
+    assert not recwarn.list

@@ -20,7 +20,7 @@ for seed in (1000, 1002, 1004):
     given["depth"] = scene.depth
     given["keypoints"] = scene.keypoints
     pictures += pipe(**given, seed=0).images
-    given["class_label"] = f"{scene.season} {scene.time_of_day}"
+    given["class_label"] = scene.class_label
     pictures += pipe(**given, seed=0).images
     pictures += pipe(**given, seed=0, guidance_scale=1.0).images
     pictures += pipe(**given, seed=0, guidance_scale=4.0).images

@@ -53,7 +53,7 @@ def nearest_name(given: str, known: Iterable[str], most: int = 1) -> str:
         " Did you mean 'x'?" or, if nothing comes close, the empty string.
     """
     names = {name.casefold(): name for name in known}
-    close = [repr(names[name]) for name in get_close_matches(given.casefold(), names, n=most, cutoff=0.5)]
+    close = [repr(names[name]) for name in get_close_matches(given.casefold(), names, n=most, cutoff=0.6)]
     if not close:
         return ""
     return f" Did you mean {' or '.join([*filter(None, [', '.join(close[:-1])]), close[-1]])}?"

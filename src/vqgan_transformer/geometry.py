@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Canvas", "Size", "requested_size", "round_up", "same_aspect", "whole_pair"]
+__all__ = ["Canvas", "Size", "count", "requested_size", "round_up", "same_aspect", "whole_pair"]
 
 Size = tuple[int, int]
 """(height, width), in pixels unless it says otherwise."""
@@ -55,6 +56,24 @@ def requested_size(size: Any, height: int | None, width: int | None) -> Size | N
     if rows < 1 or cols < 1:
         raise ValueError(f"size is (height, width) in pixels, both at least 1, got {(rows, cols)}.")
     return rows, cols
+
+
+def count(value: Any, name: str) -> int:
+    """A whole number from 1 on, of any type that stands for one.
+
+    Raises:
+        TypeError: for what is no whole number.
+        ValueError: for one below 1.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"{name} must be a whole number from 1 on, got {value!r}.")
+    if number < 1:
+        raise ValueError(f"{name} must be a whole number from 1 on, got {number}.")
+    return number
 
 
 def whole_pair(value: Any, meaning: str) -> tuple[int, int]:

@@ -57,6 +57,7 @@ class ClassCondition(Condition):
     """
 
     name: ClassVar[str] = "class_label"
+    also_called: ClassVar[tuple[str, ...]] = ("class_labels", "class_id", "classes", "label_id", "category")
     spatial: ClassVar[bool] = False
     config_class: ClassVar[type] = ClassConfig
     in_data: ClassVar[DataForm] = ClassFolders(("class_label", "label"))

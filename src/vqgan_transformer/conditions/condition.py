@@ -38,6 +38,7 @@ class Condition(Pretrained, nn.Module):
 
     Attributes:
         name: the keyword of a pipeline's call, and the folder in a saved pipeline.
+        also_called: what other programs call this keyword, for messages that teach.
         spatial: whether the condition is a map that the picture follows; otherwise it is of the picture as a whole.
         needs_input: whether somebody has to pass it; otherwise it follows from the picture's size alone
             (:meth:`default`), and training data have nothing of it.
@@ -45,6 +46,7 @@ class Condition(Pretrained, nn.Module):
     """
 
     name: ClassVar[str]
+    also_called: ClassVar[tuple[str, ...]] = ()
     spatial: ClassVar[bool]
     needs_input: ClassVar[bool] = True
     in_data: ClassVar[DataForm]

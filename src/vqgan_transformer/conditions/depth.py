@@ -53,6 +53,7 @@ class DepthCondition(TokenizedMap):
     """
 
     name: ClassVar[str] = "depth"
+    also_called: ClassVar[tuple[str, ...]] = ("depth_map", "depth_image")
     config_class: ClassVar[type] = DepthConfig
     in_data: ClassVar[DataForm] = Files("depths", ("depth_file_name", "depth"))
     losses: ClassVar[MapLosses] = MapLosses(perceptual=None, disc_weight=0.75)

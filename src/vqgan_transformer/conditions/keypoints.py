@@ -67,6 +67,7 @@ class KeypointsCondition(TokenizedMap):
     """
 
     name: ClassVar[str] = "keypoints"
+    also_called: ClassVar[tuple[str, ...]] = ("pose", "poses", "pose_image", "skeleton", "openpose")
     config_class: ClassVar[type] = KeypointsConfig
     in_data: ClassVar[DataForm] = Annotations("keypoints.json", ("keypoints",), read=_people_of, cell=_people)
     tokenizer_channels: ClassVar[int] = 3

@@ -78,6 +78,7 @@ class LayoutCondition(Condition):
     """
 
     name: ClassVar[str] = "layout"
+    also_called: ClassVar[tuple[str, ...]] = ("boxes", "bboxes", "objects")
     spatial: ClassVar[bool] = False
     config_class: ClassVar[type] = LayoutConfig
     in_data: ClassVar[DataForm] = Annotations(

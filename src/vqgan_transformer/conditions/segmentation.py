@@ -107,6 +107,16 @@ class SegmentationCondition(TokenizedMap):
     """
 
     name: ClassVar[str] = "segmentation"
+    also_called: ClassVar[tuple[str, ...]] = (
+        "labels",
+        "label",
+        "label_image",
+        "seg",
+        "semantic",
+        "semantic_map",
+        "segmentation_map",
+        "map",
+    )
     config_class: ClassVar[type] = SegmentationConfig
     in_data: ClassVar[DataForm] = Files("segmentations", ("segmentation_file_name", "mask_file_name", "segmentation"))
     losses: ClassVar[MapLosses] = MapLosses(("bce", "cross_entropy"), None, 0.0)

@@ -8,20 +8,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ..contact_sheet import contact_sheet
-from ..geometry import Canvas
 from ..images import as_items, from_pixels, to_pil
 from ..pipeline.diagnosis_report import Diagnosis
-from ..pipeline.inpainting import encode_on_canvas
 from ..pipeline.pipeline import ImageSynthesisPipeline
+from ..pipeline.progress import Callback, check_callback
+from ..pipeline.scoring import score
 
 __all__ = ["diagnose", "unigram_entropy"]
 
 
-def diagnose(pipe: ImageSynthesisPipeline, images: Any, *, seed: int = 0, **arguments: Any) -> Diagnosis:
+def diagnose(
+    pipe: ImageSynthesisPipeline,
+    images: Any,
+    *,
+    seed: int = 0,
+    progress: bool = False,
+    callback: Callback | None = None,
+    **arguments: Any,
+) -> Diagnosis:
     """Reports for a user's own pictures what each stage of a pipeline loses.
 
     Args:
@@ -29,6 +36,8 @@ def diagnose(pipe: ImageSynthesisPipeline, images: Any, *, seed: int = 0, **argu
         images: a picture, or a list or batch of them (as for :func:`~vqgan_transformer.images.from_pixels`); they may
             have different sizes, none smaller than a window.
         seed: of the first sample; sample k has ``seed + k``.
+        progress: show a bar for each sample.
+        callback: as for a call of the pipeline, for each sample.
         **arguments: the conditions by name, one for each picture; their options and settings of the sampler, as for a
             call of the pipeline. Maps are scaled to their picture, as there.
 
@@ -36,24 +45,27 @@ def diagnose(pipe: ImageSynthesisPipeline, images: Any, *, seed: int = 0, **argu
         TypeError: as for a call of the pipeline.
         ValueError: as for a call of the pipeline, and where pictures and conditions differ in number.
     """
-    pictures = [one[None] for item in as_items(images, "images") for one in from_pixels(item, "images")]
+    check_callback(callback)
+    pictures = [picture[None] for item in as_items(images, "images") for picture in from_pixels(item, "images")]
     kinds = [condition.name for condition in pipe.conditions if arguments.get(condition.name) is not None]
     options = {name: value for name, value in arguments.items() if name not in kinds}
     values = _one_each(kinds, arguments, len(pictures))
     rows, grids, psnr, nats, nats_of_others = [], [], [], [], []
     for index, (picture, given) in enumerate(zip(pictures, values, strict=True)):
-        canvas = Canvas((picture.shape[2], picture.shape[3]), pipe.vqgan.downsample_factor, pipe.gpt.config.window)
         # first of all, since it checks everything that was passed
-        nats.append(-pipe.log_likelihood(picture, seed=seed + index, **given, **options).item())
+        batch, tokens, likelihood = score(pipe, pipe.diagnose, picture, {**given, **options}, seed=seed + index)
+        if len(batch.seeds) != 1:
+            raise ValueError(f"1 picture, but {len(batch.seeds)} of {' and '.join(kinds)}: pass one for each picture.")
+        nats.append(-likelihood.item())
         if kinds and len(pictures) > 1:
-            other = values[(index + 1) % len(values)]
-            swapped = pipe.log_likelihood(picture, seed=seed + index, resize=True, **other, **options)
-            nats_of_others.append(-swapped.item())
-        tokens = encode_on_canvas(pipe.vqgan, picture, canvas)
-        with torch.no_grad():
-            decoded = pipe.vqgan.decode(tokens)[..., : canvas.size[0], : canvas.size[1]].float().cpu().clamp(-1, 1)
-        sample = pipe(size=canvas.size, seed=seed + index, progress=False, **given, **options).images[0]
-        rows.append([to_pil(picture)[0], *_shown(pipe, given, options, canvas), to_pil(decoded)[0], sample])
+            other = {**values[(index + 1) % len(values)], **options}
+            nats_of_others.append(-score(pipe, pipe.diagnose, picture, other, resize=True, seed=seed + index)[2].item())
+        decoded = batch.decode(tokens).clamp(-1, 1)
+        sample = pipe(
+            size=batch.size, seed=seed + index, progress=progress, callback=callback, **given, **options
+        ).images[0]
+        shown = [pipe.condition(kind).show(batch.given[kind], batch.size)[0] for kind in given]
+        rows.append([to_pil(picture)[0], *shown, to_pil(decoded)[0], sample])
         grids.append(tokens.flatten())
         psnr.append(10 * math.log10(4 / max(float((decoded - picture).pow(2).mean()), 1e-12)))
     drawn = torch.cat(grids)
@@ -97,14 +109,6 @@ def _one_each(kinds: Sequence[str], arguments: Mapping[str, Any], count: int) ->
             each = []
         if len(each) != count:
             raise ValueError(f"{count} pictures, but not as many of {kind}: pass a list with one for each picture.")
-        for given, one in zip(values, each, strict=True):
-            given[kind] = one
+        for given, own in zip(values, each, strict=True):
+            given[kind] = own
     return values
-
-
-def _shown(
-    pipe: ImageSynthesisPipeline, given: Mapping[str, Any], options: Mapping[str, Any], canvas: Canvas
-) -> list[Image.Image]:
-    """The conditions of a picture, to look at."""
-    request = pipe.request({**given, **options}, canvas.size)
-    return [pipe.condition(kind).show(request.given[kind], canvas.size)[0] for kind in given]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from ..geometry import Canvas
 from ..sampler.seeds import candidate_seeds
 from .inpainting import KnownPixels
 from .parts import PipelineParts
+from .progress import Callback
 
 __all__ = ["PictureBatch", "draw", "in_order"]
 
@@ -74,7 +75,7 @@ class PictureBatch:
         tokens, keep = self.known.tokens(self.parts.vqgan, self.canvas)
         return tokens.repeat_interleave(self.candidates, dim=0), keep.repeat_interleave(self.candidates, dim=0)
 
-    def draw_rows(self, callback: Callable[[int, int, Tensor], None] | None = None) -> Iterator[tuple[int, Tensor]]:
+    def draw_rows(self, callback: Callback | None = None) -> Iterator[tuple[int, Tensor]]:
         """As :func:`draw`, for one candidate each; yields how many rows are complete, and the token grids so far."""
         tokens, keep = self.kept
         return self.parts.sampler.rows(
@@ -88,6 +89,7 @@ class PictureBatch:
             callback=callback,
         )
 
+    @torch.no_grad()
     def decode(self, tokens: Tensor, *, composite: bool = True) -> Tensor:
         """The pictures that token grids stand for, cut to the size asked for.
 
@@ -106,6 +108,17 @@ class PictureBatch:
     def log_likelihood(self, tokens: Tensor) -> Tensor:
         """The mean log-likelihood of the tokens (B, h, w) of each picture in nats, float64 (B,)."""
         return self.parts.sampler.log_likelihood(self.parts.gpt, self.condition, tokens)
+
+    @property
+    def conditions(self) -> dict[str, Tensor]:
+        """What each picture follows, by the condition's name: one row for each."""
+        count = len(self.seeds)
+        return {
+            name: rows.expand(count, *rows.shape[1:])
+            if len(rows) == 1
+            else rows.repeat_interleave(count // len(rows), 0)
+            for name, rows in self.followed.items()
+        }
 
     def best(self, drawn: Tensor) -> Tensor:
         """Of each picture's candidates (B · n, h, w) the one that makes the kept tokens after it likeliest: (B, h, w)."""
@@ -158,7 +171,7 @@ class PictureBatch:
         return plain.token_log_likelihood(self.parts.gpt, condition, tokens)
 
 
-def draw(batches: Sequence[PictureBatch], callback: Callable[[int, int, Any], None] | None = None) -> list[Tensor]:
+def draw(batches: Sequence[PictureBatch], callback: Callback | None = None) -> list[Tensor]:
     """Draws the token grids of pictures of one call, together whatever their sizes.
 
     Args:
@@ -171,8 +184,8 @@ def draw(batches: Sequence[PictureBatch], callback: Callable[[int, int, Any], No
     parts = batches[0].parts
 
     def report(drawn: int, total: int, so_far: list[Tensor]) -> None:
-        if callback is not None:
-            callback(drawn, total, in_order(batches, so_far))
+        assert callback is not None
+        callback(drawn, total, in_order(batches, so_far))
 
     tokens, keep = zip(*(batch.kept for batch in batches), strict=True)
     grids = parts.sampler(
@@ -185,7 +198,7 @@ def draw(batches: Sequence[PictureBatch], callback: Callable[[int, int, Any], No
         codebook_size=parts.vqgan.codebook_size,
         tokens=tokens,
         keep=keep,
-        callback=report,
+        callback=None if callback is None else report,
     )  # fmt: skip
     return [batch.best(grid) for batch, grid in zip(batches, grids, strict=True)]
 

@@ -10,6 +10,9 @@ from PIL import Image
 
 __all__ = ["Diagnosis"]
 
+FEW_TOKENS = 2048
+"""Below it, the frequencies of codes are those of single pictures, which no model can know."""
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -42,6 +45,7 @@ class Diagnosis:
     def findings(self) -> list[str]:
         """What these numbers mean, in sentences; what is at fault first."""
         psnr, nats = _mean(self.psnr), _mean(self.nats)
+        few = f" Of {self.tokens} tokens that says little: pass more pictures." if self.tokens < FEW_TOKENS else ""
         found = []
         if psnr < 20:
             found.append(
@@ -57,12 +61,12 @@ class Diagnosis:
         if nats > self.unigram_entropy:
             found.append(
                 f"The GPT is worse than counting codes ({nats:.2f} against {self.unigram_entropy:.2f} nats per token): it "
-                "does not know such pictures, or was trained with another VQGAN."
+                f"does not know such pictures, or was trained with another VQGAN.{few}"
             )
         elif nats > 0.9 * self.unigram_entropy:
             found.append(
                 f"The GPT is hardly better than counting codes ({nats:.2f} against {self.unigram_entropy:.2f} nats per "
-                "token): train it longer, or on more pictures of this kind."
+                f"token): train it longer, or on more pictures of this kind.{few}"
             )
         if self.nats_of_others and _mean(self.nats_of_others) - nats < 0.01 * nats:
             found.append(

@@ -48,6 +48,9 @@ class AnyConditions:
     def check_given(self, given: Collection[str]) -> None:
         """Any kinds go together."""
 
+    def check_scored(self, canvas: Canvas) -> None:
+        """Tokens of any canvas can be scored."""
+
     def defaults(self, given: Collection[str], size: Size) -> dict[str, Tensor]:
         """What stands for conditions that are not given, for each that has such a thing."""
         defaults = {condition.name: condition.default(size) for condition in self.left_open(given)}
@@ -79,6 +82,11 @@ class OneCondition(AnyConditions):
         if not self.conditions:
             raise ValueError("give at least one condition; Unconditional() stands for none.")
         for condition in self.conditions:
+            if condition.spatial and condition.needs_input and condition.tokenizer is None:
+                raise ValueError(
+                    f"this GPT reads tokens, and the {condition.name} condition has no VQGAN that makes tokens of its maps: "
+                    f"train one with train_vqgan(kind={condition.name!r}), and pass vqgan= when making the condition."
+                )
             if condition.vocab_size > gpt.config.condition_ids:
                 raise ValueError(
                     f"{condition.name} makes {condition.vocab_size} different tokens, but the GPT's vocabulary has only "
@@ -102,6 +110,19 @@ class OneCondition(AnyConditions):
         if not given and not self.defaults(given, (1, 1)):
             first = self.conditions[0].name
             raise ValueError(f"this checkpoint paints from {first}: pass {first}=….")
+
+    def check_scored(self, canvas: Canvas) -> None:
+        """Refuses a canvas whose tokens cannot be scored, since it is smaller than a window.
+
+        Raises:
+            ValueError: for it.
+        """
+        if any(side < window for side, window in zip(canvas.grid, canvas.window, strict=True)):
+            least = tuple(side * canvas.factor for side in canvas.window)
+            raise ValueError(
+                f"a picture of {canvas.size[0]}×{canvas.size[1]} pixels is smaller than the window of this GPT, which is "
+                f"{least[0]}×{least[1]}: its likelihood, by which candidates are compared, cannot be told."
+            )
 
     def defaults(self, given: Collection[str], size: Size) -> dict[str, Tensor]:
         """What stands for the condition where nothing is given: the first default there is."""

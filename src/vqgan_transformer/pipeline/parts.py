@@ -90,6 +90,18 @@ class PipelineParts:
             model.to(*args, **kwargs)
         return self
 
+    def cuda(self, device: int | str | torch.device | None = None) -> Self:
+        """Moves all models to a GPU; returns the pipeline."""
+        return self.to(torch.device("cuda", device) if isinstance(device, int) else device or "cuda")
+
+    def cpu(self) -> Self:
+        """Moves all models to the CPU; returns the pipeline."""
+        return self.to("cpu")
+
+    def half(self) -> Self:
+        """Casts all models to float16; returns the pipeline. bfloat16 (``to(torch.bfloat16)``) overflows less easily."""
+        return self.to(torch.float16)
+
     @property
     def device(self) -> torch.device:
         """Where the models are."""

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from .. import slots
-from ..geometry import Size, requested_size
+from ..geometry import Size, count, requested_size
 from ..images import from_pixels, to_pixels
 from .arguments import show_arguments
 from .batch import PictureBatch, draw, in_order
 from .call_arguments import CallArguments
 from .diagnosis_report import Diagnosis
-from .inpainting import KnownPixels, encode_on_canvas, read_known_pixels
+from .inpainting import KnownPixels, read_known_pixels
 from .memory import check_memory
 from .output import ImageSynthesisOutput
+from .progress import Callback, check_callback, reporting
 from .request import read_batches
 from .saving import SavedPipeline
+from .scoring import score
 from .streaming import stream_pixels
 
 if TYPE_CHECKING:
@@ -63,10 +64,10 @@ class ImageSynthesisPipeline(SavedPipeline):
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         output_type: str = "pil",
         progress: bool = True,
-        callback: Callable[[int, int, Tensor], None] | None = None,
+        callback: Callback | None = None,
         image: Any = None,
         mask: Any = None,
-        origin: tuple[int, int] | None = None,
+        origin: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
         composite: bool = True,
         num_candidates: int = 1,
         **arguments: Unpack[CallArguments],
@@ -87,21 +88,23 @@ class ImageSynthesisPipeline(SavedPipeline):
             generator: draws the seeds instead; a list holds one for each picture.
             output_type: "pil", "np", "pt" or "tokens".
             progress: show a bar.
-            callback: called after each step of the sampler with the number of tokens drawn, their total and the token
-                grids so far, as they come back in the result; an exception in it ends the call.
+            callback: called after each step of the sampler with the number of tokens drawn, their total and a copy of the
+                token grids so far, as they come back in the result; an exception in it ends the call.
             image: pictures to inpaint or outpaint (PIL, numpy, tensor, path; a list or a leading axis is a batch), with or without
                 a condition beside them. They give the size where ``size`` is left out.
             mask: the area of ``image`` to paint anew: white, True or 1 is painted, black, False or 0 stays. Every token
-                whose cell the area touches is drawn; what was in the area is not seen.
+                whose cell the area touches is drawn; what was in the area is not seen. "alpha" paints where ``image``
+                is transparent. Photos are read upright, as their EXIF orientation says, and so the mask is meant.
             origin: (top, left) of ``image`` in a larger picture of ``size``, in pixels; what lies around it is painted.
+                A list has one for each of several pictures.
             composite: give back the pixels outside the area exactly as they were, and even out what the tokenizer does
                 to tones at its border. ``False`` shows what the tokens decode to.
             num_candidates: draw each picture so often, and keep the one under which the kept tokens after the area, in
                 raster order, are likeliest. A model that draws from top to bottom sees nothing below the area; this is
                 how what is there has a say.
             **arguments: the condition by its name, e.g. ``segmentation=labels`` (a list or a leading axis is a batch);
-                its options, e.g. ``palette="ade20k"``; and settings of the sampler: ``temperature``, ``top_k``,
-                ``top_p``, ``guidance_scale``, ``condition_strength``, ``stride``.
+                its options, e.g. ``palette="ade20k"``; and settings of the sampler, e.g. ``temperature``. All are
+                explained in :class:`~vqgan_transformer.pipeline.call_arguments.CallArguments`.
 
         Raises:
             TypeError: for an unknown argument, with the nearest right one, or one of the wrong type.
@@ -110,9 +113,8 @@ class ImageSynthesisPipeline(SavedPipeline):
         requested = requested_size(size, height, width)
         if output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type must be one of {OUTPUT_TYPES}, got {output_type!r}.")
-        for name, number in (("num_images", num_images), ("num_candidates", num_candidates)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise ValueError(f"{name} must be a whole number from 1 on, got {number!r}.")
+        num_images, num_candidates = count(num_images, "num_images"), count(num_candidates, "num_candidates")
+        check_callback(callback)
         known: list[KnownPixels] = []
         if image is not None:
             if requested is not None:
@@ -127,6 +129,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             self.__call__,
             arguments,
             [pixels.size for pixels in known] if requested is None else [requested] * max(1, len(known)),
+            sized_by="image" if requested is None else "size",
             resize=resize,
             known=known,
             num_images=num_images,
@@ -134,24 +137,21 @@ class ImageSynthesisPipeline(SavedPipeline):
             seed=seed,
             generator=generator,
         )
-        seeds = in_order(batches, [batch.seeds for batch in batches])
-        with tqdm(unit="token", disable=not progress) as bar:
-
-            def report(drawn: int, total: int, so_far: Any) -> None:
-                bar.total = total
-                bar.update(drawn - bar.n)
-                if callback is not None:
-                    callback(drawn, total, so_far)
-
+        with reporting(progress, callback) as report:
             grids = draw(batches, report)
-        tokens = in_order(batches, grids)
-        if output_type == "tokens":
-            return ImageSynthesisOutput([], tokens, seeds)
-        pictures = [
-            to_pixels(batch.decode(grid, composite=composite), output_type)
-            for batch, grid in zip(batches, grids, strict=True)
-        ]
-        return ImageSynthesisOutput(in_order(batches, pictures), tokens, seeds)
+        pictures: list[Any] = [[] for _ in batches]
+        if output_type != "tokens":
+            pictures = [
+                to_pixels(batch.decode(grid, composite=composite), output_type)
+                for batch, grid in zip(batches, grids, strict=True)
+            ]
+        rows = [batch.conditions for batch in batches]
+        return ImageSynthesisOutput(
+            in_order(batches, pictures),
+            in_order(batches, grids),
+            in_order(batches, [batch.seeds for batch in batches]),
+            {name: in_order(batches, [own[name] for own in rows]) for name in rows[0]},
+        )
 
     @show_arguments
     @torch.no_grad()
@@ -159,21 +159,31 @@ class ImageSynthesisPipeline(SavedPipeline):
         self,
         *,
         size: tuple[int, int] | None = None,
+        height: int | None = None,
+        width: int | None = None,
         resize: bool = False,
         seed: int | None = None,
+        generator: torch.Generator | None = None,
         strip: int = 16,
         output_type: str = "np",
+        progress: bool = False,
+        callback: Callback | None = None,
         **arguments: Unpack[CallArguments],
     ) -> Iterator[Any]:
         """Paints one picture and hands it out in strips, from the top, so that its pixels never stand in memory whole.
 
         Args:
             size: (height, width) of the picture in pixels; by default that of the condition's map.
+            height: with ``width``, another way to give ``size``.
+            width: see ``height``.
             resize: as for a call.
             seed: of the picture.
+            generator: draws the seed instead.
             strip: rows of tokens in a strip, f pixels each; the last may have fewer. A strip is decoded together with
                 the rows that its pixels depend on, so low strips cost more work, and high ones more memory.
             output_type: "np", uint8 (rows, W, 3); "pil"; or "pt", float (3, rows, W) in [-1, 1].
+            progress: show a bar.
+            callback: as for a call.
             **arguments: the condition, its options and settings of the sampler, as for a call.
 
         Yields:
@@ -186,17 +196,26 @@ class ImageSynthesisPipeline(SavedPipeline):
         """
         if output_type not in ("np", "pil", "pt"):
             raise ValueError(f"output_type must be 'np', 'pil' or 'pt', got {output_type!r}.")
-        if isinstance(strip, bool) or not isinstance(strip, int) or strip < 1:
-            raise ValueError(f"strip is a number of rows of tokens from 1 on, got {strip!r}.")
-        sizes = [] if size is None else [size]
-        batches = read_batches(self, self.stream, arguments, sizes, resize=resize, seed=seed, streamed=True)
+        strip = count(strip, "strip")
+        check_callback(callback)
+        requested = requested_size(size, height, width)
+        batches = read_batches(
+            self,
+            self.stream,
+            arguments,
+            [] if requested is None else [requested],
+            resize=resize,
+            seed=seed,
+            generator=generator,
+            streamed=True,
+        )
         conditions = sum(len(batch.seeds) for batch in batches)
         if conditions > 1:
             raise ValueError(f"one picture is streamed at a time, got {conditions} conditions.")
-        return (to_pixels(pixels, output_type)[0] for pixels in stream_pixels(batches[0], strip))
+        strips = stream_pixels(batches[0], strip, progress=progress, callback=callback)
+        return (to_pixels(pixels, output_type)[0] for pixels in strips)
 
     @show_arguments
-    @torch.no_grad()
     def log_likelihood(
         self, image: Any, *, resize: bool = False, seed: int = 0, **arguments: Unpack[CallArguments]
     ) -> Tensor:
@@ -219,11 +238,8 @@ class ImageSynthesisPipeline(SavedPipeline):
             TypeError: as for a call.
             ValueError: as for a call, and where pictures and conditions differ in number.
         """
-        images = from_pixels(image)
-        plain = {"guidance_scale": 1.0, "condition_strength": {}} | arguments
-        sizes = [(images.shape[-2], images.shape[-1])] * len(images)
-        [batch] = read_batches(self, self.log_likelihood, plain, sizes, resize=resize, seed=seed, choose=False)
-        return batch.log_likelihood(encode_on_canvas(self.vqgan, images, batch.canvas).expand(len(batch.seeds), -1, -1))
+        _, _, likelihood = score(self, self.log_likelihood, from_pixels(image), arguments, resize=resize, seed=seed)
+        return likelihood
 
     def request(self, arguments: Mapping[str, Any], size: Size | None = None, *, resize: bool = False) -> PictureBatch:
         """What a call with these arguments would paint from: told apart, checked, maps scaled to the picture.
@@ -244,12 +260,22 @@ class ImageSynthesisPipeline(SavedPipeline):
         return batches[0]
 
     @show_arguments
-    def diagnose(self, images: Any, *, seed: int = 0, **arguments: Unpack[CallArguments]) -> Diagnosis:
+    def diagnose(
+        self,
+        images: Any,
+        *,
+        seed: int = 0,
+        progress: bool = False,
+        callback: Callback | None = None,
+        **arguments: Unpack[CallArguments],
+    ) -> Diagnosis:
         """Which stage is at fault: what the tokenizer loses of given pictures, and what the GPT makes of the rest.
 
         Args:
             images: pictures, one or many; they may have different sizes, none smaller than a window.
             seed: of the first sample.
+            progress: show a bar for each sample.
+            callback: as for a call, for each sample.
             **arguments: the conditions by name, one for each picture; options and settings, as for a call.
 
         Returns:
@@ -260,5 +286,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             TypeError: as for a call.
             ValueError: as for a call, and where pictures and conditions differ in number.
         """
-        result: Diagnosis = slots.diagnosis()(self, images, seed=seed, **arguments)
+        result: Diagnosis = slots.diagnosis()(
+            self, images, seed=seed, progress=progress, callback=callback, **arguments
+        )
         return result

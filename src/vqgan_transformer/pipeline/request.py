@@ -11,6 +11,7 @@ from torch import Tensor
 from ..conditions import Condition
 from ..conditions.reading import read_together
 from ..geometry import Canvas, Size, same_aspect
+from ..sampler.request import check_model
 from ..sampler.seeds import picture_seeds
 from .arguments import Given, sort_arguments
 from .batch import PictureBatch
@@ -27,6 +28,7 @@ def read_batches(
     arguments: Mapping[str, Any],
     sizes: Sequence[Size],
     *,
+    sized_by: str = "size",
     resize: bool,
     known: Sequence[KnownPixels] = (),
     num_images: int = 1,
@@ -34,6 +36,7 @@ def read_batches(
     seed: int | Sequence[int] | None = 0,
     generator: torch.Generator | Sequence[torch.Generator] | None = None,
     choose: bool = True,
+    scored: bool = False,
     streamed: bool = False,
 ) -> list[PictureBatch]:
     """Reads and checks what was passed for the conditions, and fits it to the sizes of the pictures.
@@ -43,6 +46,7 @@ def read_batches(
         method: of the pipeline that was called, for error messages.
         arguments: conditions, their options and settings of the sampler, by name.
         sizes: (height, width) of each picture, or one for all; none for those of the maps.
+        sized_by: the argument that says the sizes, if there are any.
         resize: stretch a map of another aspect than its picture.
         known: what is known of all pictures, or of each.
         num_images: pictures of each condition.
@@ -50,6 +54,7 @@ def read_batches(
         seed: see :func:`~vqgan_transformer.sampler.seeds.picture_seeds`.
         generator: likewise.
         choose: let the seeds choose what is left open.
+        scored: the likelihood of their tokens is asked for.
         streamed: the pictures are decoded in strips.
 
     Returns:
@@ -62,17 +67,24 @@ def read_batches(
     """
     given, settings = sort_arguments(parts, arguments, method)
     parts = parts.with_settings(**settings)
+    check_model(parts.gpt, parts.sampler.config)
 
     def check(sizes: Sequence[Size]) -> None:
         for size in dict.fromkeys(sizes):
             check_memory(size, parts, given, streamed=streamed)
 
-    parsed, sizes = _read(parts, given, list(sizes), check)
+    parsed, told = _read(parts, given, list(sizes), sized_by, check)
+    if not sizes:
+        sized_by = next(name for name in parsed if parts.condition(name).spatial)
+    sizes = told
     seeds = picture_seeds(seed, num_images * len(sizes), generator)
     batches = []
     for size in dict.fromkeys(sizes):
         pictures = [picture for picture, own in enumerate(sizes) if own == size]
-        fitted = {name: _fitted(parts.condition(name), rows, pictures, size, resize) for name, rows in parsed.items()}
+        fitted = {
+            name: _fitted(parts.condition(name), rows, pictures, size, sized_by, resize)
+            for name, rows in parsed.items()
+        }
         followed = parts.inputs.defaults(fitted, size) | fitted
         numbers = [num_images * picture + k for picture in pictures for k in range(num_images)]
         own_seeds = [seeds[number] for number in numbers]
@@ -80,17 +92,19 @@ def read_batches(
         choices = {condition.name: condition.chosen_by(own_seeds) for condition in open_kinds}
         chosen = {name: choice for name, choice in choices.items() if choice is not None}
         canvas = Canvas(size, parts.vqgan.downsample_factor, parts.gpt.config.window)
+        if scored or candidates > 1:
+            parts.inputs.check_scored(canvas)
         pixels = KnownPixels.of_pictures(known, pictures, num_images) if known else None
         batches.append(PictureBatch(parts, canvas, followed, chosen, own_seeds, numbers, pixels, candidates))
     return batches
 
 
 def _read(
-    parts: PipelineParts, given: Given, sizes: list[Size], check: Callable[[Sequence[Size]], None]
+    parts: PipelineParts, given: Given, sizes: list[Size], sized_by: str, check: Callable[[Sequence[Size]], None]
 ) -> tuple[dict[str, list[Tensor]], list[Size]]:
     """What was passed for each kind, as its ``parse`` gives it, one for each picture or for all; each picture's size."""
     check(sizes)
-    lengths = {"image": len(sizes)} if sizes else {}
+    lengths = {sized_by: len(sizes)} if sizes else {}
     parsed, sizes = read_together([(parts.condition(name), *passed) for name, passed in given.items()], sizes, check)
     if not sizes:
         names = " and ".join(parsed)
@@ -103,15 +117,29 @@ def _read(
     return parsed, sizes if len(sizes) > 1 else sizes * max(lengths.values())
 
 
-def _fitted(condition: Condition, rows: Sequence[Tensor], pictures: Sequence[int], size: Size, resize: bool) -> Tensor:
+def _fitted(
+    condition: Condition, rows: Sequence[Tensor], pictures: Sequence[int], size: Size, sized_by: str, resize: bool
+) -> Tensor:
     """What some pictures of one size follow: a row for each, or one for all."""
     rows = rows if len(rows) == 1 else [rows[picture] for picture in pictures]
     if condition.spatial:
-        for height, width in (row.shape[-2:] for row in rows):
-            if not resize and not same_aspect((height, width), size):
-                raise ValueError(
-                    f"the {condition.name} map is {height}×{width}, of another aspect than size={size}. Leave size out to "
-                    "paint at the map's own size, or pass resize=True to stretch the map."
-                )
+        for row in rows:
+            if not resize and not same_aspect((row.shape[-2], row.shape[-1]), size):
+                raise ValueError(_other_aspect(condition.name, (row.shape[-2], row.shape[-1]), size, sized_by))
         rows = [condition.resize(row, size) for row in rows]
     return rows[0] if len(rows) == 1 else torch.cat(list(rows))
+
+
+def _other_aspect(name: str, own: Size, size: Size, sized_by: str) -> str:
+    """Why a map does not fit, and what to do."""
+    stretch = "or pass resize=True to stretch the map"
+    if sized_by != "size":
+        return (
+            f"the {name} map is {own[0]}×{own[1]}, of another aspect than {sized_by}, {size[0]}×{size[1]}: pass maps of the "
+            f"same picture, {stretch}."
+        )
+    swapped = f" size is (height, width): did you mean {size[::-1]}?" if same_aspect(own, size[::-1]) else ""
+    return (
+        f"the {name} map is {own[0]}×{own[1]}, of another aspect than size={size}.{swapped} Leave size out to paint at the "
+        f"map's own size, {stretch}."
+    )

@@ -12,12 +12,15 @@ from torch import Tensor
 from ..vqgan.model import VQGAN
 from ..vqgan.strips import decode_strip, decoder_reach, is_local, whole_statistics
 from .batch import PictureBatch
+from .progress import Callback, reporting
 
 __all__ = ["Previews", "stream_pixels"]
 
 
 @torch.no_grad()
-def stream_pixels(batch: PictureBatch, rows: int) -> Iterator[Tensor]:
+def stream_pixels(
+    batch: PictureBatch, rows: int, *, progress: bool = False, callback: Callback | None = None
+) -> Iterator[Tensor]:
     """Paints, and yields strips of pixels from the top as soon as nothing that is still to be drawn can change them.
 
     A decoder with local operations only gives each strip exactly as in the whole picture. One with group normalisation
@@ -26,6 +29,8 @@ def stream_pixels(batch: PictureBatch, rows: int) -> Iterator[Tensor]:
     Args:
         batch: what is to be painted.
         rows: of tokens in a strip; the last strip may have fewer.
+        progress: show a bar.
+        callback: as for a call of the pipeline.
 
     Yields:
         float32 (B, 3, rows · f, W), about [-1, 1], on the CPU; below each other, the pictures of the size asked for.
@@ -36,15 +41,16 @@ def stream_pixels(batch: PictureBatch, rows: int) -> Iterator[Tensor]:
     reach = decoder_reach(vqgan.config)
     statistics = None
     start = 0
-    for complete, tokens in batch.draw_rows():
-        if not local and complete == end:
-            statistics = whole_statistics(vqgan, tokens, rows)
-        # rows below a strip, as far as it depends on them, must be there, too
-        while start < end and min(end, start + rows + (reach if local else end)) <= complete:
-            stop = min(end, start + rows)
-            strip = decode_strip(vqgan, tokens, start, stop, statistics)[..., :width]
-            yield strip[:, :, : height - start * vqgan.downsample_factor].float().cpu()
-            start = stop
+    with reporting(progress, callback) as report:
+        for complete, tokens in batch.draw_rows(report):
+            if not local and complete == end:
+                statistics = whole_statistics(vqgan, tokens, rows)
+            # rows below a strip, as far as it depends on them, must be there, too
+            while start < end and min(end, start + rows + (reach if local else end)) <= complete:
+                stop = min(end, start + rows)
+                strip = decode_strip(vqgan, tokens, start, stop, statistics)[..., :width]
+                yield strip[:, :, : height - start * vqgan.downsample_factor].float().cpu()
+                start = stop
 
 
 class Previews:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field
-from types import NoneType
+from typing import Any
 
 __all__ = ["SamplerConfig"]
+
+LARGEST = 10_000
+"""No guidance or strength beyond it means anything, and logits must not overflow."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +47,27 @@ class SamplerConfig:
     condition_strength: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("top_k", "stride", "memory_limit"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int if name == "stride" else int | NoneType):
-                raise TypeError(f"{name} must be a whole number, got {value!r}.")
-        scales = self.guidance_scale if isinstance(self.guidance_scale, dict) else {"": self.guidance_scale}
         if not isinstance(self.condition_strength, dict):
             raise TypeError(
                 f"condition_strength is a dictionary, such as {{'keypoints': 1.5}}, got {self.condition_strength!r}."
             )
-        numbers = [("temperature", self.temperature), ("top_p", self.top_p)]
-        numbers += [("guidance_scale", scale) for scale in scales.values()]
-        numbers += [("condition_strength", strength) for strength in self.condition_strength.values()]
-        for name, value in numbers:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"{name} must be a number, got {value!r}.")
+        if self.centre is not None and (not isinstance(self.centre, tuple | list) or len(self.centre) != 2):
+            raise TypeError(f"centre is (row, column) inside a window, got {self.centre!r}.")
+        for name, number in (
+            ("temperature", _number), ("top_k", _whole), ("top_p", _number), ("guidance_scale", _number),
+            ("stride", _whole), ("centre", _whole), ("memory_limit", _whole), ("condition_strength", _number),
+        ):  # fmt: skip
+            value: Any = getattr(self, name)
+            if isinstance(value, dict):
+                value = {kind: number(name, each) for kind, each in value.items()}
+            elif isinstance(value, tuple | list) and name == "centre":
+                value = tuple(number(name, each) for each in value)
+            elif value is not None or name in ("temperature", "guidance_scale", "stride"):
+                value = number(name, value)
+            object.__setattr__(self, name, value)
+        if self.top_p is None:  # as transformers spells "all"
+            object.__setattr__(self, "top_p", 1.0)
+        scales = self.guidance_scale if isinstance(self.guidance_scale, dict) else {"": self.guidance_scale}
         if not self.temperature > 0 or self.temperature == float("inf"):
             raise ValueError(
                 f"temperature must be a positive number, got {self.temperature}. For the likeliest code, use top_k=1."
@@ -66,19 +76,30 @@ class SamplerConfig:
             raise ValueError(f"top_k must be at least 1 (or None for all codes), got {self.top_k}.")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must lie in (0, 1], got {self.top_p}.")
-        if not all(0 <= scale < float("inf") for scale in scales.values()):
-            raise ValueError(f"guidance_scale must be a number from 0 on, got {self.guidance_scale}.")
-        if not all(0 <= strength < float("inf") for strength in self.condition_strength.values()):
-            raise ValueError(f"condition_strength has numbers from 0 on, got {self.condition_strength}.")
+        if not all(0 <= scale <= LARGEST for scale in scales.values()):
+            raise ValueError(f"guidance_scale must be a number from 0 to {LARGEST:,}, got {self.guidance_scale}.")
+        if not all(0 <= strength <= LARGEST for strength in self.condition_strength.values()):
+            raise ValueError(f"condition_strength has numbers from 0 to {LARGEST:,}, got {self.condition_strength}.")
         if self.stride < 1:
             raise ValueError(f"stride must be at least 1, got {self.stride}.")
         if self.memory_limit is not None and self.memory_limit < 0:
             raise ValueError(f"memory_limit is a number of bytes, got {self.memory_limit}.")
-        if self.centre is not None:
-            if not isinstance(self.centre, tuple | list) or len(self.centre) != 2:
-                raise TypeError(f"centre is (row, column) inside a window, got {self.centre!r}.")
-            if any(isinstance(index, bool) or not isinstance(index, int) for index in self.centre):
-                raise TypeError(f"centre is a row and a column, whole numbers, got {self.centre!r}.")
-            if min(self.centre) < 0:
-                raise ValueError(f"centre counts from 0, got {self.centre}.")
-            object.__setattr__(self, "centre", tuple(self.centre))
+        if self.centre is not None and min(self.centre) < 0:
+            raise ValueError(f"centre counts from 0, got {self.centre}.")
+
+
+def _whole(name: str, value: Any) -> int:
+    """A whole number of any type that stands for one."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError as error:
+        raise TypeError(f"{name} must be a whole number, got {value!r}.") from error
+
+
+def _number(name: str, value: Any) -> float:
+    """A number of any type that stands for one."""
+    if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__") or getattr(value, "ndim", 0) > 0:
+        raise TypeError(f"{name} must be a number, got {value!r}.")
+    return value if type(value) in (int, float) else float(value)

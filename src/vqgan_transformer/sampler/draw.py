@@ -145,7 +145,7 @@ def filter_logits(logits: Tensor, *, temperature: float, top_k: int | None, top_
     Returns:
         float (..., V).
     """
-    logits = logits / temperature
+    logits = logits / max(temperature, 1e-30)  # there the likeliest code is drawn; below, float32 overflows
     if top_k is not None and top_k < logits.shape[-1]:
         threshold = logits.topk(top_k, dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < threshold, -torch.inf)

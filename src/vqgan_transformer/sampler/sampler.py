@@ -156,7 +156,8 @@ class SlidingWindowSampler(Pretrained):
         for places in self._paint(gpt, grids, schedule, codes):
             drawn += len(places)
             if callback is not None:
-                callback(drawn, total, results if several else results[0])
+                so_far = [result.clone() for result in results]  # theirs to keep, and to change
+                callback(drawn, total, so_far if several else so_far[0])
         results = [result.clone() for result in results]
         return results if several else results[0]
 
@@ -191,7 +192,7 @@ class SlidingWindowSampler(Pretrained):
             left.subtract(place.row for place in places)
             drawn += len(places)
             if callback is not None and places:
-                callback(drawn, total, result)
+                callback(drawn, total, result.clone())
             before = complete
             while complete < height and not left[complete]:
                 complete += 1

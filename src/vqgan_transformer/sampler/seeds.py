@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,31 +28,55 @@ def picture_seeds(
         numbers in 0..2^64-1.
 
     Raises:
-        TypeError: for a seed that is no whole number.
+        TypeError: for a seed that is no whole number, and a generator that is not torch's.
         ValueError: for a seed out of range, a sequence of another length, or both ways at once.
     """
     if seed is not None and generator is not None:
         raise ValueError("give either seed= or generator=, not both.")
-    if isinstance(generator, Sequence):
-        seed = [_draw(one) for one in generator]
-    elif seed is None:
-        seed = _draw(generator)
-    if isinstance(seed, bool | str) or not isinstance(seed, int | Sequence):
+    if seed is None:
+        # below 2^32, so that JSON and spreadsheets do not round it
+        seed = int(torch.randint(2**32 - min(count, 2**16), ())) if generator is None else _drawn_by(generator)
+    first = _whole(seed)
+    if first is not None:
+        seeds = [first + k for k in range(count)]
+    elif isinstance(seed, str) or not isinstance(seed, Iterable):
         raise TypeError(f"seed is a whole number, or a list with one for each picture, got {seed!r}.")
-    seeds = [seed + k for k in range(count)] if isinstance(seed, int) else list(seed)
-    if len(seeds) != count:
-        raise ValueError(f"{len(seeds)} seeds or generators for {count} pictures: give one, or one for each picture.")
-    if any(isinstance(one, bool) or not isinstance(one, int) for one in seeds):
-        raise TypeError(f"seeds are whole numbers, got {seeds!r}.")
-    if any(not 0 <= one < 2**64 for one in seeds):
+    else:
+        given = list(seed)
+        seeds = [number for number in map(_whole, given) if number is not None]
+        if len(given) != count:
+            raise ValueError(
+                f"{len(given)} seeds or generators for {count} pictures: give one, or one for each picture."
+            )
+        if len(seeds) != count:
+            raise TypeError(f"seeds are whole numbers, got {given!r}.")
+    if any(not 0 <= number < 2**64 for number in seeds):
         raise ValueError(f"seeds lie in 0..2^64-1, got {seeds}.")
     return seeds
 
 
-def _draw(generator: torch.Generator | None) -> int:
+def _whole(value: Any) -> int | None:
+    """A whole number of any type that stands for one."""
+    if isinstance(value, bool) or getattr(value, "ndim", 0) > 0:
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _drawn_by(generator: torch.Generator | Sequence[torch.Generator]) -> int | list[int]:
+    """The seed that a generator draws, or each of several."""
+    generators: list[Any] = list(generator) if isinstance(generator, list | tuple) else [generator]
+    for each in generators:
+        if not isinstance(each, torch.Generator):
+            raise TypeError(
+                f"generator is a torch.Generator, or a list of them, got {type(each).__module__}.{type(each).__name__}. To paint the same picture "
+                "again, pass seed=."
+            )
     # far enough below the end for every picture of a batch
-    device = generator.device if generator is not None else None
-    return int(torch.randint(2**63 - 2**32, (), generator=generator, device=device))
+    seeds = [int(torch.randint(2**63 - 2**32, (), generator=each, device=each.device)) for each in generators]
+    return seeds if isinstance(generator, list | tuple) else seeds[0]
 
 
 def candidate_seeds(seed: int, count: int) -> list[int]:

@@ -42,10 +42,9 @@ class Scene:
     seed: int
 
     @property
-    def class_label(self) -> int:
-        """One number for season, time of day and biome together."""
-        season, hour, biome = SEASONS.index(self.season), TIMES_OF_DAY.index(self.time_of_day), BIOMES.index(self.biome)
-        return (season * len(TIMES_OF_DAY) + hour) * len(BIOMES) + biome
+    def class_label(self) -> str:
+        """Season and time of day, as the built-in checkpoint names its classes, e.g. "spring dawn"."""
+        return f"{self.season} {self.time_of_day}"
 
 
 def make_scene(
