@@ -39,7 +39,8 @@ ARROWS: dict[str, set[str]] = {
     "training": MODELS | {"pipeline", "images", "contact_sheet", "geometry", "storage", "scenes", "checkpoints"},
     "conversion": MODELS | {"pipeline", "storage"},
     "verification": MODELS | {"conversion", "checkpoints", "storage"},
-    "cli": MODELS | {"conversion", "verification", "pipeline", "public", "training", "images", "storage"},
+    "demo": MODELS | {"pipeline", "images", "geometry", "storage"},
+    "cli": MODELS | {"demo", "conversion", "verification", "pipeline", "public", "training", "images", "storage"},
     "__main__": {"cli"},
     "public": MODELS | {"pipeline", "training"},
     "": {"public", "checkpoints", "evaluation"},  # the public names, and what fills the slots

@@ -19,7 +19,8 @@ def test_the_quickstart_runs_from_the_built_wheel(tmp_path):
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    assert (tmp_path / "site" / "vqgan_transformer" / "py.typed").exists()
+    for part in ("py.typed", "demo/page/index.html", "demo/page/main.js", "demo/page/style.css"):
+        assert (tmp_path / "site" / "vqgan_transformer" / part).exists()
 
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     where = [sys.executable, "-c", "import vqgan_transformer; print(vqgan_transformer.__file__)"]

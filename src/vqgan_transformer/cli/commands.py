@@ -5,6 +5,7 @@ from __future__ import annotations
 from .checkpoints import CONVERT, INSPECT, VERIFY
 from .checks import CHECKS
 from .command import Command
+from .demo import DEMO
 from .sample import COMPLETE, SAMPLE
 from .tokens import RECONSTRUCT, TOKENIZE
 from .train import TRAIN_GPT, TRAIN_VQGAN
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Command] = {
         INSPECT,
         VERIFY,
         CONVERT,
+        DEMO,
         CHECKS,
     )
 }

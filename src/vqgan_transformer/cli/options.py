@@ -155,7 +155,9 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _parameter_hints(function: Callable[..., Any]) -> dict[str, Any]:
-    source = vars(function)["__init__"] if isinstance(function, type) else function
+    source = function
+    if isinstance(function, type):
+        source = next(vars(base)["__init__"] for base in function.__mro__ if "__init__" in vars(base))
     names = inspect.unwrap(source).__globals__
     parameters = inspect.signature(function).parameters
     return {name: _evaluated(parameter.annotation, names) for name, parameter in parameters.items()}
