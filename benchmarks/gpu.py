@@ -22,7 +22,7 @@ from torch import Tensor
 
 from vqgan_transformer import VQGAN, CondGPT, CondGPTConfig, SlidingWindowSampler, VQGANConfig
 from vqgan_transformer.gpt.static import StaticGPT
-from vqgan_transformer.sampler.schedule import Place, wavefront
+from vqgan_transformer.sampler.schedule import GridPosition, wavefront
 
 LAYERS, WIDTH, CONDITION = 24, 1024, 256
 PER_POSITION = 24 * LAYERS * WIDTH**2  # floating point operations of the blocks' matrix products
@@ -50,7 +50,7 @@ def bandwidth() -> float:
     return 2 * 2**30 / seconds(lambda: a.clone(), 10)
 
 
-def positions_read(schedule: Sequence[list[Place]], condition: int) -> int:
+def positions_read(schedule: Sequence[list[GridPosition]], condition: int) -> int:
     """Positions that go through the blocks: each window's condition, and its tokens up to its last place."""
     last = {place.window: place for places in schedule for place in places}
     return sum(condition + place.prefix(16) for place in last.values())

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aligned_models import CODES, CONDITIONS, FACTOR, aligned_gpt, logits_place_by_place, random_conditions, random_grid
-from vqgan_transformer import CondGPT, CondGPTConfig
+from vqgan_transformer import CondGPT, CondGPTConfig, SlidingWindowSampler
 from vqgan_transformer.gpt import ConditionInput
 from vqgan_transformer.gpt.local_attention import Tiles
 from vqgan_transformer.gpt.positions import Rotation
@@ -25,12 +25,12 @@ def changed(grid, place):
 @torch.no_grad()
 def drawn_line_by_line(gpt, tokens, conditions):
     """Logits of given tokens as the sampler gets them."""
-    cache = gpt.start(conditions, size=tuple(tokens.shape[1:]), batch=len(tokens))
+    decoder = gpt.start_grid(conditions, size=tuple(tokens.shape[1:]), batch=len(tokens))
     logits = torch.full((*tokens.shape, CODES), torch.nan, dtype=torch.float64)
-    while cache.step < cache.steps:
-        rows, cols = cache.places
+    while decoder.step < decoder.steps:
+        rows, cols = decoder.places
         left = tokens[:, rows, (cols - 1).clamp(min=0)]
-        logits[:, rows, cols] = gpt.extend(cache, left)
+        logits[:, rows, cols] = decoder.decode(left)
     return logits
 
 
@@ -67,20 +67,20 @@ def test_lines_drawn_one_after_another_give_the_logits_of_the_whole(size, batch,
 
 def test_each_place_is_due_once_and_lines_are_few():
     gpt = aligned_gpt(4, 4)
-    cache, places = gpt.start({}, size=(9, 30)), []
-    assert cache.steps == 4 * 8 + 30
-    while cache.step < cache.steps:
-        rows, cols = cache.places
+    decoder, places = gpt.start_grid({}, size=(9, 30)), []
+    assert decoder.steps == 4 * 8 + 30
+    while decoder.step < decoder.steps:
+        rows, cols = decoder.places
         places += zip(rows.tolist(), cols.tolist(), strict=True)
-        gpt.extend(cache, torch.zeros(1, len(rows), dtype=torch.long))
+        decoder.decode(torch.zeros(1, len(rows), dtype=torch.long))
     assert sorted(places) == [(row, col) for row in range(9) for col in range(30)]
     with pytest.raises(ValueError, match="complete"):
-        gpt.extend(cache, torch.zeros(1, 1, dtype=torch.long))
+        decoder.decode(torch.zeros(1, 1, dtype=torch.long))
 
 
 def test_what_is_remembered_does_not_grow_with_the_height():
     gpt = aligned_gpt(2, 3)
-    low, high, wide = (gpt.start({}, size=size).bytes for size in ((20, 30), (400, 30), (20, 60)))
+    low, high, wide = (gpt.start_grid({}, size=size).bytes for size in ((20, 30), (400, 30), (20, 60)))
     assert low == high < wide < 2 * low
 
 
@@ -219,9 +219,18 @@ def test_conditions_that_do_not_fit_are_refused(conditions, error, message):
 
 def test_ids_out_of_range_are_refused_before_anything_is_drawn():
     with pytest.raises(ValueError, match=r"0–2, and -1"):
-        aligned_gpt().start({"class_label": torch.tensor([3])}, size=(4, 4))
+        SlidingWindowSampler()(aligned_gpt(), {"class_label": torch.tensor([3])}, size=(4, 4))
     with pytest.raises(ValueError, match="size="):
+        aligned_gpt().start_grid({"class_label": torch.tensor([1])})
+
+
+def test_each_form_says_how_it_is_drawn(gpt):
+    with pytest.raises(TypeError, match="start_grid"):
         aligned_gpt().start({"class_label": torch.tensor([1])})
+    with pytest.raises(TypeError, match="start_grid"):
+        aligned_gpt().extend([], torch.zeros(1, 1, dtype=torch.long))
+    with pytest.raises(TypeError, match="start and extend"):
+        gpt.start_grid({}, size=(4, 4))
 
 
 ALIGNED = {

@@ -199,7 +199,7 @@ def test_settings_of_other_models_are_refused(settings, error, message):
 def test_the_forms_of_a_condition_are_not_confused(gpt):
     with pytest.raises(TypeError, match="dictionary"):
         SlidingWindowSampler()(aligned_gpt(), torch.zeros(1, 4, 4, dtype=torch.long))
-    with pytest.raises(TypeError, match="tensor"):
+    with pytest.raises(TypeError, match="as tokens"):
         SlidingWindowSampler()(gpt, random_conditions(4, 4))
     with pytest.raises(TypeError, match="one condition"):
         SlidingWindowSampler(guidance_scale={"segmentation": 2.0})(gpt, torch.zeros(1, 4, 4, dtype=torch.long))

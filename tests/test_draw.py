@@ -86,7 +86,7 @@ def test_the_largest_logit_plus_noise_is_a_draw_from_the_softmax():
 def test_the_noise_of_many_places_on_a_device_is_that_of_each():
     seeds, rows, cols = [0, 7, 2**64 - 1, 2**63], [0, 3, 5, 100000], [1, 0, 4, 2**20]
     expected = torch.stack([torch.from_numpy(place_noise(*place, 21)) for place in zip(seeds, rows, cols, strict=True)])
-    on_device = draw._noise_on_device(seeds, rows, cols, 21, torch.device("cpu"))
+    on_device = draw._noise_on_device(draw._as_words(seeds, rows, cols, device=torch.device("cpu")), 21)
     assert torch.allclose(on_device, expected, rtol=0, atol=1e-12)
     assert torch.equal(draw.place_noises(seeds, rows, cols, 21, torch.zeros((), dtype=torch.float64)), expected)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vqgan_transformer import CondGPT, CondGPTConfig, SlidingWindowSampler
+from vqgan_transformer import CondGPT, CondGPTConfig, SamplerConfig, SlidingWindowSampler
 from vqgan_transformer.sampler.draw import filter_logits, guide, place_noise
+from vqgan_transformer.sampler.guidance import Guidance
 from vqgan_transformer.sampler.reading import WindowReader
 from vqgan_transformer.sampler.schedule import wavefront, window_origin
-from vqgan_transformer.sampler.windows import GridCondition, SequenceCondition, TokenGrid
+from vqgan_transformer.sampler.windows import TokenGrid, WholeCondition
 
 
 @torch.no_grad()
@@ -156,19 +157,22 @@ def test_tokens_are_the_same_however_little_is_kept(gpt, room, stride):
     assert torch.equal(sampler(gpt, condition), expected)
 
 
-def read_all(gpt, condition, size, **options):
+def read_all(gpt, condition, size, *, guidance=None, **settings):
     """A reader that has seen a whole schedule, and what waited in it after each step."""
-    tokens, schedule = torch.zeros(condition.batch, *size, dtype=torch.long), list(wavefront(size, gpt.config.window))
-    reader = WindowReader(gpt, [TokenGrid(condition, tokens, None, [0], size)], schedule, **options)
+    batch, window = len(condition), gpt.config.window
+    tokens, schedule = torch.zeros(batch, *size, dtype=torch.long), list(wavefront(size, window))
+    seen = WholeCondition(condition, gpt.conditioning, window, batch)
+    grids = [TokenGrid(seen, tokens, None, [*range(batch)], size, window)]
+    reader = WindowReader(gpt, grids, schedule, guidance or Guidance(), SamplerConfig(**settings))
     waiting = []
     for places in schedule:
         reader.logits(places)
-        waiting.append(sum(cache.bytes for halves in reader.waiting.values() for cache in halves))
+        waiting.append(sum(cache.bytes for versions in reader.waiting.values() for cache in versions))
     return reader, waiting
 
 
 def test_nothing_is_kept_in_the_end(gpt):
-    reader, waiting = read_all(gpt, GridCondition(grid(1, 7, 9), (4, 4)), (7, 9))
+    reader, waiting = read_all(gpt, grid(1, 7, 9), (7, 9))
     assert max(waiting) > 0
     assert waiting[-1] == 0
     assert not reader.conditions.read
@@ -176,8 +180,8 @@ def test_nothing_is_kept_in_the_end(gpt):
 
 def test_what_waits_stays_within_the_limit(gpt):
     of_one_window = gpt.start(grid(1, 4, 4)).bytes
-    _, unbounded = read_all(gpt, GridCondition(grid(1, 6, 20), (4, 4)), (6, 20))
-    _, bounded = read_all(gpt, GridCondition(grid(1, 6, 20), (4, 4)), (6, 20), memory_limit=2 * of_one_window)
+    _, unbounded = read_all(gpt, grid(1, 6, 20), (6, 20))
+    _, bounded = read_all(gpt, grid(1, 6, 20), (6, 20), memory_limit=2 * of_one_window)
     just_used = 3  # one for each row that the same window draws
     assert max(unbounded) > (2 + just_used) * of_one_window >= max(bounded)
 
@@ -187,11 +191,11 @@ class CountingGPT:
 
     def __init__(self, gpt):
         self.gpt, self.condition_rows, self.positions = gpt, 0, 0
-        self.config, self.head, self.null_condition = gpt.config, gpt.head, gpt.null_condition
+        self.config, self.head, self.conditioning = gpt.config, gpt.head, gpt.conditioning
 
-    def start(self, condition, *, capacity=None):
+    def start(self, condition, **options):
         self.condition_rows += len(condition)
-        return self.gpt.start(condition, capacity=capacity)
+        return self.gpt.start(condition, **options)
 
     def extend(self, caches, tokens):
         self.positions += tokens.numel()
@@ -201,22 +205,23 @@ class CountingGPT:
 @pytest.mark.parametrize(
     ("condition", "guided", "rows"),
     [
-        (GridCondition(grid(1, 7, 9), (4, 4)), False, 4 * 6),
-        (GridCondition(grid(1, 7, 9).expand(3, 7, 9), (4, 4)), False, 4 * 6),
-        (SequenceCondition(torch.tensor([[5], [5], [6]])), False, 2),
-        (GridCondition(torch.full((1, 7, 9), 3), (4, 4)), True, 2),
+        (grid(1, 7, 9), False, 4 * 6),
+        (grid(1, 7, 9).expand(3, 7, 9), False, 4 * 6),
+        (torch.tensor([[5], [5], [6]]), False, 2),
+        (torch.full((1, 7, 9), 3), True, 2),
     ],
     ids=["a window each", "three pictures of one condition", "a class", "all the same, and dropped"],
 )  # fmt: skip
 def test_equal_conditions_are_read_once(gpt, condition, guided, rows):
     counting = CountingGPT(gpt)
-    read_all(counting, condition, (7, 9), guided=guided)
+    guidance = Guidance.of(gpt, SamplerConfig(guidance_scale=2.0 if guided else 1.0), ())
+    read_all(counting, condition, (7, 9), guidance=guidance)
     assert counting.condition_rows == rows
 
 
 def test_each_token_of_a_window_is_read_once(gpt):
     counting = CountingGPT(gpt)
-    read_all(counting, GridCondition(grid(1, 7, 9), (4, 4)), (7, 9))
+    read_all(counting, grid(1, 7, 9), (7, 9))
     last = {}
     for places in wavefront((7, 9), (4, 4)):
         last.update({place.window: place.prefix(4) for place in places})

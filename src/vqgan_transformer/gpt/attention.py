@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import CondGPTConfig
+from .front import Along, taken
 from .linear import Linear
-from .positions import Rotation, rotate
+from .norms import normalisation
+from .positions import Positions, Rotation, rotate
 
 __all__ = ["CacheMemory", "CausalSelfAttention", "GPTCache", "Memory", "visibility"]
 
@@ -25,8 +27,10 @@ class GPTCache:
         keys: (n_layer, B, n_head, capacity, head_dim).
         values: likewise.
         length: positions filled so far, the condition's included; the same for all B rows.
-        last_hidden: (B, n_embd), what the last block made of the last position read.
-        condition_length: positions of the condition, which come first.
+        last_hidden: (B, n_embd), what the head sees of the last position read.
+        condition_length: positions in front of the image's tokens.
+        positions: where all positions that there is room for lie.
+        along: what goes along with them.
     """
 
     keys: Tensor
@@ -34,6 +38,8 @@ class GPTCache:
     length: int
     last_hidden: Tensor
     condition_length: int
+    positions: Positions
+    along: Along
 
     @property
     def rows(self) -> int:
@@ -62,7 +68,8 @@ class GPTCache:
         for row, source in enumerate(rows):
             keys[:, row, :, : self.length] = self.keys[:, source, :, : self.length]
             values[:, row, :, : self.length] = self.values[:, source, :, : self.length]
-        return GPTCache(keys, values, self.length, self.last_hidden[list(rows)], self.condition_length)
+        hidden, along = taken(self.last_hidden, rows), self.along.rows(rows)
+        return GPTCache(keys, values, self.length, hidden, self.condition_length, self.positions, along)
 
 
 class Memory(Protocol):
@@ -88,8 +95,7 @@ class CacheMemory:
     Args:
         caches: their rows make the batch, one cache after the other.
         layer: number of the layer.
-        masks: what each cache's new positions may see (:func:`visibility`); ``None`` for the plain causal mask of a
-            cache that was empty.
+        masks: what each cache's new positions may see, bool (B or 1, 1, T, keys); ``None`` for the plain causal mask.
     """
 
     def __init__(self, caches: Sequence[GPTCache], layer: int, masks: Sequence[Tensor | None]):
@@ -100,7 +106,7 @@ class CacheMemory:
         if len(self.caches) == 1:
             return self._attend(self.caches[0], self.masks[0], query, key, value)
         rows = [cache.rows for cache in self.caches]
-        parts = zip(self.caches, self.masks, query.split(rows), key.split(rows), value.split(rows), strict=True)
+        parts = zip(self.caches, self.masks, *(torch.split(part, rows) for part in (query, key, value)), strict=True)
         return torch.cat([self._attend(*part) for part in parts])
 
     def _attend(self, cache: GPTCache, mask: Tensor | None, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -108,11 +114,11 @@ class CacheMemory:
         keys, values = cache.keys[self.layer], cache.values[self.layer]
         keys[:, :, start:stop], values[:, :, start:stop] = key, value
         keys, values = keys[:, :, :stop], values[:, :, :stop]
-        if queries == 1:  # it sees all
-            return F.scaled_dot_product_attention(query, keys, values)
-        if mask is None:
-            return F.scaled_dot_product_attention(query, keys, values, is_causal=True)
-        return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask[-queries:])
+        # a single position sees all, but for what is invisible in front
+        mask = None if mask is None or (queries == 1 and cache.along.visible is None) else mask[:, :, -queries:]
+        return F.scaled_dot_product_attention(
+            query, keys, values, attn_mask=mask, is_causal=mask is None and queries > 1
+        )
 
 
 def visibility(queries: int, keys: int, n_unmasked: int = 0, device: torch.device | None = None) -> Tensor:
@@ -139,6 +145,9 @@ class CausalSelfAttention(nn.Module):
         self.qkv = Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
         self.out = Linear(config.n_embd, config.n_embd, bias=config.bias)
         self.residual_dropout = nn.Dropout(config.residual_dropout)
+        self.qk_norm = config.qk_norm
+        if config.qk_norm:
+            self.query_norm, self.key_norm = (normalisation(config, config.head_width) for _ in range(2))
 
     def forward(
         self,
@@ -146,6 +155,7 @@ class CausalSelfAttention(nn.Module):
         *,
         rotation: Rotation | None = None,
         n_unmasked: int = 0,
+        mask: Tensor | None = None,
         memory: Memory | None = None,
         last_only: bool = False,
     ) -> Tensor:
@@ -155,6 +165,7 @@ class CausalSelfAttention(nn.Module):
             x: (B, T, n_embd), the positions that follow what is remembered.
             rotation: of queries and keys at these positions, (..., T, head_width / 2).
             n_unmasked: the first positions that see each other whatever their order, where there is no memory.
+            mask: what is seen instead, bool (B, 1, T, T), where there is no memory.
             memory: what came before, and what decides who sees it.
             last_only: give the output of the last position alone.
 
@@ -164,6 +175,8 @@ class CausalSelfAttention(nn.Module):
         # (B, T, 3·h·d) -> three times (B, h, T, d); einops would take a tenth of a step of one token
         batch, steps, _ = x.shape
         query, key, value = self.qkv(x).view(batch, steps, 3, self.n_head, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        if self.qk_norm:
+            query, key = self.query_norm(query), self.key_norm(key)
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
         if last_only:
@@ -171,16 +184,20 @@ class CausalSelfAttention(nn.Module):
         if memory is not None:
             attended = memory.attend(query, key, value)
         elif self.training and self.weights_dropout.p:
-            attended = self._with_dropout(query, key, value, n_unmasked)
+            if mask is None:
+                mask = visibility(query.shape[2], key.shape[2], n_unmasked, x.device)
+            attended = self._with_dropout(query, key, value, mask)
         else:
-            plain = n_unmasked < 2  # then the kernel's own causal mask is the right one
-            mask = None if plain else visibility(query.shape[2], key.shape[2], n_unmasked, x.device)
+            plain = mask is None and n_unmasked < 2  # then the kernel's own causal mask is the right one
+            if mask is None and not plain:
+                mask = visibility(query.shape[2], key.shape[2], n_unmasked, x.device)
             attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=plain)
-        return self.residual_dropout(self.out(attended.transpose(1, 2).flatten(2)))
+        out: Tensor = self.residual_dropout(self.out(attended.transpose(1, 2).flatten(2)))
+        return out
 
-    def _with_dropout(self, query: Tensor, key: Tensor, value: Tensor, n_unmasked: int) -> Tensor:
+    def _with_dropout(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
         """The same in training, with weights that a layer of their own drops: its masks can be chosen from outside."""
-        visible = visibility(query.shape[2], key.shape[2], n_unmasked, query.device)
         scores = (query @ key.mT) * query.shape[-1] ** -0.5
-        weights = self.weights_dropout(scores.masked_fill(~visible, -torch.inf).softmax(-1))
-        return weights @ value
+        weights = self.weights_dropout(scores.masked_fill(~mask, -torch.inf).softmax(-1))
+        attended: Tensor = weights @ value
+        return attended

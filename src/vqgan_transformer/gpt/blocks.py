@@ -11,14 +11,9 @@ from .attention import CausalSelfAttention
 from .config import CondGPTConfig
 from .linear import Linear
 from .local_attention import LocalSelfAttention
+from .norms import modulated, normalisation
 
-__all__ = ["Block", "normalisation"]
-
-
-def normalisation(config: CondGPTConfig) -> nn.Module:
-    """The layer that scales each position's channels."""
-    kind = nn.LayerNorm if config.norm == "layer" else nn.RMSNorm
-    return kind(config.n_embd, eps=1e-5)
+__all__ = ["Block"]
 
 
 class SwiGLU(nn.Module):
@@ -37,7 +32,8 @@ class SwiGLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., n_embd) -> (..., n_embd)."""
         gate, value = self.gate_and_value(x).chunk(2, dim=-1)
-        return self.residual_dropout(self.out(F.silu(gate) * value))
+        out: Tensor = self.residual_dropout(self.out(F.silu(gate) * value))
+        return out
 
 
 def feed_forward(config: CondGPTConfig) -> nn.Module:
@@ -62,10 +58,35 @@ class Block(nn.Module):
         self.norm2 = normalisation(config)
         self.mlp = feed_forward(config)
 
-    def forward(self, x: Tensor, *, last_only: bool = False, **attention: Any) -> Tensor:
-        """(B, T, n_embd) -> (B, T, n_embd), or of the last position alone; other arguments are the attention's."""
+    def forward(
+        self, x: Tensor, *, modulation: Tensor | None = None, last_only: bool = False, **attention: Any
+    ) -> Tensor:
+        """Lets positions attend, and works on each by itself.
+
+        Args:
+            x: (B, T, n_embd).
+            modulation: (B, 1 or T, 6 · n_embd), scales, shifts and gates; see :class:`~.norms.Modulator`.
+            last_only: give the output of the last position alone.
+            **attention: further arguments of the attention.
+
+        Returns:
+            (B, T, n_embd), or (B, 1, n_embd) with ``last_only``.
+        """
         if last_only:
             attention["last_only"] = True
+        if modulation is not None:
+            return self._modulated(x, modulation.chunk(6, dim=-1), last_only, attention)
         attended = self.attention(self.norm1(x), **attention)
         x = (x[:, -1:] if last_only else x) + attended
-        return x + self.mlp(self.norm2(x))
+        x = x + self.mlp(self.norm2(x))
+        return x
+
+    def _modulated(self, x: Tensor, parts: tuple[Tensor, ...], last_only: bool, attention: dict[str, Any]) -> Tensor:
+        scale, shift = parts[:2]
+        attended = self.attention(modulated(self.norm1(x), scale, shift), **attention)
+        if last_only:
+            x, parts = x[:, -1:], tuple(part[:, -1:] for part in parts)
+        x = x + parts[2] * attended
+        scale, shift, gate = parts[3:]
+        x = x + gate * self.mlp(modulated(self.norm2(x), scale, shift))
+        return x

@@ -37,19 +37,19 @@ class ConditionEncoder(nn.Module):
     def __init__(self, config: CondGPTConfig):
         super().__init__()
         assert config.downsample_factor is not None
-        self.inputs = config.conditions
+        self.inputs = [kind for kind in config.conditions if kind.form in ("labels", "values", "class", "tokens")]
         self.depth = config.condition_depth
         self.patch = config.downsample_factor // 2
         width = config.condition_width
         self.width = width
         self.readers = nn.ModuleDict(
             {
-                one.name: _LabelReader(one.size, self.patch, width // 2)
-                if one.form == "labels"
-                else _ValueReader(one.size, self.patch, width // 2)
-                if one.form == "values"
-                else _IdReader(one.size + 1, width)
-                for one in config.conditions
+                kind.name: _LabelReader(kind.size, self.patch, width // 2)
+                if kind.form == "labels"
+                else _ValueReader(kind.size, self.patch, width // 2)
+                if kind.form == "values"
+                else _IdReader(kind.size + 1, width)
+                for kind in self.inputs
             }
         )
         self.fine = _LocalBlock(width // 2, dilation=1)
@@ -60,7 +60,8 @@ class ConditionEncoder(nn.Module):
     @property
     def reach(self) -> int:
         """How many tokens away from a place a pixel can be and still change the features there."""
-        return 1 + sum(2**index + 1 for index in range(self.depth))
+        reach: int = 2**self.depth + self.depth  # 1 + the sum of 2^k + 1
+        return reach
 
     def forward(
         self,
@@ -85,11 +86,11 @@ class ConditionEncoder(nn.Module):
         weight = self.norm_out.weight
         fine = weight.new_zeros(batch, self.width // 2, 2 * height, 2 * width)
         coarse = weight.new_zeros(batch, self.width, height, width)
-        for one in self.inputs:
-            reader: Any = self.readers[one.name]
+        for kind in self.inputs:
+            reader: Any = self.readers[kind.name]
             read = unknown = reader.unknown()
-            if one.name in conditions:
-                read, amount = reader(conditions[one.name]), strength.get(one.name, 1)
+            if kind.name in conditions:
+                read, amount = reader(conditions[kind.name]), strength.get(kind.name, 1)
                 if amount != 1:
                     read = unknown + amount * (read - unknown)
             if isinstance(reader, _IdReader):
@@ -99,7 +100,8 @@ class ConditionEncoder(nn.Module):
         x = self.to_tokens(self.fine(fine)) + coarse
         for block in self.blocks:
             x = block(x)
-        return self.norm_out(rearrange(x, "b c h w -> b h w c"))
+        features: Tensor = self.norm_out(rearrange(x, "b c h w -> b h w c"))
+        return features
 
     def in_bands(
         self,
@@ -115,18 +117,18 @@ class ConditionEncoder(nn.Module):
             bottom = min(top + ROWS_AT_ONCE, height)
             first, last = max(0, top - self.reach), min(height, bottom + self.reach)
             seen = {
-                one.name: self._rows(one, conditions[one.name], first, last)
-                for one in self.inputs
-                if one.name in conditions
+                kind.name: self._rows(kind, conditions[kind.name], first, last)
+                for kind in self.inputs
+                if kind.name in conditions
             }
             bands.append(self(seen, (last - first, width), batch, strength)[:, top - first : bottom - first])
         return torch.cat(bands, dim=1)
 
-    def _rows(self, one: ConditionInput, given: Tensor, first: int, last: int) -> Tensor:
+    def _rows(self, kind: ConditionInput, given: Tensor, first: int, last: int) -> Tensor:
         # rows of the token grid, cut from a condition of any form
-        if one.form == "class":
+        if kind.form == "class":
             return given
-        scale = 1 if one.form == "tokens" else 2 * self.patch
+        scale = 1 if kind.form == "tokens" else 2 * self.patch
         return given[..., first * scale : last * scale, :]
 
 
@@ -176,7 +178,8 @@ class _ValueReader(nn.Module):
         """Float (B, C, H, W) -> (B, width, H / patch, W / patch)."""
         values = values.to(self.conv.weight)
         known = torch.isfinite(values).all(dim=1, keepdim=True)
-        return self.conv(torch.cat((values.where(known, 0), (~known).to(values)), dim=1))
+        read: Tensor = self.conv(torch.cat((values.where(known, 0), (~known).to(values)), dim=1))
+        return read
 
     def unknown(self) -> Tensor:
         """What a map that is unknown everywhere gives, (1, width, 1, 1)."""
@@ -196,8 +199,10 @@ class _LocalBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, C, h, w). Beyond the border of the grid the convolutions see zeros."""
         x = x + self.conv1(F.silu(_by_place(self.norm1, x)))
-        return x + self.conv2(F.silu(_by_place(self.norm2, x)))
+        x = x + self.conv2(F.silu(_by_place(self.norm2, x)))
+        return x
 
 
 def _by_place(norm: nn.LayerNorm, x: Tensor) -> Tensor:
-    return norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    normed: Tensor = norm(x.permute(0, 2, 3, 1))
+    return normed.permute(0, 3, 1, 2)

@@ -1,46 +1,95 @@
-"""CondGPTConfig: everything that shapes a CondGPT, of the paper's form or the aligned one."""
+"""CondGPTConfig: everything that shapes a CondGPT. Its choices are independent as far as they make sense together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CondGPTConfig", "ConditionInput"]
+__all__ = ["CondGPTConfig", "ConditionInput", "PictureEncoderConfig"]
 
 
 @dataclass(frozen=True)
 class ConditionInput:
-    """A kind of condition that an aligned model reads.
+    """A kind of condition that a model reads from a dictionary.
 
     Args:
         name: the key in the dictionary of conditions, which is the keyword of the pipeline's call.
         form: "labels", a map of label ids int64 (B, H, W), -1 where unknown; "values", a map of numbers
             float (B, size, H, W), NaN where unknown; "class", ids int64 (B,), -1 where unknown; "tokens", the tokens of
-            the picture itself where they are known, int64 (B, h, w), -1 where not.
-        size: the number of labels, channels, classes or codes.
+            the picture itself where they are known, int64 (B, h, w), -1 where not; "picture", float (B, size, H, W) in
+            [-1, 1], read by a pretrained encoder; "embeddings", float (B, length, size), such as a caption's, which
+            stand in front of the tokens, with a bool mask (B, length) under the name + "_mask" that says which are
+            seen. A picture or embeddings with a NaN in them are unknown.
+        size: the number of labels, channels, classes, codes, or numbers of an embedding.
+        length: positions of embeddings; ``None`` for other forms.
 
     Raises:
-        ValueError: for another form, no name or no size.
+        ValueError: for another form, no name, no size, or a length that does not go with the form.
     """
 
     name: str
-    form: Literal["labels", "values", "class", "tokens"]
+    form: Literal["labels", "values", "class", "tokens", "picture", "embeddings"]
     size: int
+    length: int | None = None
 
     def __post_init__(self) -> None:
         if self.form not in _FORMS:
             raise ValueError(f"form is one of {', '.join(map(repr, _FORMS))}; got {self.form!r}.")
         if not self.name or self.size < 1:
             raise ValueError(f"a condition needs a name and a size from 1 on, got {self.name!r} and {self.size}.")
+        if (self.length is not None) != (self.form == "embeddings") or (self.length is not None and self.length < 1):
+            raise ValueError(f"length is for embeddings, from 1 on; got {self.length} for {self.form!r}.")
+
+
+@dataclass(frozen=True)
+class PictureEncoderConfig:
+    """A DINOv2 (Oquab et al. 2023) that reads conditions of the form "picture".
+
+    Args:
+        hidden_size: its width.
+        num_hidden_layers: its blocks.
+        num_attention_heads: heads of a block.
+        mlp_ratio: hidden units of a feed-forward part, in widths.
+        patch_size: pixels of a patch along each side; a picture is resized so that each token has one patch.
+        image_size: of the pictures that its table of positions is for.
+        resize: "nearest", or "bicubic" with aligned corners.
+
+    Raises:
+        ValueError: for sizes below 1, a width that is no multiple of the heads, or another way to resize.
+    """
+
+    hidden_size: int = 384
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 6
+    mlp_ratio: int = 4
+    patch_size: int = 14
+    image_size: int = 518
+    resize: Literal["nearest", "bicubic"] = "nearest"
+
+    def __post_init__(self) -> None:
+        names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "mlp_ratio", "patch_size", "image_size")
+        for name in names:
+            if getattr(self, name) < 1:
+                raise ValueError(f"PictureEncoderConfig.{name} must be at least 1, got {getattr(self, name)}.")
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size must be a multiple of num_attention_heads, got {self.hidden_size} and "
+                f"{self.num_attention_heads}."
+            )
+        if self.resize not in ("nearest", "bicubic"):
+            raise ValueError(f"resize is 'nearest' or 'bicubic', got {self.resize!r}.")
 
 
 @dataclass(frozen=True)
 class CondGPTConfig:
     """Everything that shapes a CondGPT.
 
-    In the paper's form (``conditioning="prefix"``) the tokens of the condition stand in front of those of the image. In
-    the aligned form (``conditioning="aligned"``, with ``position="rope2d"`` and ``attention="local"``) features of the
-    condition are added at the place to be drawn, and each place sees a neighbourhood of those before it.
+    Three choices are independent. *How conditions enter*: as tokens in front of those of the image
+    (``conditioning="prefix"``, the paper's form), whose last one, a class, may also modulate the norms
+    (``modulation``); or from a dictionary (``conditioning="aligned"``), embeddings in front, and features of all other
+    kinds added at the place that is drawn, before chosen layers. *Positions*: learned, also of the place that is drawn
+    (``target_positions``), or 2-D rotary. *Attention*: to all that comes before in a window ("full"), or to a
+    neighbourhood of the place ("local"), for which positions are rotary and nothing stands in front.
 
     Args:
         vocab_size: embeddings and logits: at least the image's codebook, and all ids of condition tokens unless those
@@ -70,17 +119,30 @@ class CondGPTConfig:
             the paper's one table that image and condition share.
         token_order: in which a window's tokens are read. Only "row_major" can be slid over a picture; the others are
             those of the paper's ablation (:mod:`vqgan_transformer.training.token_orders`).
-        conditioning: "prefix" or "aligned".
-        attention: "full", or "local": a place sees, of those before it, ``rows_above`` rows and in each of them
-            ``columns_beside`` columns either side. The aligned form's.
+        conditioning: "prefix", the condition is tokens; or "aligned", it is a dictionary of the kinds in ``conditions``.
+        attention: "full", all that comes before in a window; or "local": a place sees, of those before it,
+            ``rows_above`` rows and in each of them ``columns_beside`` columns either side.
         rows_above: see ``attention``.
         columns_beside: see ``attention``; a place sees the token above it only from 1 on.
-        conditions: the kinds of condition that an aligned model reads, any of which may be absent from a call.
+        conditions: the kinds of condition in the dictionary, any of which may be absent from a call.
         downsample_factor: pixels of a condition's map that a token stands for along each side, an even number; for
-            aligned models.
+            models with a dictionary.
         condition_width: channels of the condition encoder.
         condition_depth: its blocks at the resolution of tokens; block k reaches 2^k + 1 tokens further.
         condition_layers: the blocks of the GPT to whose input the features of the condition are added.
+        modulation: "none"; or what scales, shifts and gates each block's parts (adaptive norms; Peebles and Xie 2023):
+            "condition", the embedding of the last condition token, or "condition_and_step", that and a learned vector
+            for each position.
+        qk_norm: whether queries and keys are normalised, head by head.
+        norm_eps: what the norms add to a variance.
+        norm_out_affine: whether the norm before the head has weights of its own.
+        head_bias: whether the head adds a bias.
+        start_token: whether a learned vector stands in front of everything else. A window needs something in front.
+        target_positions: whether learned vectors also say which place is drawn next (Yu et al. 2024, RAR).
+        position_table: columns of the table in which "rope2d" finds the row and the column of a token by its flat
+            number in the window; by default those of the window. With a table a window may have any shape that holds no
+            more tokens.
+        picture_encoder: what reads conditions of the form "picture".
 
     Raises:
         ValueError: where two fields contradict each other or one is out of range.
@@ -114,12 +176,21 @@ class CondGPTConfig:
     condition_width: int = 128
     condition_depth: int = 3
     condition_layers: tuple[int, ...] = (0,)
+    modulation: Literal["none", "condition", "condition_and_step"] = "none"
+    qk_norm: bool = False
+    norm_eps: float = 1e-5
+    norm_out_affine: bool = True
+    head_bias: bool = False
+    start_token: bool = False
+    target_positions: bool = False
+    position_table: int | None = None
+    picture_encoder: PictureEncoderConfig | None = None
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "n_layer", "n_head", "n_embd", "rows_above", "columns_beside"):
             if getattr(self, name) < 1:
                 raise ValueError(f"CondGPTConfig.{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("block_size", "feed_forward_width", "condition_vocab_size"):
+        for name in ("block_size", "feed_forward_width", "condition_vocab_size", "position_table"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"CondGPTConfig.{name} must be at least 1 or None, got {getattr(self, name)}.")
         for name, choices in _CHOICES.items():
@@ -141,42 +212,67 @@ class CondGPTConfig:
             raise ValueError(f"pkeep must lie in (0, 1], got {self.pkeep}.")
         if self.null_token is not None and not 0 <= self.null_token < self.condition_ids:
             raise ValueError(f"null_token must lie in 0..{self.condition_ids - 1}, got {self.null_token}.")
+        if not 0 < self.norm_eps < 1:
+            raise ValueError(f"norm_eps must lie in (0, 1), got {self.norm_eps}.")
+        if self.position_table is not None and self.position != "rope2d":
+            raise ValueError('position_table= goes with position="rope2d".')
         if self.conditioning == "prefix":
             self._check_prefix()
         else:
-            self._check_aligned()
+            self._check_dictionary()
+        if self.attention == "full":
+            self._check_window()
+        else:
+            self._check_neighbourhood()
 
     def _check_prefix(self) -> None:
-        if self.block_size is None:
-            raise ValueError("a GPT whose condition stands in front needs a block_size, the longest sequence.")
         if self.attention != "full":
             raise ValueError('local attention goes with conditioning="aligned": a condition in front is out of reach.')
-        if self.conditions:
+        if self.conditions or self.picture_encoder is not None:
             raise ValueError('conditions= are for conditioning="aligned"; in front stand tokens of any kind.')
-        if self.window_length > self.block_size:
+
+    def _check_window(self) -> None:
+        if self.block_size is None:
             raise ValueError(
-                f"a window of {self.window[0]}×{self.window[1]} tokens and one condition token need a block_size of "
-                f"{self.window_length}, got {self.block_size}."
+                'a GPT that reads windows needs a block_size, the longest sequence; one with attention="local" has none.'
             )
+        front = 1 + self.start_token if self.front_length is None else max(1, self.front_length)
+        if front + self.window_length - 1 > self.block_size:
+            what = "one condition token" if front == 1 else f"{front} positions in front of them"
+            raise ValueError(
+                f"a window of {self.window[0]}×{self.window[1]} tokens and {what} need a block_size of "
+                f"{front + self.window_length - 1}, got {self.block_size}."
+            )
+        if self.front_length == 0:
+            raise ValueError("nothing stands in front of a window's first token: give embeddings or start_token=True.")
         if not 0 <= self.n_unmasked <= self.block_size:
             raise ValueError(f"n_unmasked must lie in 0..block_size, got {self.n_unmasked}.")
+        if self.target_positions and self.position != "learned":
+            raise ValueError('target_positions= go with position="learned".')
 
-    def _check_aligned(self) -> None:
-        if self.position != "rope2d" or self.attention != "local":
-            raise ValueError('conditioning="aligned" goes with position="rope2d" and attention="local".')
+    def _check_neighbourhood(self) -> None:
+        if self.position != "rope2d":
+            raise ValueError('attention="local" goes with position="rope2d".')
         for name, unused in (
-            ("block_size", None),
-            ("n_unmasked", 0),
-            ("null_token", None),
-            ("condition_vocab_size", None),
-        ):
+            ("block_size", None), ("n_unmasked", 0), ("start_token", False), ("position_table", None),
+            ("target_positions", False),
+        ):  # fmt: skip
             if getattr(self, name) != unused:
-                raise ValueError(f"{name} is for conditions that stand in front; an aligned model has none.")
+                raise ValueError(f"{name} is for models that read windows; this one sees neighbourhoods.")
         if self.token_order != "row_major":
             raise ValueError(f"an aligned model draws row by row, not in the order {self.token_order!r}.")
-        names = [one.name for one in self.conditions]
+        if [kind for kind in self.conditions if kind.form == "embeddings"]:
+            raise ValueError('embeddings stand in front, out of reach of attention="local".')
+
+    def _check_dictionary(self) -> None:
+        for name, unused in (("null_token", None), ("condition_vocab_size", None), ("modulation", "none")):
+            if getattr(self, name) != unused:
+                raise ValueError(f"{name} is for conditions that are tokens; this model reads a dictionary.")
+        names = [kind.name for kind in self.conditions]
         if len(set(names)) < len(names):
             raise ValueError(f"each kind of condition may be given once, got {names}.")
+        if len([kind for kind in self.conditions if kind.form == "embeddings"]) > 1:
+            raise ValueError("one kind of embeddings can stand in front.")
         if self.downsample_factor is None or self.downsample_factor < 2 or self.downsample_factor % 2:
             raise ValueError(
                 f"an aligned model needs the even downsample_factor of its VQGAN, got {self.downsample_factor}."
@@ -188,8 +284,17 @@ class CondGPTConfig:
         layers = self.condition_layers
         if not layers or sorted(set(layers)) != list(layers) or not 0 <= layers[0] <= layers[-1] < self.n_layer:
             raise ValueError(f"condition_layers are blocks 0..{self.n_layer - 1} in ascending order, got {layers}.")
-        if [one for one in self.conditions if one.form == "tokens" and one.size > self.vocab_size]:
+        if [kind for kind in self.conditions if kind.form == "tokens" and kind.size > self.vocab_size]:
             raise ValueError(f"known tokens are of the picture: their size is at most {self.vocab_size}.")
+        if bool([kind for kind in self.conditions if kind.form == "picture"]) != (self.picture_encoder is not None):
+            raise ValueError('picture_encoder= goes with conditions of the form "picture".')
+
+    @property
+    def front_length(self) -> int | None:
+        """Positions in front of the image's first token; ``None`` where the condition's tokens decide."""
+        if self.conditioning == "prefix":
+            return None
+        return self.start_token + sum(kind.length or 0 for kind in self.conditions)
 
     @property
     def window_length(self) -> int:
@@ -215,7 +320,7 @@ class CondGPTConfig:
 
 
 TOKEN_ORDERS = ("row_major", "spiral_in", "spiral_out", "z_curve", "subsample", "alternate")
-_FORMS = ("labels", "values", "class", "tokens")
+_FORMS = ("labels", "values", "class", "tokens", "picture", "embeddings")
 _CHOICES = {
     "norm": ("layer", "rms"),
     "feed_forward": ("gelu", "swiglu"),
@@ -223,4 +328,5 @@ _CHOICES = {
     "conditioning": ("prefix", "aligned"),
     "attention": ("full", "local"),
     "token_order": TOKEN_ORDERS,
+    "modulation": ("none", "condition", "condition_and_step"),
 }

@@ -16,6 +16,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from .config import CondGPTConfig
+from .neighbourhood import Neighbourhood
+from .norms import normalisation
 from .positions import Rotation, rotate
 from .rolling_cache import Remembered
 
@@ -49,7 +51,8 @@ class Tiles:
     @classmethod
     def of(cls, size: tuple[int, int], config: CondGPTConfig, device: torch.device) -> Tiles:
         """The tiles of a grid for a model."""
-        above, beside = config.rows_above, config.columns_beside
+        seen = Neighbourhood.of(config)
+        above, beside = seen.rows_above, seen.columns_beside
         height, width = (BAND, size[1]) if size[1] <= NARROW else TILE
         height, width = min(height, size[0]), min(width, size[1])
         tops, lefts = torch.arange(0, size[0], height), torch.arange(0, size[1], width)
@@ -62,13 +65,13 @@ class Tiles:
             i.flatten()
             for i in torch.meshgrid(torch.arange(-above, height), torch.arange(-beside, width + beside), indexing="ij")
         )
-        seen = _sees(row[:, None] - key_row, key_col - col[:, None], config)
+        visible = seen.sees(row[:, None] - key_row, key_col - col[:, None])
         rows = (tops[:, None] + key_row)[:, None]  # (tiles down, 1, keys)
         cols = (lefts[:, None] + key_col)[None]  # (1, tiles across, keys)
         inside = ((rows >= 0) & (cols >= 0) & (cols < size[1])).flatten(0, 1)
         # a place beyond the border sees itself, so that no sum of weights is empty
         own = (row[:, None] == key_row) & (col[:, None] == key_col)
-        return cls(size, (height, width), above, beside, ((inside[:, None] & seen) | own).to(device))
+        return cls(size, (height, width), above, beside, ((inside[:, None] & visible) | own).to(device))
 
     def of_queries(self, x: Tensor) -> Tensor:
         """(B, h, w, heads, d) -> (B * tiles, heads, places of a tile, d)."""
@@ -106,12 +109,6 @@ class Tiles:
         return rows, cols
 
 
-def _sees(above: Tensor, right: Tensor, config: CondGPTConfig) -> Tensor:
-    """Whether a place sees another, which is some rows above it and some columns to its right."""
-    before = (above > 0) | ((above == 0) & (right <= 0))
-    return before & (above <= config.rows_above) & (right.abs() <= config.columns_beside)
-
-
 class LocalSelfAttention(nn.Module):
     """Multi-head attention to a causal neighbourhood.
 
@@ -126,6 +123,9 @@ class LocalSelfAttention(nn.Module):
         self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
         self.out = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
         self.residual_dropout = nn.Dropout(config.residual_dropout)
+        self.qk_norm = config.qk_norm
+        if config.qk_norm:
+            self.query_norm, self.key_norm = (normalisation(config, config.head_width) for _ in range(2))
 
     def forward(self, x: Tensor, *, rotation: Rotation, over: Tiles | Remembered) -> Tensor:
         """Attends over a whole grid, or over what is remembered of it.
@@ -139,6 +139,9 @@ class LocalSelfAttention(nn.Module):
             as x.
         """
         qkv = self.qkv(x).unflatten(-1, (3, self.n_head, -1))  # (..., 3, heads, d)
+        if self.qk_norm:
+            query, key = self.query_norm(qkv[..., 0, :, :]), self.key_norm(qkv[..., 1, :, :])
+            qkv = torch.stack((query, key, qkv[..., 2, :, :]), dim=-3)
         query, key = rotate(qkv[..., :2, :, :], rotation).unbind(-3)
         value = qkv[..., 2, :, :]
         if isinstance(over, Remembered):
@@ -152,7 +155,8 @@ class LocalSelfAttention(nn.Module):
                 else:
                     tiled = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
             attended = over.to_grid(tiled)
-        return self.residual_dropout(self.out(attended.flatten(-2)))
+        out: Tensor = self.residual_dropout(self.out(attended.flatten(-2)))
+        return out
 
     def _with_dropout(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, batch: int) -> Tensor:
         """The same in training, with weights that a layer of their own drops: its masks can be chosen from outside."""
@@ -160,7 +164,8 @@ class LocalSelfAttention(nn.Module):
         weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
         # the tiles of a sample under one index, since what is dropped belongs to samples
         weights = self.weights_dropout(weights.unflatten(0, (batch, -1))).flatten(0, 1)
-        return weights @ value
+        attended: Tensor = weights @ value
+        return attended
 
 
 def _single_precision_on_cpu(device: torch.device) -> AbstractContextManager[object]:

@@ -7,12 +7,14 @@ dimensions as in LlamaGen: the first half of a head's channels turns with the ro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Rotation", "rotate", "rotation", "window_rotation"]
+__all__ = ["Positions", "Rotation", "rotate", "rotation", "window_rotation"]
 
 BASE = 10_000.0
 """The slowest pair of channels turns by about 1/BASE radian a place, the fastest by 1 radian."""
@@ -62,3 +64,27 @@ def rotate(x: Tensor, by: Rotation) -> Tensor:
     """Turns neighbouring channels 2k and 2k + 1 as one pair: (..., T, head_width) by (T, head_width / 2)."""
     even, odd = x[..., 0::2], x[..., 1::2]
     return torch.stack((even * by.cos - odd * by.sin, odd * by.cos + even * by.sin), dim=-1).flatten(-2)
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where the positions of a window's sequence lie, those in front of its tokens included.
+
+    Attributes:
+        added: (positions, n_embd), added to what stands there; ``None`` for rotary positions.
+        rotation: of queries and keys, (positions, head_width / 2); ``None`` for learned positions.
+    """
+
+    added: Tensor | None
+    rotation: Rotation | None
+
+    def at(self, start: Sequence[int], steps: int) -> Positions:
+        """Those of ``steps`` positions of each row from ``start`` on, (rows or 1, steps, ...), by views alone."""
+        first = [start[0]] if len(set(start)) == 1 else start
+
+        def part(table: Tensor) -> Tensor:
+            return torch.stack([table[index : index + steps] for index in first])
+
+        # one rotation for all heads: (rows or 1, 1, steps, ...)
+        turned = None if self.rotation is None else Rotation(*(part(table)[:, None] for table in self.rotation))
+        return Positions(None if self.added is None else part(self.added), turned)

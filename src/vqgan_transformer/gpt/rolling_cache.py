@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .config import CondGPTConfig
+from .neighbourhood import Neighbourhood
 from .positions import Rotation, rotation
 
 __all__ = ["Remembered", "RollingCache"]
@@ -72,6 +73,7 @@ class RollingCache:
 
     Attributes:
         step: of the places that are due.
+        batch: number of grids B.
     """
 
     def __init__(self, config: CondGPTConfig, size: tuple[int, int], features: dict[int, Tensor]):
@@ -79,11 +81,14 @@ class RollingCache:
         self.size = height, width = size
         self.features = features
         self.step = 0
+        self.neighbourhood = Neighbourhood.of(config)
         lag, above = config.columns_beside, config.rows_above
         like = next(iter(features.values()))
+        self.up, self.right = self.neighbourhood.offsets(like.device)
+        self.batch = like.shape[2]
         self.reach = lag * (above + 1)  # steps back to the farthest neighbour
         rows = min(height, (width - 1) // lag + 1 + self.reach // lag + 1) + above
-        shape = (config.n_layer, 2, 2 * self.reach + lag, rows, like.shape[2], config.n_head, config.head_width)
+        shape = (config.n_layer, 2, 2 * self.reach + lag, rows, self.batch, config.n_head, config.head_width)
         self.buffer = like.new_zeros(shape)
         self.first_step, self.first_row = -self.reach, -above
 
@@ -103,7 +108,7 @@ class RollingCache:
         """What keys and values take."""
         return self.buffer.numel() * self.buffer.itemsize
 
-    def look(self) -> tuple[list[Remembered], Rotation]:
+    def surroundings(self) -> tuple[list[Remembered], Rotation]:
         """What each block remembers of the surroundings of the places that are due, and their rotation (N, 1, 1, 1, ...)."""
         if self.step - self.first_step + self.config.columns_beside >= self.buffer.shape[2]:
             self._forget()
@@ -127,13 +132,10 @@ class RollingCache:
         return max(0, -(-(self.step - width + 1) // lag)), min(height - 1, self.step // lag) + 1
 
     def _mask(self, rows: Tensor, cols: Tensor) -> Tensor:
-        above, beside = self.config.rows_above, self.config.columns_beside
-        up = torch.arange(above, -1, -1, device=rows.device)
-        right = torch.arange(-beside, beside + 1, device=rows.device)
-        before = (up[:, None] > 0) | (right <= 0)
-        columns = cols[:, None] + right
-        inside = ((columns >= 0) & (columns < self.size[1]))[:, None] & (rows[:, None] >= up)[..., None]
-        return torch.zeros((), dtype=self.buffer.dtype, device=rows.device).where(inside & before, -torch.inf)
+        columns, lines = cols[:, None, None] + self.right, rows[:, None, None] - self.up
+        inside = (columns >= 0) & (columns < self.size[1]) & (lines >= 0)  # (N, rows above and own, columns)
+        visible = inside & self.neighbourhood.sees(self.up, self.right)
+        return torch.zeros((), dtype=self.buffer.dtype, device=rows.device).where(visible, -torch.inf)
 
     def _forget(self) -> None:
         """Moves what is still in reach to the beginning of the buffer."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .attention import GPTCache
 from .model import CondGPT
+from .positions import Rotation
 
 __all__ = ["StaticGPT"]
 
@@ -30,11 +31,17 @@ class StaticGPT:
     16 or the next multiple of 8.
 
     Args:
-        gpt: the model.
+        gpt: the model; its condition is tokens in front.
         compile: let ``torch.compile`` fuse short steps; each shape takes some tens of seconds the first time.
+
+    Raises:
+        ValueError: for a model with a dictionary of conditions, or one whose norms are modulated.
     """
 
     def __init__(self, gpt: CondGPT, *, compile: bool = True):
+        config = gpt.config
+        if config.conditioning != "prefix" or config.modulation != "none":
+            raise ValueError("StaticGPT is for models whose only condition is tokens in front: use the GPT as it is.")
         self.gpt = gpt
         self.step: Step = torch.compile(self._step, dynamic=False) if compile else self._step
         self.buffers: dict[int, _Buffers] = {}  # by the number of rows
@@ -46,21 +53,22 @@ class StaticGPT:
 
     def __call__(self, *arguments: Any, **options: Any) -> Tensor:
         """Scores tokens; see :class:`CondGPT`."""
-        return self.gpt(*arguments, **options)
+        logits: Tensor = self.gpt(*arguments, **options)
+        return logits
 
     @torch.no_grad()
     def extend(self, cache: GPTCache | Sequence[GPTCache], tokens: Tensor) -> Tensor:
         """Reads further image tokens and scores the next one; see :meth:`CondGPT.extend`."""
         caches = [cache] if isinstance(cache, GPTCache) else list(cache)
         rows, steps = tokens.shape
-        fits = all(one.length + steps <= one.capacity for one in caches)
+        fits = all(cache.length + steps <= cache.capacity for cache in caches)
         if not steps or not fits or (steps > SHORT and not tokens.is_cuda):
             return self.gpt.extend(caches, tokens)  # also for its error
         padded = 1 << (rows - 1).bit_length()
         length = 1 if steps == 1 else SHORT if steps <= SHORT else -(-steps // 8) * 8
         buffers = self._buffers(padded, caches[0])
         buffers.load(caches)
-        past = torch.tensor([one.length for one in caches for _ in range(one.rows)])
+        past = torch.tensor([cache.length for cache in caches for _ in range(cache.rows)])
         hidden = self._run(
             buffers,
             F.pad(tokens, (0, length - steps, 0, padded - rows)),
@@ -68,9 +76,10 @@ class StaticGPT:
             torch.full((padded,), steps - 1, device=tokens.device),
         )[:rows]
         buffers.store(caches, steps)
-        for one, last in zip(caches, hidden.split([one.rows for one in caches]), strict=True):
-            one.length, one.last_hidden = one.length + steps, last
-        return self.gpt.head(self.gpt.norm_out(hidden))
+        for cache, last in zip(caches, torch.split(hidden, [cache.rows for cache in caches]), strict=True):
+            cache.length, cache.last_hidden = cache.length + steps, last
+        scored: Tensor = self.gpt.head(hidden)
+        return scored
 
     def _step(self, keys: Tensor, values: Tensor, tokens: Tensor, past: Tensor, last: Tensor) -> Tensor:
         """What is compiled and captured: reads (N, T) tokens behind ``past`` (N,) others -> (N, n_embd) at ``last``."""
@@ -79,15 +88,19 @@ class StaticGPT:
         positions = positions.clamp(max=keys.shape[3] - 1)
         visible = torch.arange(keys.shape[3], device=tokens.device) <= positions[:, :, None]  # (N, T, capacity + 1)
         placed = positions.clamp(max=keys.shape[3] - 2)
-        x, rotation = self.gpt._place(self.gpt.token_embedding(tokens), placed, condition=self.condition_length)
+        x, rotation = self.gpt.token_embedding(tokens), None
+        if self.positions.added is not None:
+            x = x + self.positions.added[placed]
+        if self.positions.rotation is not None:  # one for all heads: (N, 1, T, head_width / 2)
+            rotation = Rotation(*(table[placed][:, None] for table in self.positions.rotation))
         for index, block in enumerate(self.gpt.blocks):
             memory = _StaticMemory(keys[index], values[index], positions, visible[:, None])
             x = block(x, rotation=rotation, memory=memory)
-        return x[torch.arange(len(x), device=x.device), last]
+        return self.gpt.before_head(x[torch.arange(len(x), device=x.device), last])
 
     def _buffers(self, rows: int, like: GPTCache) -> _Buffers:
         weight, config = self.gpt.head.weight, self.gpt.config
-        self.condition_length = like.condition_length
+        self.positions = like.positions
         capacity = like.condition_length + config.window_length - 1
         known = self.buffers.get(rows)
         if known is None or (known.keys.device, known.keys.dtype, known.capacity) != (
@@ -167,7 +180,7 @@ class _StaticMemory:
 def _captured(step: Step, buffers: _Buffers, tokens: Tensor, past: Tensor, last: Tensor) -> Callable[..., Tensor]:
     """A step as a CUDA graph over inputs of fixed addresses."""
     inputs = [tokens.clone(), past.clone(), last.clone()]
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's own
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):  # what is compiled or chosen the first time must not be captured
         for _ in range(2):

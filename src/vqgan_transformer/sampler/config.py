@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,10 @@ class SamplerConfig:
             default. Less makes more work where windows serve several rows (a stride, the borders), not other tokens.
         condition_strength: for models with several conditions, from a kind's name to how much it counts, at no further
             work: 0 as if it were not given, 1 as in training. Somewhat more than 1 makes pictures follow it more closely.
+        guidance_schedule: with a number p guidance grows along the raster of a window, from none to guidance_scale s: at
+            place t of T it is 1 + (s - 1) · (1 - cos(π · (t / T)^p)) / 2 (RAR; Yu et al. 2024). ``None`` keeps it the
+            same everywhere.
+        min_p: then among codes at least so likely in relation to the likeliest one (Nguyen et al. 2024); 0 for all.
 
     Raises:
         TypeError: for what is no number.
@@ -45,6 +50,8 @@ class SamplerConfig:
     centre: tuple[int, int] | None = None
     memory_limit: int | None = None
     condition_strength: dict[str, float] = field(default_factory=dict)
+    guidance_schedule: float | None = None
+    min_p: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.condition_strength, dict):
@@ -56,13 +63,14 @@ class SamplerConfig:
         for name, number in (
             ("temperature", _number), ("top_k", _whole), ("top_p", _number), ("guidance_scale", _number),
             ("stride", _whole), ("centre", _whole), ("memory_limit", _whole), ("condition_strength", _number),
+            ("guidance_schedule", _number), ("min_p", _number),
         ):  # fmt: skip
             value: Any = getattr(self, name)
             if isinstance(value, dict):
                 value = {kind: number(name, each) for kind, each in value.items()}
             elif isinstance(value, tuple | list) and name == "centre":
                 value = tuple(number(name, each) for each in value)
-            elif value is not None or name in ("temperature", "guidance_scale", "stride"):
+            elif value is not None or name in ("temperature", "guidance_scale", "stride", "min_p"):
                 value = number(name, value)
             object.__setattr__(self, name, value)
         if self.top_p is None:  # as transformers spells "all"
@@ -80,12 +88,27 @@ class SamplerConfig:
             raise ValueError(f"guidance_scale must be a number from 0 to {LARGEST:,}, got {self.guidance_scale}.")
         if not all(0 <= strength <= LARGEST for strength in self.condition_strength.values()):
             raise ValueError(f"condition_strength has numbers from 0 to {LARGEST:,}, got {self.condition_strength}.")
+        if not 0 <= self.min_p <= 1:
+            raise ValueError(f"min_p must lie in [0, 1], got {self.min_p}.")
+        if self.guidance_schedule is not None and not 0 < self.guidance_schedule <= LARGEST:
+            raise ValueError(
+                f"guidance_schedule is a power, a number from 0 to {LARGEST:,}, got {self.guidance_schedule}."
+            )
+        if 0 in scales.values():
+            warnings.warn(
+                "guidance_scale=0 draws as if there were no condition; without guidance it is 1.", stacklevel=4
+            )
         if self.stride < 1:
             raise ValueError(f"stride must be at least 1, got {self.stride}.")
         if self.memory_limit is not None and self.memory_limit < 0:
             raise ValueError(f"memory_limit is a number of bytes, got {self.memory_limit}.")
         if self.centre is not None and min(self.centre) < 0:
             raise ValueError(f"centre counts from 0, got {self.centre}.")
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """What decides which codes are drawn among, and how: the arguments of :func:`~.draw.filter_logits`."""
+        return {name: getattr(self, name) for name in ("temperature", "top_k", "top_p", "min_p")}
 
 
 def _whole(name: str, value: Any) -> int:

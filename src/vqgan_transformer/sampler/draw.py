@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -11,8 +12,8 @@ from torch import Tensor
 
 __all__ = ["filter_logits", "guide", "noise_of_steps", "place_noise", "place_noises"]
 
-MOST_ON_HOST = 32
-"""Places whose noise the CPU makes while the GPU is busy; for more, the GPU's own arithmetic is faster."""
+ON_HOST = ("cpu", "mps")
+"""Devices whose noise the CPU makes: itself, and those without float64."""
 
 MADE_AT_ONCE = 64
 """Places whose noise is made together: a tenth of a one-token step of a small model would go into single ones."""
@@ -49,12 +50,14 @@ def place_noise(seed: int, row: int, col: int, size: int) -> np.ndarray:
 
 def _words(seed: int, row: int, col: int, size: int) -> np.ndarray:
     # The raw 64-bit words are fixed by the algorithm, unlike the distributions numpy builds on them.
-    return np.random.Philox(key=np.array([seed, 0], np.uint64), counter=[0, 0, row, col]).random_raw(size)
+    words: np.ndarray = np.random.Philox(key=np.array([seed, 0], np.uint64), counter=[0, 0, row, col]).random_raw(size)
+    return words
 
 
 def _gumbel(words: np.ndarray) -> np.ndarray:
     uniform = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # inside (0, 1), never 0 or 1
-    return -np.log(-np.log(uniform))
+    noise: np.ndarray = -np.log(-np.log(uniform))
+    return noise
 
 
 def place_noises(seeds: Sequence[int], rows: Sequence[int], cols: Sequence[int], size: int, like: Tensor) -> Tensor:
@@ -70,11 +73,10 @@ def place_noises(seeds: Sequence[int], rows: Sequence[int], cols: Sequence[int],
     Returns:
         (N, size), rounded once from float64.
     """
-    if like.is_cuda and len(seeds) > MOST_ON_HOST:
-        noise = _noise_on_device(seeds, rows, cols, size, like.device)
-        return noise.to(like.dtype)
+    if like.device.type not in ON_HOST:
+        return _noise_on_device(_as_words(seeds, rows, cols, device=like.device), size).to(like.dtype)
     made = _gumbel(np.stack([_words(*place, size) for place in zip(seeds, rows, cols, strict=True)]))
-    return torch.from_numpy(made).to(like.dtype).to(like.device, non_blocking=True)
+    return torch.from_numpy(made).to(like.dtype).to(like.device)
 
 
 def noise_of_steps(steps: Iterable[Sequence[tuple[int, int, int]]], size: int, like: Tensor) -> Iterator[Tensor]:
@@ -88,33 +90,55 @@ def noise_of_steps(steps: Iterable[Sequence[tuple[int, int, int]]], size: int, l
     Yields:
         (N, size) for each step, as :func:`place_noises` gives it.
     """
-    ahead: list[Sequence[tuple[int, int, int]]] = []
-    for step in chain(steps, [()]):
-        if step:
-            ahead.append(step)
-        if ahead and (not step or sum(map(len, ahead)) >= MADE_AT_ONCE):
-            seeds, rows, cols = zip(*chain.from_iterable(ahead), strict=True)
-            yield from place_noises(seeds, rows, cols, size, like).split([len(one) for one in ahead])
-            ahead = []
+    steps = list(steps)
+    if not steps:
+        return
+    seeds, rows, cols = zip(*chain.from_iterable(steps), strict=True)
+    lengths = list(map(len, steps))
+    on_device = like.device.type not in ON_HOST
+    # a device gets all numbers that noise is made of at once
+    words = _as_words(seeds, rows, cols, device=like.device) if on_device else None
+    done = 0
+    for some in _chunks(lengths):
+        part = slice(done, done + sum(some))
+        if words is not None:
+            made = _noise_on_device(words[:, part], size).to(like.dtype)
+        else:
+            made = place_noises(seeds[part], rows[part], cols[part], size, like)
+        yield from torch.split(made, some)
+        done = part.stop
 
 
-def _noise_on_device(
-    seeds: Sequence[int], rows: Sequence[int], cols: Sequence[int], size: int, device: torch.device
-) -> Tensor:
-    """:func:`place_noise` in int64 arithmetic, which wraps like the algorithm's unsigned one."""
+def _chunks(lengths: Iterable[int]) -> Iterator[list[int]]:
+    """Consecutive lengths that together are MADE_AT_ONCE or a little more."""
+    chunk: list[int] = []
+    for length in lengths:
+        chunk.append(length)
+        if sum(chunk) >= MADE_AT_ONCE:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
-    def words(values: Sequence[int]) -> Tensor:
-        signed = np.array(values, np.uint64).view(np.int64)
-        return torch.from_numpy(signed).to(device)[:, None]
 
-    blocks = torch.arange(1, -(-size // 4) + 1, device=device)[None]  # the counter is raised before each block of four
-    counter = [blocks, torch.zeros_like(blocks), words(rows), words(cols)]
-    key0, key1 = words(seeds), torch.zeros_like(words(seeds))
+def _as_words(*columns: Sequence[int], device: torch.device) -> Tensor:
+    """Columns of N unsigned numbers as int64 (columns, N, 1) on a device, in one upload."""
+    signed = np.array(columns, np.uint64).view(np.int64)
+    return torch.from_numpy(signed).to(device)[:, :, None]
+
+
+def _noise_on_device(words: Tensor, size: int) -> Tensor:
+    """:func:`place_noise` in int64 arithmetic, which wraps like the algorithm's unsigned one; seeds, rows and columns (3, N, 1) -> (N, size)."""
+    seeds, rows, cols = words.unbind(0)
+    # the counter is raised before each block of four
+    blocks = torch.arange(1, -(-size // 4) + 1, device=seeds.device)[None]
+    counter = [blocks, torch.zeros_like(blocks), rows, cols]
+    key0, key1 = seeds, torch.zeros_like(seeds)
     for _ in range(10):
         (high0, low0), (high1, low1) = _product(counter[0], MULTIPLIERS[0]), _product(counter[2], MULTIPLIERS[1])
         counter = [high1 ^ counter[1] ^ key0, low1, high0 ^ counter[3] ^ key1, low0]
         key0, key1 = key0 + WEYL[0], key1 + WEYL[1]
-    raw = torch.stack(torch.broadcast_tensors(*counter), dim=-1).flatten(1)[:, :size]
+    raw = torch.stack(counter, dim=-1).flatten(1)[:, :size]
     uniform = (((raw >> 11) & (2**53 - 1)).double() + 0.5) * 2.0**-53
     return -torch.log(-torch.log(uniform))
 
@@ -128,19 +152,20 @@ def _product(a: Tensor, b: int) -> tuple[Tensor, Tensor]:
     return a_high * b_high + ((middle >> 32) & LOW) + ((carry >> 32) & LOW), a * b
 
 
-def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
-    """Classifier-free guidance on logits: u + scale · (c - u) (Ho and Salimans 2022)."""
+def guide(conditional: Tensor, unconditional: Tensor, scale: float | Tensor) -> Tensor:
+    """Classifier-free guidance on logits: u + scale · (c - u) (Ho and Salimans 2022); one scale, or one for each row."""
     return unconditional + scale * (conditional - unconditional)
 
 
-def filter_logits(logits: Tensor, *, temperature: float, top_k: int | None, top_p: float) -> Tensor:
+def filter_logits(logits: Tensor, *, temperature: float, top_k: int | None, top_p: float, min_p: float = 0.0) -> Tensor:
     """Logits of the truncated distribution; what is cut becomes -inf.
 
     Args:
         logits: float (..., V).
-        temperature: divides the logits first.
+        temperature: divides the logits first. The limit near 0 is the likeliest code alone.
         top_k: keep codes at least as likely as the k-th likeliest (ties survive); ``None`` or k >= V keeps all.
         top_p: then keep the likeliest codes up to and including the one with which their probability reaches p.
+        min_p: then keep codes at least so likely in relation to the likeliest (Nguyen et al. 2024); 0 keeps all.
 
     Returns:
         float (..., V).
@@ -155,4 +180,6 @@ def filter_logits(logits: Tensor, *, temperature: float, top_k: int | None, top_
         reached_before = probabilities.cumsum(-1) - probabilities >= top_p
         reached_before[..., 0] = False  # rounding must never cut the likeliest
         logits = logits.masked_fill(reached_before.scatter(-1, order, reached_before), -torch.inf)
+    if min_p > 0:
+        logits = logits.masked_fill(logits < logits.amax(-1, keepdim=True) + math.log(min_p), -torch.inf)
     return logits

@@ -1,14 +1,17 @@
-"""Which comparisons guide a draw: what is dropped from the conditions, and how far to move away from that."""
+"""Classifier-free guidance: what a draw is compared with, and how far it moves away from that."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from ..errors import nearest_name
+from ..gpt.conditioning import Comparison
 from ..gpt.model import CondGPT
+from .config import SamplerConfig
 from .draw import guide
 
 __all__ = ["Guidance"]
@@ -19,59 +22,65 @@ class Guidance:
     """The comparisons of one call.
 
     Attributes:
-        scales: how far each comparison moves the logits; 1 would be not at all.
-        dropped: of an aligned model, the kinds of condition that each is made without. A prefix has but one condition.
+        comparisons: how far each moves the logits, and what it is made without.
+        power: with which guidance grows along the raster; ``None`` where it is the same everywhere.
     """
 
-    scales: tuple[float, ...]
-    dropped: tuple[frozenset[str], ...]
+    comparisons: tuple[Comparison, ...] = ()
+    power: float | None = None
 
     @classmethod
-    def of(cls, gpt: CondGPT, scale: float | Mapping[str, float], given: Iterable[str]) -> Guidance:
-        """What a setting means for a model.
-
-        A number compares with no condition at all, but for tokens that are known: those of a picture to complete stay
-        known. A dictionary compares with each of its kinds dropped by itself.
+    def of(cls, gpt: CondGPT, settings: SamplerConfig, given: Iterable[str]) -> Guidance:
+        """What the sampler's settings mean for a model.
 
         Args:
             gpt: the model.
-            scale: the sampler's ``guidance_scale``.
-            given: the kinds of condition of an aligned model that are given; dropping others would change nothing.
+            settings: of the sampler.
+            given: names of the conditions that are given; dropping others would change nothing.
 
         Raises:
-            TypeError: for a dictionary and a model with a prefix.
+            TypeError: for scales by name, where the condition has no name.
             ValueError: for a kind that the model does not know.
         """
-        if gpt.config.conditioning == "prefix":
-            if isinstance(scale, Mapping):
-                raise TypeError("this GPT has one condition: guidance_scale is a number, not one for each kind.")
-            return cls((), ()) if scale == 1 else cls((scale,), (frozenset(),))
-        kinds = {one.name: one.form for one in gpt.config.conditions}
-        if isinstance(scale, Mapping):
-            for name in scale:
-                if name not in kinds:
-                    known = ", ".join(kinds) or "none"
-                    raise ValueError(
-                        f"this GPT has no condition {name!r}.{nearest_name(name, kinds)} It reads: {known}."
-                    )
-            terms = [(number, frozenset({name})) for name, number in scale.items()]
-        else:
-            terms = [(scale, frozenset(name for name, form in kinds.items() if form != "tokens"))]
-        given = set(given)
-        terms = [(number, names & given) for number, names in terms if number != 1 and names & given]
-        return cls(tuple(number for number, _ in terms), tuple(names for _, names in terms))
+        return cls(tuple(gpt.conditioning.comparisons(settings.guidance_scale, given)), settings.guidance_schedule)
 
-    def applied(self, logits: Tensor) -> Tensor:
+    @property
+    def versions(self) -> int:
+        """How often each place is scored: with all conditions, then for each comparison."""
+        return 1 + len(self.comparisons)
+
+    def growth(self, progress: Iterable[float]) -> Tensor | None:
+        """The share of guidance at places that lie so far along the raster, from 0 to 1.
+
+        It is (1 - cos(π · progress ^ power)) / 2, as in RAR (Yu et al. 2024).
+
+        Returns:
+            float64 (N, 1), to broadcast over codes; ``None`` where guidance is the same everywhere.
+        """
+        if self.power is None or not self.comparisons:
+            return None
+        shares = [(1 - math.cos(math.pi * part**self.power)) / 2 for part in progress]
+        return torch.tensor(shares, dtype=torch.float64)[:, None]
+
+    def applied(self, logits: Tensor, growth: Tensor | None = None) -> Tensor:
         """Logits moved away from those of poorer conditions; the moves of several comparisons add up.
 
         Args:
             logits: (R·(1 + N), ...): R rows with all conditions, then as many for each of the N comparisons.
+            growth: from :meth:`growth`, broadcast to (R, ...).
 
         Returns:
-            (R, ...).
+            (R, ...), in float32 at least.
         """
-        if not self.scales:
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if not self.comparisons:
             return logits
-        conditional, *poorer = logits.chunk(1 + len(self.scales))
-        moved = [guide(conditional, other, scale) for other, scale in zip(poorer, self.scales, strict=True)]
-        return moved[0] if len(moved) == 1 else sum(moved) - (len(moved) - 1) * conditional
+        conditional, *poorer = logits.chunk(self.versions)
+        scales: list[float | Tensor] = [comparison.scale for comparison in self.comparisons]
+        if growth is not None:
+            scales = [1 + (comparison.scale - 1) * growth.to(logits.dtype) for comparison in self.comparisons]
+        moved = [guide(conditional, other, scale) for other, scale in zip(poorer, scales, strict=True)]
+        if len(moved) == 1:
+            return moved[0]
+        total: Tensor = sum(moved) - (len(moved) - 1) * conditional
+        return total

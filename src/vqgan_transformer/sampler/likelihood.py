@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 from ..gpt.model import CondGPT
 from .guidance import Guidance
-from .schedule import Place
-from .windows import TokenGrid, WindowCondition
+from .reader import scored
+from .schedule import GridPosition
+from .windows import TokenGrid, joined
 
-__all__ = ["token_log_likelihood"]
+__all__ = ["window_log_likelihood"]
 
 ROWS_AT_ONCE = 16
 """Windows that are read in one batch; more gain nothing on a CPU and take memory for the logits."""
 
 
-def token_log_likelihood(gpt: CondGPT, grid: TokenGrid, schedule: Iterable[list[Place]], guidance: Guidance) -> Tensor:
+def window_log_likelihood(
+    gpt: CondGPT,
+    grid: TokenGrid,
+    schedule: Iterable[list[GridPosition]],
+    guidance: Guidance,
+    strength: Mapping[str, float],
+) -> Tensor:
     """Scores the tokens of a grid at all places of a schedule, whose order plays no part since all tokens are known.
 
     Each window is read once, up to its last place, and together with others that draw the same places of theirs.
 
     Returns:
-        float64 (B, h, w), nats; zero at places that are not in the schedule.
+        float64 (B, h, w), log-likelihoods; zero at places that are not in the schedule.
     """
-    width = gpt.config.window[1]
-    places_of: dict[tuple[int, int, int], list[Place]] = defaultdict(list)
+    width = grid.window[1]
+    places_of: dict[tuple[int, int, int], list[GridPosition]] = defaultdict(list)
     for places in schedule:
         for place in places:
             places_of[place.window].append(place)
-    alike: dict[tuple[int, ...], list[list[Place]]] = defaultdict(list)
+    alike: dict[tuple[int, ...], list[list[GridPosition]]] = defaultdict(list)
     for places in places_of.values():
         alike[tuple(place.prefix(width) for place in places)].append(places)
     likelihood = torch.zeros(grid.tokens.shape, dtype=torch.float64)
@@ -40,23 +47,31 @@ def token_log_likelihood(gpt: CondGPT, grid: TokenGrid, schedule: Iterable[list[
     for inside, windows in alike.items():
         for start in range(0, len(windows), at_once):
             some = windows[start : start + at_once]
-            scores = _scores(gpt, grid, some, list(inside), guidance)  # (n, B, N)
+            scores = _scores(gpt, grid, some, list(inside), guidance, strength)  # (n, B, N)
             for places, score in zip(some, scores.cpu().double(), strict=True):
                 likelihood[:, [place.row for place in places], [place.col for place in places]] = score
     return likelihood
 
 
-def _scores(gpt: CondGPT, grid: TokenGrid, windows: list[list[Place]], inside: list[int], guidance: Guidance) -> Tensor:
+def _scores(
+    gpt: CondGPT,
+    grid: TokenGrid,
+    windows: list[list[GridPosition]],
+    inside: list[int],
+    guidance: Guidance,
+    strength: Mapping[str, float],
+) -> Tensor:
     """The log-likelihoods of tokens ``inside`` each of n windows: (n, B, N)."""
     seen = torch.cat(
-        [torch.cat((grid.crop(last, gpt.config.window, 0), grid.tokens[:, last.row, last.col, None]), 1)
-         for *_, last in windows]
-    )  # (n·B, T)  # fmt: skip
-    assert isinstance(grid.condition, WindowCondition)
-    condition = torch.cat([grid.condition.window(place.top, place.left) for place, *_ in windows]).to(seen.device)
-    logits = gpt(seen, condition)[:, inside]  # (n·B, N, V)
-    if guidance.scales:
-        logits = torch.cat((logits, gpt(seen, gpt.null_condition(condition))[:, inside]))
-    logits = guidance.applied(logits.to(torch.promote_types(logits.dtype, torch.float32)))
-    own = logits.log_softmax(-1).gather(-1, seen[:, inside, None])[..., 0]
-    return own.unflatten(0, (len(windows), -1))
+        [torch.cat((grid.crop(last, 0), grid.tokens[:, last.row, last.col, None]), 1) for *_, last in windows]
+    )  # (n·B, T)
+    condition = joined(torch.cat, [grid.condition.window(place.top, place.left) for place, *_ in windows], seen.device)
+    logits = gpt(seen, condition, strength=strength, size=grid.window)[:, inside]  # (n·B, N, V)
+    poorer = [gpt.conditioning.without(condition, comparison.dropped) for comparison in guidance.comparisons]
+    logits = torch.cat(
+        [logits, *(gpt(seen, other, strength=strength, size=grid.window)[:, inside] for other in poorer)]
+    )
+    tokens = seen[:, inside]
+    grown = guidance.growth([index / (grid.window[0] * grid.window[1]) for index in inside])
+    grown = grown if grown is None else grown.to(logits.device)  # (N, 1)
+    return torch.unflatten(scored(guidance.applied(logits, grown), tokens), 0, (len(windows), -1))

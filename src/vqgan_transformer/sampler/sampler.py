@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import update_wrapper
 from itertools import chain
-from typing import Any, ClassVar, TypeVar, overload
+from typing import Any, ClassVar, Concatenate, ParamSpec, overload
 
 import torch
 from torch import Tensor
@@ -14,19 +15,32 @@ from torch import Tensor
 from ..errors import nearest_name
 from ..gpt.model import CondGPT
 from ..storage.pretrained import Pretrained
-from .aligned import AlignedCondition, AlignedReader, aligned_log_likelihood
 from .config import SamplerConfig
 from .draw import filter_logits, noise_of_steps
 from .guidance import Guidance
-from .likelihood import token_log_likelihood
-from .reading import WindowReader
-from .request import check_model, read_request
-from .schedule import Place, neighbourhoods, together, wavefront, without
-from .windows import TokenGrid, WindowCondition
+from .readers import reader_for
+from .schedule import GridPosition, together
+from .token_grids import check_model, token_grids
+from .windows import TokenGrid, WholeCondition, WindowCondition
 
 __all__ = ["SamplerConfig", "SlidingWindowSampler"]
 
-Value = TypeVar("Value")
+Settings = ParamSpec("Settings")
+
+
+def _of_settings(
+    config: Callable[Settings, SamplerConfig],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[SlidingWindowSampler, Settings], None]]:
+    """A constructor that takes the settings as their dataclass does, by position or by name."""
+
+    def decorate(construct: Callable[..., None]) -> Callable[Concatenate[SlidingWindowSampler, Settings], None]:
+        def init(self: SlidingWindowSampler, *settings: Settings.args, **named: Settings.kwargs) -> None:
+            construct(self, config(*settings, **named))
+
+        update_wrapper(init, SamplerConfig.__init__)
+        return init
+
+    return decorate
 
 
 class SlidingWindowSampler(Pretrained):
@@ -43,19 +57,12 @@ class SlidingWindowSampler(Pretrained):
 
     config_class: ClassVar[type] = SamplerConfig
 
-    def __init__(
-        self,
-        temperature: float = 1.0,
-        top_k: int | None = 100,
-        top_p: float = 1.0,
-        guidance_scale: float | dict[str, float] = 1.0,
-        stride: int = 1,
-        centre: tuple[int, int] | None = None,
-        memory_limit: int | None = None,
-        condition_strength: dict[str, float] | None = None,
-    ):
-        strength = condition_strength or {}
-        self.config = SamplerConfig(temperature, top_k, top_p, guidance_scale, stride, centre, memory_limit, strength)
+    @_of_settings(SamplerConfig)
+    def __init__(self, config: SamplerConfig):
+        self.config = config
+
+    def __repr__(self) -> str:
+        return repr(self.config).replace(SamplerConfig.__name__, type(self).__name__, 1)
 
     @classmethod
     def from_config(cls, config: SamplerConfig) -> SlidingWindowSampler:
@@ -149,15 +156,15 @@ class SlidingWindowSampler(Pretrained):
             [None] * len(conditions) if value is None else value if several else [value]
             for value in (size, tokens, keep)
         )
-        grids = read_request(gpt, conditions, sizes, seed=seed, tokens=given, keep=kept, codes=codes)
-        schedule = list(together([self._schedule(gpt, grid) for grid in grids]))
+        grids = token_grids(gpt, conditions, sizes, seed=seed, tokens=given, keep=kept, codes=codes)
+        schedule = list(together([reader_for(gpt).schedule(grid, gpt, self.config) for grid in grids]))
         results = [grid.result for grid in grids]
         drawn, total = 0, sum(map(len, schedule))
         for places in self._paint(gpt, grids, schedule, codes):
             drawn += len(places)
             if callback is not None:
-                so_far = [result.clone() for result in results]  # theirs to keep, and to change
-                callback(drawn, total, so_far if several else so_far[0])
+                shown = [result.clone() for result in results]
+                callback(drawn, total, shown if several else shown[0])
         results = [result.clone() for result in results]
         return results if several else results[0]
 
@@ -183,9 +190,9 @@ class SlidingWindowSampler(Pretrained):
         """
         check_model(gpt, self.config)
         codes = gpt.config.vocab_size if codebook_size is None else codebook_size
-        grids = read_request(gpt, [condition], [size], seed=seed, tokens=[tokens], keep=[keep], codes=codes)
+        grids = token_grids(gpt, [condition], [size], seed=seed, tokens=[tokens], keep=[keep], codes=codes)
         result, height = grids[0].result, grids[0].size[0]
-        schedule = list(self._schedule(gpt, grids[0]))
+        schedule = list(reader_for(gpt).schedule(grids[0], gpt, self.config))
         left = Counter(place.row for places in schedule for place in places)
         drawn, total, complete = 0, left.total(), 0
         for places in chain([[]], self._paint(gpt, grids, schedule, codes)):
@@ -200,54 +207,48 @@ class SlidingWindowSampler(Pretrained):
                 yield complete, result
 
     def _paint(
-        self, gpt: CondGPT, grids: Sequence[TokenGrid], schedule: list[list[Place]], codes: int
-    ) -> Iterator[list[Place]]:
+        self, gpt: CondGPT, grids: Sequence[TokenGrid], schedule: list[list[GridPosition]], codes: int
+    ) -> Iterator[list[GridPosition]]:
         """The one loop: draws all places that are due at once, step by step, and yields them.
 
         Each step scores the due places from their windows and puts the codes that are drawn into the grids.
         """
         for grid in grids:
-            if isinstance(grid.condition, AlignedCondition) and grid.keep is not None:
-                grid.condition.know(gpt, grid.tokens, grid.keep)
+            grid.tell_known()
         guidance = self._guidance(gpt, grids)
-        reader: WindowReader | AlignedReader
-        if gpt.config.conditioning == "aligned":
-            reader = AlignedReader(gpt, grids, guidance, self.config.condition_strength)
-        else:
-            guided, limit = bool(guidance.scales), self.config.memory_limit
-            reader = WindowReader(gpt, grids, schedule, guided=guided, memory_limit=limit)
-        due = (
-            [(seed, place.row, place.col) for place in step for seed in grids[place.grid].seeds] for step in schedule
-        )
+        reader = reader_for(gpt)(gpt, grids, schedule, guidance, self.config)
         weight = gpt.head.weight
         like = weight.new_empty((), dtype=torch.promote_types(weight.dtype, torch.float32))
-        for places, noise in zip(schedule, noise_of_steps(due, min(codes, len(weight)), like), strict=True):
-            drawn = self._draw(reader.logits(places)[:, :codes], guidance, noise)
+        # a row for each place and each picture of its grid
+        due = [
+            [(seed, place.row, place.col) for place in places for seed in grids[place.grid].seeds]
+            for places in schedule
+        ]
+        growth = guidance.growth(
+            reader.progress(grids[place.grid], place)
+            for places in schedule
+            for place in places
+            for _ in grids[place.grid].seeds
+        )
+        rows = list(map(len, due))
+        grown = [None] * len(due) if growth is None else torch.split(growth.to(like.device), rows)
+        noises = noise_of_steps(due, min(codes, len(weight)), like)
+        for places, noise, share in zip(schedule, noises, grown, strict=True):
+            logits = guidance.applied(reader.logits(places)[:, :codes], share)
+            drawn = (filter_logits(logits, **self.config.filters) + noise).argmax(-1)
             batches = [len(grids[place.grid].seeds) for place in places]
-            for place, own in zip(places, drawn.split(batches), strict=True):
+            for place, own in zip(places, torch.split(drawn, batches), strict=True):
                 grids[place.grid].write(place, own)
             yield places
 
-    def _schedule(self, gpt: CondGPT, grid: TokenGrid) -> Iterator[list[Place]]:
-        """The places of a grid that are to be drawn, step by step."""
-        size = grid.tokens.shape[1], grid.tokens.shape[2]
-        if gpt.config.conditioning == "aligned":
-            return neighbourhoods(size, gpt.config.columns_beside)  # places that stay are read on their turn
-        steps = wavefront(size, gpt.config.window, self.config.stride, self.config.centre)
-        return steps if grid.keep is None else without(steps, grid.keep.all(0).cpu().numpy())
-
     def _guidance(self, gpt: CondGPT, grids: Sequence[TokenGrid]) -> Guidance:
         given = {
-            name for grid in grids if isinstance(grid.condition, AlignedCondition) for name in grid.condition.by_name
+            name
+            for grid in grids
+            if isinstance(grid.condition, WholeCondition) and isinstance(grid.condition.whole, Mapping)
+            for name in grid.condition.whole
         }
-        return Guidance.of(gpt, self.config.guidance_scale, given)
-
-    def _draw(self, logits: Tensor, guidance: Guidance, noise: Tensor) -> Tensor:
-        """Draws a code for each row: (rows, V), more if guided, and noise (rows, V) -> (rows,)."""
-        settings = self.config
-        logits = guidance.applied(logits.to(torch.promote_types(logits.dtype, torch.float32)))
-        logits = filter_logits(logits, temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p)
-        return (logits + noise).argmax(-1)
+        return Guidance.of(gpt, self.config, given)
 
     @torch.no_grad()
     def token_log_likelihood(
@@ -264,7 +265,7 @@ class SlidingWindowSampler(Pretrained):
             tokens: integers (B, h, w), not smaller than a window.
 
         Returns:
-            float64 (B, h, w), log-likelihoods in nats.
+            float64 (B, h, w), natural logarithms.
 
         Raises:
             ValueError: for tokens or a condition that do not fit.
@@ -273,18 +274,11 @@ class SlidingWindowSampler(Pretrained):
         check_model(gpt, self.config)
         if tokens.ndim != 3:
             raise ValueError(f"tokens are grids (B, h, w), one for each condition, got {tuple(tokens.shape)}.")
-        size, window = (tokens.shape[1], tokens.shape[2]), gpt.config.window
-        aligned = gpt.config.conditioning == "aligned"
-        if not aligned and (size[0] < window[0] or size[1] < window[1]):
-            raise ValueError(f"a grid of {size[0]}×{size[1]} tokens is smaller than the window {window}.")
+        size = tokens.shape[1], tokens.shape[2]
         known = torch.ones(size, dtype=torch.bool)
         codes = gpt.config.vocab_size
-        [grid] = read_request(gpt, [condition], [size], seed=0, tokens=[tokens], keep=[known], codes=codes)
-        guidance = self._guidance(gpt, [grid])
-        if aligned:
-            return aligned_log_likelihood(gpt, grid, guidance, self.config.condition_strength)
-        schedule = wavefront(size, window, self.config.stride, self.config.centre)
-        return token_log_likelihood(gpt, grid, schedule, guidance)
+        [grid] = token_grids(gpt, [condition], [size], seed=0, tokens=[tokens], keep=[known], codes=codes)
+        return reader_for(gpt).log_likelihood(gpt, grid, self._guidance(gpt, [grid]), self.config)
 
     def log_likelihood(
         self, gpt: CondGPT, condition: Tensor | WindowCondition | Mapping[str, Tensor], tokens: Tensor
@@ -292,6 +286,6 @@ class SlidingWindowSampler(Pretrained):
         """The mean over each grid of :meth:`token_log_likelihood`, whose arguments and errors it has.
 
         Returns:
-            float64 (B,), nats per token.
+            float64 (B,), per token.
         """
         return self.token_log_likelihood(gpt, condition, tokens).mean((1, 2))

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Place", "neighbourhoods", "raster", "together", "wavefront", "window_origin", "without"]
+__all__ = ["GridPosition", "neighbourhoods", "together", "wavefront", "window_origin", "without"]
 
 
-class Place(NamedTuple):
+class GridPosition(NamedTuple):
     """A position of a grid, where the window that draws it starts, and which grid of several it is."""
 
     row: int
@@ -53,19 +53,9 @@ def window_origin(index: int, length: int, window: int, stride: int = 1, centre:
     return max(0, min(block - max(0, min(inside, window - stride)), length - window))
 
 
-def raster(
-    size: tuple[int, int], window: tuple[int, int], stride: int = 1, centre: tuple[int, int] | None = None
-) -> Iterator[list[Place]]:
-    """The order of the original: one place at a time, row by row."""
-    place_at = _places(size, window, stride, centre)
-    for row in range(size[0]):
-        for col in range(size[1]):
-            yield [place_at(row, col)]
-
-
 def wavefront(
     size: tuple[int, int], window: tuple[int, int], stride: int = 1, centre: tuple[int, int] | None = None
-) -> Iterator[list[Place]]:
+) -> Iterator[list[GridPosition]]:
     """All places whose step is the same, window_width · row + col, at once.
 
     A place's window ends at most window_width - 1 columns to its right, so of the row above it needs nothing that is
@@ -77,7 +67,7 @@ def wavefront(
         yield [place_at(row, col) for row, col in line]
 
 
-def neighbourhoods(size: tuple[int, int], columns_beside: int) -> Iterator[list[Place]]:
+def neighbourhoods(size: tuple[int, int], columns_beside: int) -> Iterator[list[GridPosition]]:
     """All places whose step is the same, columns_beside · row + col, at once: for models with local attention.
 
     What a place sees of the row above ends with the position columns_beside to its right, which is of the same step and
@@ -85,10 +75,10 @@ def neighbourhoods(size: tuple[int, int], columns_beside: int) -> Iterator[list[
     """
     for line in _lines(size, columns_beside):
         if line:  # a narrow row may be complete before the next one begins
-            yield [Place(row, col, 0, 0) for row, col in line]
+            yield [GridPosition(row, col, 0, 0) for row, col in line]
 
 
-def without(schedule: Iterable[list[Place]], keep: np.ndarray) -> Iterator[list[Place]]:
+def without(schedule: Iterable[list[GridPosition]], keep: np.ndarray) -> Iterator[list[GridPosition]]:
     """The schedule without the places where ``keep``, bool (h, w), is True, and without steps that have no other."""
     for places in schedule:
         drawn = [place for place in places if not keep[place.row, place.col]]
@@ -96,7 +86,7 @@ def without(schedule: Iterable[list[Place]], keep: np.ndarray) -> Iterator[list[
             yield drawn
 
 
-def together(schedules: Sequence[Iterable[list[Place]]]) -> Iterator[list[Place]]:
+def together(schedules: Sequence[Iterable[list[GridPosition]]]) -> Iterator[list[GridPosition]]:
     """The schedules of several grids, step by step at once: step t of each, as long as it has one."""
     for steps in zip_longest(*schedules, fillvalue=[]):
         yield [place._replace(grid=grid) for grid, places in enumerate(steps) for place in places]
@@ -113,9 +103,9 @@ def _lines(size: tuple[int, int], lag: int) -> Iterator[list[tuple[int, int]]]:
 
 def _places(
     size: tuple[int, int], window: tuple[int, int], stride: int, centre: tuple[int, int] | None
-) -> Callable[[int, int], Place]:
+) -> Callable[[int, int], GridPosition]:
     tops, lefts = (
         [window_origin(index, size[axis], window[axis], stride, centre and centre[axis]) for index in range(size[axis])]
         for axis in range(2)
     )
-    return lambda row, col: Place(row, col, tops[row], lefts[col])
+    return lambda row, col: GridPosition(row, col, tops[row], lefts[col])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from .schedule import Place
+from ..gpt.conditioning import Conditioning
+from .schedule import GridPosition
 
-if TYPE_CHECKING:
-    from .aligned import AlignedCondition
-
-__all__ = ["GridCondition", "SequenceCondition", "TokenGrid", "WindowCondition"]
+__all__ = ["TokenGrid", "WholeCondition", "WindowCondition", "joined"]
 
 
 @runtime_checkable
@@ -26,39 +25,42 @@ class WindowCondition(Protocol):
 
     batch: int
 
-    def window(self, top: int, left: int) -> Tensor:
-        """The condition's tokens for the window with that origin, int64 (B, C); the same C for every window."""
+    def window(self, top: int, left: int) -> Any:
+        """The condition for the window with that origin: tokens int64 (B, C), the same C for every window.
+
+        For a GPT that reads a dictionary, a dictionary of tensors whose first axis is B.
+        """
 
 
-class GridCondition:
-    """A condition laid out like the picture: integers (B, h, w), which the windows crop.
+class WholeCondition:
+    """The condition of whole pictures, of which each window shows its part.
 
-    It goes on beyond its last row and column as they are, for windows that are larger than the grid.
+    Args:
+        whole: what the GPT reads: a grid (B, h, w) or a sequence (B, C) of tokens, or a dictionary.
+        conditioning: of the GPT, which knows what a window shows of it.
+        extent: (height, width) of a window.
+        batch: number of pictures.
     """
 
-    def __init__(self, grid: Tensor, window: tuple[int, int]):
-        self.grid, self.extent = grid, window
-        self.batch = len(grid)
+    def __init__(self, whole: Any, conditioning: Conditioning, extent: tuple[int, int], batch: int):
+        self.whole, self.conditioning, self.extent, self.batch = whole, conditioning, extent, batch
 
-    def window(self, top: int, left: int) -> Tensor:
-        """(B, height · width of a window)."""
-        rows, cols = (
-            torch.arange(start, start + extent, device=self.grid.device).clamp(max=length - 1)
-            for start, extent, length in zip((top, left), self.extent, self.grid.shape[1:], strict=True)
-        )
-        return self.grid[:, rows[:, None], cols].flatten(1)
+    def window(self, top: int, left: int) -> Any:
+        """The condition for the window with that origin."""
+        return self.conditioning.window(self.whole, top, left, self.extent)
 
+    def with_known(self, tokens: Tensor, known: Tensor) -> WholeCondition:
+        """The same, with the picture's known tokens where the GPT reads them; (B, h, w) each."""
+        told = self.conditioning.with_known(self.whole, tokens, known)
+        return WholeCondition(told, self.conditioning, self.extent, self.batch)
 
-class SequenceCondition:
-    """A condition that every window sees whole, such as a class: integers (B, C)."""
-
-    def __init__(self, sequence: Tensor):
-        self.sequence = sequence
-        self.batch = len(sequence)
-
-    def window(self, top: int, left: int) -> Tensor:
-        """(B, C)."""
-        return self.sequence
+    def to(self, device: torch.device) -> WholeCondition:
+        """The same on a device."""
+        if isinstance(self.whole, Tensor):
+            moved: Any = self.whole.to(device)
+        else:
+            moved = {name: values.to(device) for name, values in self.whole.items()}
+        return WholeCondition(moved, self.conditioning, self.extent, self.batch)
 
 
 @dataclass
@@ -71,26 +73,46 @@ class TokenGrid:
         keep: bool (B, h, w), where tokens stay as they are; ``None`` for nowhere.
         seeds: of each picture.
         size: rows and columns that were asked for, from the top left; what lies beyond fills up a window.
+        window: rows and columns of a window.
     """
 
-    condition: WindowCondition | AlignedCondition
+    condition: WindowCondition
     tokens: Tensor
     keep: Tensor | None
     seeds: list[int]
     size: tuple[int, int]
+    window: tuple[int, int]
+
+    @property
+    def painted(self) -> tuple[int, int]:
+        """Rows and columns that are drawn."""
+        return self.tokens.shape[1], self.tokens.shape[2]
 
     @property
     def result(self) -> Tensor:
         """The tokens that were asked for, int64 (B, height, width), a view."""
         return self.tokens[:, : self.size[0], : self.size[1]]
 
-    def crop(self, place: Place, window: tuple[int, int], start: int) -> Tensor:
-        """The tokens of a place's window, in raster order, from number ``start`` up to the place: (B, T)."""
-        stop = place.prefix(window[1])
-        crop = self.tokens[:, place.top : place.top + window[0], place.left : place.left + window[1]]
-        return crop.flatten(1)[:, start:stop]
+    def tell_known(self) -> None:
+        """Adds the tokens that stay to the condition, for a GPT that reads them on all sides of a place."""
+        if self.keep is not None and isinstance(self.condition, WholeCondition):
+            height, width = self.size
+            self.condition = self.condition.with_known(self.result, self.keep[:, :height, :width])
 
-    def write(self, place: Place, codes: Tensor) -> None:
+    def crop(self, place: GridPosition, start: int) -> Tensor:
+        """The tokens of a place's window, in raster order, from number ``start`` up to the place: (B, T)."""
+        height, width = self.window
+        crop = self.tokens[:, place.top : place.top + height, place.left : place.left + width]
+        return crop.flatten(1)[:, start : place.prefix(width)]
+
+    def write(self, place: GridPosition, codes: Tensor) -> None:
         """Puts a code, int64 (B,), at a place, where a picture does not keep its own."""
         there = self.tokens[:, place.row, place.col]
         there.copy_(codes if self.keep is None else there.where(self.keep[:, place.row, place.col], codes))
+
+
+def joined(join: Callable[[list[Tensor]], Tensor], parts: Sequence[Any], device: torch.device | None = None) -> Any:
+    """Conditions put together by ``torch.cat`` or ``torch.stack``, name by name where they have names."""
+    if isinstance(parts[0], Tensor):
+        return join(list(parts)).to(device)
+    return {name: join([part[name] for part in parts]).to(device) for name in parts[0]}

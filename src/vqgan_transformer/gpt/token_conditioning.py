@@ -1,0 +1,119 @@
+"""Conditions that are tokens: they stand in front of those of the image (paper, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .conditioning import Comparison, Conditioning, Extent
+from .front import Front
+from .transformer import Transformer
+
+__all__ = ["TokenConditioning"]
+
+
+class TokenConditioning(Conditioning):
+    """One condition of any kind, as integers (B, C) or a grid (B, h, w).
+
+    Args:
+        model: whose condition it is.
+    """
+
+    names = ()
+
+    def __init__(self, model: Transformer):
+        self.model, self.config = model, model.config
+
+    def examine(self, condition: Any, size: tuple[int, int] | None = None) -> Extent:
+        """As :class:`Conditioning` says."""
+        condition, ids = _tokens(condition), self.config.condition_ids
+        if condition.is_floating_point() or condition.dtype == torch.bool:
+            raise TypeError(f"a condition is made of token ids (int64), got {condition.dtype}.")
+        if condition.ndim not in (2, 3) or 0 in condition.shape:
+            raise ValueError(
+                f"a condition is a grid (B, h, w) or a sequence (B, C) of tokens, got {tuple(condition.shape)}."
+            )
+        low, high = (int(bound) for bound in condition.aminmax())
+        if low < 0 or high >= ids:
+            raise ValueError(f"condition tokens run from {low} to {high}, but the GPT knows 0–{ids - 1}.")
+        if condition.ndim == 2:
+            return Extent(len(condition), size)
+        grid = condition.shape[1], condition.shape[2]
+        if size is not None and tuple(size) != grid:
+            raise ValueError(f"the condition is a grid of {grid[0]}×{grid[1]} tokens, but size is {tuple(size)}.")
+        return Extent(len(condition), grid)
+
+    def front(
+        self, condition: Any, size: tuple[int, int] | None, batch: int | None, strength: Mapping[str, float] | None
+    ) -> Front:
+        """As :class:`Conditioning` says."""
+        condition = _tokens(condition).flatten(1)
+        if batch is not None and batch != len(condition):
+            raise ValueError(f"tokens and condition are batches of {batch} and {len(condition)}; give one each.")
+        if condition.shape[1] < 1:
+            raise ValueError("the condition needs at least one token: a start token stands for no condition.")
+        embedded, model = self.model.embed_condition(condition), self.model
+        modulation = None if model.modulator is None else model.modulator.of(embedded[:, -1])
+        if self.config.start_token:
+            embedded = torch.cat((model.start_token.expand(len(embedded), 1, -1), embedded), dim=1)
+        return Front(embedded, modulation=modulation)
+
+    def front_length(self, condition: Any) -> int:
+        """As :class:`Conditioning` says."""
+        return self.config.start_token + _tokens(condition)[0].numel()
+
+    def null(self, condition: Any) -> Tensor:
+        """As :class:`Conditioning` says."""
+        if self.config.null_token is None:
+            raise ValueError(
+                "this GPT has no null_token: it was trained without dropping its condition, so it cannot be guided. "
+                "Use guidance_scale=1."
+            )
+        return torch.full_like(condition, self.config.null_token)
+
+    def drop(self, condition: Any, drop: Tensor | Mapping[str, Tensor]) -> Tensor:
+        """As :class:`Conditioning` says."""
+        condition = _tokens(condition)
+        if isinstance(drop, Mapping):
+            raise TypeError("this model has one condition: drop is a bool tensor (B,).")
+        rows = drop.to(condition.device).view(-1, *[1] * (condition.ndim - 1))
+        return self.null(condition).where(rows, condition)
+
+    def without(self, condition: Any, names: Iterable[str]) -> Tensor:
+        """As :class:`Conditioning` says."""
+        return self.null(condition)
+
+    def comparisons(self, scale: float | Mapping[str, float], given: Iterable[str]) -> list[Comparison]:
+        """As :class:`Conditioning` says."""
+        if isinstance(scale, Mapping):
+            raise TypeError("this GPT has one condition: guidance_scale is a number, not one for each kind.")
+        return [] if scale == 1 else [Comparison(scale, frozenset())]
+
+    def with_known(self, condition: Any, tokens: Tensor, known: Tensor) -> Any:
+        """As :class:`Conditioning` says."""
+        return condition
+
+    def window(self, condition: Any, top: int, left: int, size: tuple[int, int]) -> Tensor:
+        """As :class:`Conditioning` says: a grid is cropped, a sequence seen whole; (B, C)."""
+        if condition.ndim == 2:
+            return _tokens(condition)
+        rows, cols = (
+            torch.arange(start, start + extent, device=condition.device).clamp(max=length - 1)
+            for start, extent, length in zip((top, left), size, condition.shape[1:], strict=True)
+        )
+        cropped: Tensor = condition[:, rows[:, None], cols].flatten(1)
+        return cropped
+
+    def gather(self, names: Iterable[str], *, tokens: Callable[[str], Any], values: Callable[[str], Any]) -> Any:
+        """As :class:`Conditioning` says: tokens of the only one there is."""
+        (name,) = names
+        return tokens(name)
+
+
+def _tokens(condition: Any) -> Tensor:
+    if not isinstance(condition, Tensor):
+        raise TypeError(f"this GPT takes its condition as tokens (int64), got {type(condition).__name__}.")
+    return condition
