@@ -97,3 +97,23 @@ def test_the_noise_of_steps_is_that_of_their_places_however_many_are_made_at_onc
     for step, noise in zip(steps, made, strict=True):
         assert torch.equal(noise, torch.stack([torch.from_numpy(place_noise(*place, 21)) for place in step]))
     assert list(draw.noise_of_steps([], 21, torch.zeros(()))) == []
+
+
+@pytest.mark.parametrize("min_p", [0.0, 0.05, 0.3, 1.0])
+def test_min_p_keeps_codes_by_their_probability_in_relation_to_the_likeliest(min_p):
+    logits = torch.tensor([[3.0, 1.0, 2.9, -2.0], [0.0, 0.0, -1.0, 5.0]])
+    probabilities = (logits / 0.7).softmax(-1)
+    filtered = filter_logits(logits, temperature=0.7, top_k=None, top_p=1.0, min_p=min_p)
+    expected = probabilities >= min_p * probabilities.amax(-1, keepdim=True)
+    assert torch.equal(filtered.isfinite(), expected)
+    assert torch.allclose(filtered[expected], (logits / 0.7)[expected])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("temperature", [1e-5, 1e-30, 1e-38, 1e-45, 1e-300])
+def test_the_limit_of_low_temperatures_is_the_likeliest_code(temperature, dtype):
+    logits = torch.tensor([[31.0, -4.0, 31.5], [-2e4, 3e4, 1.0]], dtype=dtype)
+    filtered = filter_logits(logits, temperature=temperature, top_k=2, top_p=0.9)
+    noise = torch.stack([torch.from_numpy(place_noise(seed, 0, 0, 3)) for seed in (1, 2)]).to(dtype)
+    assert not filtered.isnan().any()
+    assert (filtered + noise).argmax(-1).tolist() == [2, 1]

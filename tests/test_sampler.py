@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import math
+
 import pytest
 import torch
 
@@ -374,3 +377,68 @@ def test_guidance_needs_a_model_with_a_dropped_condition():
 def test_a_model_in_training_mode_is_refused(gpt):
     with pytest.raises(ValueError, match="eval"):
         SlidingWindowSampler()(gpt.train(), grid(1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"guidance_scale": 1e39}, "10,000"),
+        ({"guidance_scale": {"depth": 1e5}}, "10,000"),
+        ({"condition_strength": {"depth": 1e38}}, "10,000"),
+        ({"min_p": 1.5}, r"\[0, 1\]"),
+        ({"guidance_schedule": 0}, "power"),
+    ],
+    ids=str,
+)
+def test_factors_that_would_overflow_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SlidingWindowSampler(**settings)
+
+
+def test_guidance_that_drops_everything_says_what_means_off():
+    with pytest.warns(UserWarning, match="without guidance it is 1"):
+        SlidingWindowSampler(guidance_scale=0)
+
+
+def test_min_p_of_one_draws_the_likeliest_codes(gpt):
+    condition = grid(1, 6, 7)
+    likeliest = SlidingWindowSampler(top_k=1)(gpt, condition)
+    assert torch.equal(SlidingWindowSampler(top_k=None, min_p=1.0)(gpt, condition), likeliest)
+
+
+@pytest.mark.parametrize("power", [0.5, 2.75])
+def test_guidance_can_grow_along_the_raster_of_a_window(gpt, power):
+    condition, tokens = grid(2, 6, 5), grid(2, 6, 5).flip(1)
+    sampler = SlidingWindowSampler(guidance_scale=4.0, guidance_schedule=power)
+    drawn, found = sampler(gpt, condition), sampler.token_log_likelihood(gpt, condition, tokens)
+    for i in range(6):
+        for j in range(5):
+            top, left = window_origin(i, 6, 4), window_origin(j, 5, 4)
+            crop = (slice(None), slice(top, top + 4), slice(left, left + 4))
+            place = (i - top) * 4 + j - left
+            scale = 1 + 3 * (1 - math.cos(math.pi * (place / 16) ** power)) / 2
+            local = condition[crop]
+
+            def guided(window, local=local, place=place, scale=scale):
+                both = [gpt(window, given).flatten(1, 2)[:, place] for given in (local, gpt.null_condition(local))]
+                return guide(*both, scale)
+
+            scores = guided(tokens[crop]).log_softmax(-1)[[0, 1], tokens[:, i, j]]
+            assert torch.allclose(found[:, i, j], scores, atol=1e-12)
+            noise = torch.stack([torch.from_numpy(place_noise(seed, i, j, 24)) for seed in (0, 1)])
+            logits = filter_logits(guided(drawn[crop]), temperature=1.0, top_k=100, top_p=1.0)
+            assert torch.equal((logits + noise).argmax(-1), drawn[:, i, j])
+
+
+def test_a_sampler_shows_its_settings_and_takes_them_by_position_or_name():
+    assert "temperature=0.5, top_k=7" in repr(SlidingWindowSampler(0.5, 7))
+    assert SlidingWindowSampler(0.5, 7).config == SamplerConfig(temperature=0.5, top_k=7)
+    assert "min_p" in inspect.signature(SlidingWindowSampler).parameters
+
+
+def test_grids_that_a_callback_keeps_do_not_change(gpt):
+    kept = []
+    tokens = SlidingWindowSampler()(gpt, grid(1, 5, 5), callback=lambda done, total, so_far: kept.append(so_far))
+    assert len({tuple(frame.flatten().tolist()) for frame in kept}) > 10
+    kept[-1].zero_()
+    assert tokens.any()

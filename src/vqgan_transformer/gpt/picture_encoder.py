@@ -61,9 +61,9 @@ class PictureEncoder(nn.Module):
                 image_size=config.image_size,
             )
         )
-        # torch's own registration has no types
-        self.register_state_dict_post_hook(_write_published_names)  # type: ignore[no-untyped-call]
-        self.register_load_state_dict_pre_hook(_read_either_names)  # type: ignore[no-untyped-call]
+        hooks: Any = self  # torch's registration has no types
+        hooks.register_state_dict_post_hook(_write_published_names)
+        hooks.register_load_state_dict_pre_hook(_read_either_names)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Float (B, 3, H, W) in [-1, 1], sides multiples of the factor -> (B, H / factor, W / factor, hidden_size)."""

@@ -34,7 +34,7 @@ def _of_settings(
     """A constructor that takes the settings as their dataclass does, by position or by name."""
 
     def decorate(construct: Callable[..., None]) -> Callable[Concatenate[SlidingWindowSampler, Settings], None]:
-        def init(self: SlidingWindowSampler, *settings: Settings.args, **named: Settings.kwargs) -> None:
+        def init(self: SlidingWindowSampler, /, *settings: Settings.args, **named: Settings.kwargs) -> None:
             construct(self, config(*settings, **named))
 
         update_wrapper(init, SamplerConfig.__init__)
