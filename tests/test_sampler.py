@@ -395,11 +395,6 @@ def test_factors_that_would_overflow_are_refused(settings, message):
         SlidingWindowSampler(**settings)
 
 
-def test_guidance_that_drops_everything_says_what_means_off():
-    with pytest.warns(UserWarning, match="without guidance it is 1"):
-        SlidingWindowSampler(guidance_scale=0)
-
-
 def test_min_p_of_one_draws_the_likeliest_codes(gpt):
     condition = grid(1, 6, 7)
     likeliest = SlidingWindowSampler(top_k=1)(gpt, condition)

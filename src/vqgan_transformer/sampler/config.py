@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,10 +92,6 @@ class SamplerConfig:
         if self.guidance_schedule is not None and not 0 < self.guidance_schedule <= LARGEST:
             raise ValueError(
                 f"guidance_schedule is a power, a number from 0 to {LARGEST:,}, got {self.guidance_schedule}."
-            )
-        if 0 in scales.values():
-            warnings.warn(
-                "guidance_scale=0 draws as if there were no condition; without guidance it is 1.", stacklevel=4
             )
         if self.stride < 1:
             raise ValueError(f"stride must be at least 1, got {self.stride}.")
