@@ -11,8 +11,8 @@ from torch import Tensor
 from ..conditions import Condition
 from ..conditions.reading import read_together
 from ..geometry import Canvas, Size, same_aspect
-from ..sampler.request import check_model
 from ..sampler.seeds import picture_seeds
+from ..sampler.token_grids import check_model
 from .arguments import Given, sort_arguments
 from .batch import PictureBatch
 from .inpainting import KnownPixels
