@@ -161,7 +161,9 @@ def test_signals_save_and_stop_and_resuming_changes_nothing(number, expected, tm
     training = short_training(check_data=False, validation_share=0.0, checkpoint_every=100, whiten=False)
     whole = train_vqgan(StopsAt(6, 0, 0), tmp_path / "whole", config=tiny_vqgan(), training=training, progress=False)
     with pytest.raises(expected), pytest.warns() if number == signal.SIGTERM else _nothing():
-        train_vqgan(StopsAt(6, 6, number), tmp_path / "stopped", config=tiny_vqgan(), training=training, progress=False)
+        train_vqgan(
+            StopsAt(6, 12, number), tmp_path / "stopped", config=tiny_vqgan(), training=training, progress=False
+        )
     assert [path.name for path in (tmp_path / "stopped/checkpoints").iterdir()] == ["step_00000003"]
     resumed = train_vqgan(
         StopsAt(6, 0, 0), tmp_path / "stopped", config=tiny_vqgan(), training=training, resume=True, progress=False

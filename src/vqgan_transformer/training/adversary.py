@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,10 @@ from torch import Tensor, nn
 from .discriminator import PatchDiscriminator
 from .losses import discriminator_loss, lecam_loss
 from .optimizers import make_optimizer, set_learning_rate
+from .plan import parameters, warn_if_never
 from .processes import mean
 from .settings import VQGANTraining
+from .state_files import load_network, load_optimizer, network_state, optimizer_state
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -89,6 +92,41 @@ class Adversary:
         if not training.disc_weight or since < 0:
             return 0.0
         return training.disc_weight * min(1.0, (since + 1) / training.disc_ramp if training.disc_ramp else 1.0)
+
+    def plan(self) -> list[tuple[str, str]]:
+        """When the discriminator learns, and when the generator hears of it."""
+        training = self.training
+        if not training.disc_weight:
+            return [("", "no discriminator")]
+        warn_if_never("the discriminator's part", training.disc_start, training)
+        learns, full = max(0, training.disc_start - training.disc_warmup), training.disc_start + training.disc_ramp
+        when = f"learns from step {learns:,}, counts from {training.disc_start:,}, with weight {training.disc_weight:g} from {full:,}"
+        return [("against", f"a discriminator of {parameters(self.unwrapped)}; {when}")]
+
+    def state(self) -> dict[str, Any]:
+        """The discriminator's weights and what its optimizer knows."""
+        if not self.training.disc_weight:
+            return {}
+        return {
+            "network": network_state(self.accelerator, self.networks),
+            "optimizer": optimizer_state(self.accelerator, self.networks, self.optimizer),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes back what :meth:`state` gave."""
+        if self.training.disc_weight:
+            load_network(self.accelerator, self.networks, state["network"])
+            load_optimizer(self.accelerator, self.networks, self.optimizer, state.get("optimizer", {}))
+
+    def take_over(self, state: dict[str, Any]) -> None:
+        """Takes the discriminator of another run, if it has one of the same form."""
+        if not (self.training.disc_weight and state):
+            return
+        shapes = {name: value.shape for name, value in network_state(self.accelerator, self.networks).items()}
+        if shapes == {name: value.shape for name, value in state["network"].items()}:
+            self.restore(state)
+        else:
+            warnings.warn("the discriminator of the run in init= has another form: a new one begins.", stacklevel=4)
 
     @property
     def unwrapped(self) -> DiscriminatorOfBoth:

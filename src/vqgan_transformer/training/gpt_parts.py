@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..vqgan.model import VQGAN
 from .conditioning import condition_inputs
 from .settings import GPTTraining
 
-__all__ = ["fitting_config", "parts_of_a_run"]
+__all__ = ["finetuning", "fitting_config", "parts_of_a_run"]
 
 
 def fitting_config(
@@ -59,6 +60,14 @@ def fitting_config(
     return CondGPTConfig(**{**fields, **sizes})
 
 
+def finetuning(init: ImageSynthesisPipeline) -> GPTTraining:
+    """The recipe by default for a pipeline that is trained further: conditions are dropped where its GPT knows how."""
+    config = init.gpt.config
+    unknown = config.conditioning == "aligned" or config.null_token is not None
+    window = tuple(side * init.vqgan.downsample_factor for side in config.window)
+    return GPTTraining.finetune(crop_size=window, condition_dropout=0.1 if unknown else 0.0)
+
+
 def parts_of_a_run(
     vqgan: VQGAN | None,
     condition: Condition | Sequence[Condition] | None,
@@ -68,6 +77,8 @@ def parts_of_a_run(
 ) -> tuple[VQGAN, tuple[Condition, ...], CondGPT]:
     """The models of a run, checked against each other and the recipe; those of ``init`` are copied."""
     if init is not None:
+        if vqgan is not None:
+            _warn_of_other_tokens(init.vqgan, vqgan)
         vqgan = vqgan if vqgan is not None else copy.deepcopy(init.vqgan)
         condition = condition if condition is not None else copy.deepcopy(init.conditions)
         if config is not None and config != init.gpt.config:
@@ -108,3 +119,15 @@ def parts_of_a_run(
         gpt.load_state_dict(init.gpt.state_dict())
     ImageSynthesisPipeline(vqgan=vqgan, gpt=gpt, sampler=SlidingWindowSampler(), conditions=conditions)
     return vqgan, conditions, gpt
+
+
+def _warn_of_other_tokens(before: VQGAN, now: VQGAN) -> None:
+    """Warns where a GPT would go on with the tokens of another VQGAN than it was trained on."""
+    made_by = ("encoder.", "to_codes.", "quantizer.")
+    old, new = ({n: t for n, t in vqgan.state_dict().items() if n.startswith(made_by)} for vqgan in (before, now))
+    if old.keys() != new.keys() or any(not torch.equal(old[name].cpu(), new[name].cpu().to(old[name])) for name in old):
+        warnings.warn(
+            "vqgan= makes other tokens of pictures than the VQGAN of init=, on whose tokens its GPT was trained: it has to "
+            "learn them anew.",
+            stacklevel=4,
+        )

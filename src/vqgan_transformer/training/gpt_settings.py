@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .setting_ranges import check_numbers, checked_number
-from .shared_settings import Training
+from .shared_settings import FINETUNING_STEPS, Training
 
 __all__ = ["GPTTraining"]
 
@@ -67,5 +67,19 @@ class GPTTraining(Training):
             "clip_gradients": 1.0,
             "ema_decay": 0.999,
             "structured_tables": True,
+        }
+        return cls(**{**recipe, **changes})
+
+    @classmethod
+    def finetune(cls, **changes: Any) -> GPTTraining:
+        """For ``init=``: a low rate that rises slowly and falls along a cosine, tables as they are."""
+        steps = changes.get("max_steps", FINETUNING_STEPS)
+        recipe: dict[str, Any] = {
+            "max_steps": steps,
+            "learning_rate": 1e-4,
+            "schedule": "cosine",
+            "warmup_steps": min(500, steps // 10),
+            "clip_gradients": 1.0,
+            "ema_decay": 0.999,
         }
         return cls(**{**recipe, **changes})

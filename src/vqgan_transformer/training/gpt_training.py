@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +24,21 @@ from ..pipeline.pipeline import ImageSynthesisPipeline
 from ..sampler.sampler import SlidingWindowSampler
 from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN
+from .callbacks import Callbacks
 from .conditioning import encode_conditions, known_tokens, read_by
-from .gpt_parts import fitting_config, parts_of_a_run
+from .evaluating import evaluating
+from .gpt_parts import finetuning, fitting_config, parts_of_a_run
 from .gradient_checkpointing import checkpoint_gradients
-from .known_areas import random_known_area
 from .loop import accelerator_for, run_training
+from .noisy_samples import NoisySamples, kinds_of
 from .optimizers import make_optimizer, set_learning_rate
-from .run_folder import RunFolder
+from .plan import RunData, parameters
+from .run_folder import RunFolder, former_state
 from .sample_dropout import SampleDropout
-from .samples import CENTRE, open_samples, random_numbers, stack
+from .samples import CENTRE, open_samples, stack
 from .settings import GPTTraining, learning_rate
+from .spread import folder_classes, spread
+from .state_files import load_network, load_optimizer, network_state, optimizer_state
 from .structured_tables import StructuredTables
 from .token_cache import TokenCache, held_out_cache, open_or_encode
 from .token_orders import draw_window, reading_order
@@ -43,6 +48,9 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 __all__ = ["GPTTrainer", "fitting_config", "train_cond_gpt"]
+
+SHOWN = 4
+"""Samples in a grid of pictures."""
 
 TABLES = ("token_embedding", "condition_embedding", "position_embedding", "head", "map", "rows", "columns", "kinds")
 
@@ -55,11 +63,13 @@ def train_cond_gpt(
     condition: Condition | Sequence[Condition] | None = None,
     config: CondGPTConfig | None = None,
     training: GPTTraining | None = None,
-    init: ImageSynthesisPipeline | None = None,
+    init: ImageSynthesisPipeline | str | os.PathLike[str] | None = None,
     validation: Any = None,
     resume: bool = False,
     accelerator: Accelerator | None = None,
     progress: bool = True,
+    callbacks: Callbacks | None = None,
+    push_to_hub: str | None = None,
 ) -> ImageSynthesisPipeline:
     """Trains the second stage: a GPT over a VQGAN's tokens, under a condition, from scratch or from a checkpoint.
 
@@ -76,26 +86,36 @@ def train_cond_gpt(
         condition: the kind of condition, with its tokenizer where it has one; without it, none
             (:class:`~vqgan_transformer.conditions.Unconditional`). Aligned GPTs take several, and need no tokenizers.
         config: of a new GPT; by default :func:`fitting_config`.
-        training: the recipe; ``GPTTraining.modern()`` by default, ``.paper()`` for the original's.
-        init: a pipeline to start from instead, whose VQGAN and condition are taken unless others are given; it is not
-            changed.
+        training: the recipe; by default ``GPTTraining.modern()``, and ``.finetune()`` with ``init``; ``.paper()`` is the
+            original's.
+        init: a pipeline to start from instead, or where one is (what ``from_pretrained`` takes), whose VQGAN and
+            condition are taken unless others are given; it is not changed. From the folder of a run, the optimizer comes
+            along.
         validation: data of the same form; by default a share of ``data`` is set aside.
-        resume: go on with the run in ``folder``, or begin it if there is none.
+        resume: go on with the run in ``folder``, or begin it if there is none. With more ``max_steps`` it is extended.
         accelerator: an Accelerator of your own.
-        progress: show bars.
+        progress: print what is going to happen, and show bars.
+        callbacks: functions that are told of steps, validations and checkpoints, and may end the run.
+        push_to_hub: a repository ("owner/name") to which the result is uploaded at the end.
 
     Returns:
-        what was saved: the pipeline with the GPT that was best on the validation data, or the last one without.
+        what was saved: the pipeline with the GPT that was best on the validation data (``init``'s, if none was better), or
+        the last one without.
 
     Raises:
         ValueError: for settings that do not fit each other, the models or the data; bad files are all named at once.
         FileExistsError: for a folder that holds a run already.
         Diverged: when losses become infinite or NaN.
     """
-    recipe = training or GPTTraining.modern()
+    former = None if isinstance(init, ImageSynthesisPipeline) else former_state(init)
+    if init is not None and not isinstance(init, ImageSynthesisPipeline):
+        init = ImageSynthesisPipeline.from_pretrained(init)
+    recipe = training or (GPTTraining.modern() if init is None else finetuning(init))
     vqgan, conditions, gpt = parts_of_a_run(vqgan, condition, config, init, recipe)
     with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
         run = RunFolder(folder, resume, accelerator.is_main_process)
+        recipe = run.extended(recipe)
+        accelerator.wait_for_everyone()  # all have read the settings of a run that is resumed
         people = (KeypointsCondition.name,) if recipe.people_share else ()
         named = ("image", *(part.name for part in conditions if part.needs_input), *people)
         kinds = tuple(dict.fromkeys(named))
@@ -103,8 +123,10 @@ def train_cond_gpt(
             data, validation, recipe, conditions, kinds=kinds,
             checked=recipe.check_data and run.last() is None, variants=recipe.token_variants or None,
         )  # fmt: skip
+        found = RunData.of(samples, held_out)
         if accelerator.is_main_process:
-            run.begin(recipe, {"conditions": [part.name for part in conditions], "config": to_json(gpt.config)})
+            facts = {"conditions": [part.name for part in conditions], "config": to_json(gpt.config)}
+            run.begin(recipe, facts, found.facts())
         accelerator.wait_for_everyone()
         vqgan.to(accelerator.device)
         for part in conditions:
@@ -122,45 +144,20 @@ def train_cond_gpt(
             )
         validated = None
         if held_out is not None:
-            validated = held_out_cache(held_out, vqgan, gpt.config, recipe.validation_samples)
+            chosen = spread(folder_classes(held_out.source.names), recipe.validation_samples, recipe.seed)
+            validated = held_out_cache(held_out, vqgan, gpt.config, chosen)
         trainer = GPTTrainer(gpt, vqgan, conditions, recipe, accelerator, cached, validated, fresh=init is None)
+        if former is not None:
+            trainer.take_over(former)
         run_training(
-            trainer, NoisySamples(cached, recipe, gpt.config, vqgan.codebook_size), run, recipe, accelerator,
-            validated=validated is not None, resume=resume, progress=progress, name="gpt",
+            trainer, NoisySamples(cached, recipe, gpt.config, vqgan.codebook_size), run, recipe, accelerator, data=found,
+            resume=resume, progress=progress, name="gpt", from_checkpoint=init is not None, callbacks=callbacks,
         )  # fmt: skip
-    return ImageSynthesisPipeline.from_pretrained(run.path)
-
-
-@dataclass(frozen=True)
-class NoisySamples(Dataset):
-    """Samples with what is random about them in training, all of it a function of (seed, epoch, index).
-
-    Adds "keep" bool (h, w), where False "replacement" int64 (h, w) is read instead of the token; "dropped" bool (kinds,),
-    which conditions are; "key" int64 (), of the dropout inside the GPT; and, for a GPT that reads known tokens, "known"
-    bool (h, w).
-    """
-
-    samples: Any
-    training: GPTTraining
-    config: CondGPTConfig
-    codebook_size: int
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
-        training, generator = self.training, random_numbers(self.training.seed, 4, *place)
-        rates = kind_dropout(training, self.config)
-        key, every = int(generator.integers(2**62)), generator.random() < training.condition_dropout
-        one = generator.random(len(rates)) < rates
-        noise = {"key": torch.tensor(key), "dropped": torch.from_numpy(one | every)}
-        if any(part.form == "tokens" for part in self.config.conditions):
-            noise["known"] = torch.from_numpy(random_known_area(generator, self.config.window))
-        pkeep = self.config.pkeep if training.pkeep is None else training.pkeep
-        if pkeep < 1:
-            noise["keep"] = torch.from_numpy(generator.random(self.config.window) < pkeep)
-            noise["replacement"] = torch.from_numpy(generator.integers(self.codebook_size, size=self.config.window))
-        return {**self.samples[place], **noise}
+        is_main = accelerator.is_main_process
+    result = ImageSynthesisPipeline.from_pretrained(run.path)
+    if push_to_hub is not None and is_main:
+        result.push_to_hub(push_to_hub)
+    return result
 
 
 class GPTTrainer:
@@ -244,13 +241,15 @@ class GPTTrainer:
             logits = self.model(read, condition)
             loss = self._nats(logits, tokens, known)
             accelerator.backward(loss)
-            if accelerator.sync_gradients and training.clip_gradients is not None:
-                accelerator.clip_grad_norm_(self.model.parameters(), training.clip_gradients)
+            record = {"nats": loss.detach()}
+            if accelerator.sync_gradients:
+                limit = training.clip_gradients if training.clip_gradients is not None else math.inf
+                record["gradient_norm"] = accelerator.clip_grad_norm_(self.model.parameters(), limit)
             self.optimizer.step()
             self.optimizer.zero_grad()
         if accelerator.sync_gradients:
             self.average.update(self.plain)
-        return {"nats": loss.detach()}
+        return record
 
     def tokens(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """A batch's tokens, int64 (B, h, w), their places in the order in which they are read; and its conditions."""
@@ -294,19 +293,18 @@ class GPTTrainer:
         del step
         return True
 
-    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Nats per token on the held-out samples, beside what knowing only the frequency of each token would give."""
         assert self.held_out is not None
-        model = self.model.eval() if self.average.decay is None else self.average.module.eval()
+        model = self.model if self.average.decay is None else self.average.module
         total, count, size = 0.0, len(self.held_out), self.training.batch_size
-        for start in range(0, count, size):
-            batch = stack([self.held_out[CENTRE, index] for index in range(start, min(start + size, count))])
-            tokens, conditions = self.tokens(batch)
-            with self.accelerator.autocast():
-                logits = model(tokens, read_by(self.config, conditions))
-            total += float(self._nats(logits.float(), tokens)) * len(tokens) / count
-        self.model.train()
+        with evaluating(model):
+            for start in range(0, count, size):
+                batch = stack([self.held_out[CENTRE, index] for index in range(start, min(start + size, count))])
+                tokens, conditions = self.tokens(batch)
+                with self.accelerator.autocast():
+                    logits = model(tokens, read_by(self.config, conditions))
+                total += float(self._nats(logits.float(), tokens)) * len(tokens) / count
         metrics = {"score": total, "nats": total}
         if isinstance(self.samples, TokenCache):
             metrics["unigram_nats"] = unigram_nats(self.samples.tokens, self.held_out.tokens, self.vqgan.codebook_size)
@@ -325,7 +323,7 @@ class GPTTrainer:
     def picture(self) -> Image.Image | None:
         """Conditions beside what is drawn from them."""
         shown = self.held_out if self.held_out is not None else self.samples
-        batch = stack([shown[CENTRE, index] for index in range(min(4, len(shown)))])  # type: ignore[arg-type]
+        batch = stack([shown[CENTRE, index] for index in range(min(SHOWN, len(shown)))])  # type: ignore[arg-type]
         tokens, conditions = self.tokens(batch)
         gpt, count, condition = self.gpt(), self.vqgan.codebook_size, read_by(self.config, conditions)
         if self.config.token_order == "row_major":
@@ -348,13 +346,32 @@ class GPTTrainer:
         maps = kind.from_aligned(values) if self._aligned else kind.from_tokens(values)
         return [] if maps is None else kind.show(maps)
 
+    def plan(self) -> list[tuple[str, str]]:
+        """The model, and what it reads."""
+        config, names = self.config, ", ".join(kind.name for kind in self.conditions)
+        window = f"{config.window[0]}×{config.window[1]} tokens of {self.vqgan.codebook_size:,} codes"
+        return [("gpt", f"{parameters(self.plain)}, {config.n_layer} blocks; windows of {window}"), ("follows", names)]
+
     def state(self) -> dict[str, Any]:
-        """The running average."""
-        return {"average": self.average.state_dict()}
+        """The model, what its optimizer knows, and the running average."""
+        return {
+            "gpt": network_state(self.accelerator, self.model),
+            "optimizer_name": self.training.optimizer,
+            "optimizer": optimizer_state(self.accelerator, self.model, self.optimizer),
+            "average": self.average.state_dict(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Takes back what :meth:`state` gave."""
-        self.average.load_state_dict(state["average"])
+        load_network(self.accelerator, self.model, state["gpt"])
+        load_optimizer(self.accelerator, self.model, self.optimizer, state.get("optimizer", {}))
+        self.average.load_state_dict(state.get("average", {}))
+
+    def take_over(self, state: dict[str, Any]) -> None:
+        """Takes the optimizer's state from another run, as far as it fits; sums of tables are one table here."""
+        if state["optimizer_name"] == self.training.optimizer:
+            known = {name.removeprefix("gpt."): values for name, values in state.get("optimizer", {}).items()}
+            load_optimizer(self.accelerator, self.model, self.optimizer, known)
 
     def save(self, folder: Path) -> None:
         """Writes the pipeline."""
@@ -365,20 +382,6 @@ class GPTTrainer:
     def modules(self) -> list[nn.Module]:
         """All that is trained."""
         return [self.plain]
-
-
-def kinds_of(config: CondGPTConfig) -> list[str]:
-    """The kinds of condition that an aligned GPT reads."""
-    return [part.name for part in config.conditions if part.form != "tokens"]
-
-
-def kind_dropout(training: GPTTraining, config: CondGPTConfig) -> np.ndarray:
-    """The probability with which each kind of condition is dropped by itself, (kinds,)."""
-    names = kinds_of(config)
-    if len(names) < 2:
-        return np.zeros(1)
-    rates = training.kind_dropout
-    return np.array([rates.get(name, 0.0) if isinstance(rates, Mapping) else rates for name in names])
 
 
 def unigram_nats(training: np.ndarray, held_out: np.ndarray, codebook_size: int) -> float:

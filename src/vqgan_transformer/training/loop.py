@@ -7,100 +7,41 @@ from __future__ import annotations
 
 import math
 import signal
-import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import torch
-from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm.auto import tqdm
 
+from .accelerators import accelerator_for, make_accelerator
+from .callbacks import Callbacks
+from .display import Display
+from .plan import RunData, plan
+from .processes import gather
 from .reports import draw_curves
-from .run_folder import RunFolder, load_state, save_state
+from .run_folder import Diverged, RunFolder
+from .running_means import RunningMeans
 from .samples import Batches, loader, random_numbers
 from .settings import Training
+from .signals import held_back, stop_signals
+from .state_files import save_state
+from .trackers import start_trackers, track_picture
+from .trainer import Trainer
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 __all__ = ["Diverged", "Trainer", "accelerator_for", "make_accelerator", "run_training"]
 
+FIRST_PICTURES = (1, 10, 100)
+"""Steps after which a grid of pictures is drawn, before those of ``picture_every``."""
 
-class Diverged(FloatingPointError):
-    """Losses or weights are no longer finite; the message says which checkpoint is the last good one."""
-
-
-class Trainer(Protocol):
-    """What the loop needs to know of a training."""
-
-    def step(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        """One part of an update; gives scalars to log."""
-        ...
-
-    def validate(self) -> dict[str, float]:
-        """Metrics on the validation data; "score" is what decides which model is best, lower is better."""
-        ...
-
-    def ready(self, step: int) -> bool:
-        """Whether a model of this step may be called the best."""
-        ...
-
-    def picture(self) -> Image.Image | None:
-        """What to look at."""
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """What is to be saved beside the prepared modules and optimizers."""
-        ...
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Takes it back."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Writes the model that is trained, to be loaded with ``from_pretrained``."""
-        ...
-
-    def modules(self) -> list[nn.Module]:
-        """All that must stay finite."""
-        ...
-
-
-def make_accelerator(training: Training, folder: Path) -> Accelerator:
-    """An Accelerator with what the settings say; the rest comes from ``accelerate launch``."""
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import ProjectConfiguration
-
-    wanted = training.mixed_precision
-    if AcceleratorState._shared_state and wanted not in (None, AcceleratorState().mixed_precision):
-        AcceleratorState._reset_state()  # of a run before in this process
-    return Accelerator(
-        mixed_precision=wanted,
-        gradient_accumulation_steps=training.gradient_accumulation,
-        log_with=list(training.trackers) or None,
-        project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder)),
-    )
-
-
-@contextmanager
-def accelerator_for(given: Accelerator | None, training: Training, folder: Path) -> Iterator[Accelerator]:
-    """The user's Accelerator, or one of our own, of which nothing is left for the next run in this process."""
-    if given is not None:
-        yield given
-        return
-    from accelerate.state import AcceleratorState
-
-    try:
-        yield make_accelerator(training, folder)
-    finally:
-        AcceleratorState._reset_state()
+ENOUGH = 1
+"""Stands where a signal's number would, for a run that ends early and well."""
 
 
 def run_training(
@@ -110,20 +51,35 @@ def run_training(
     training: Training,
     accelerator: Accelerator,
     *,
-    validated: bool,
+    data: RunData,
     resume: bool,
     progress: bool,
     name: str,
+    from_checkpoint: bool = False,
+    callbacks: Callbacks | None = None,
 ) -> None:
     """Trains until ``max_steps``, from the newest checkpoint if there is one and ``resume`` is set.
 
+    Args:
+        trainer: what is trained.
+        samples: what it is trained on.
+        folder: of the run.
+        training: the recipe.
+        accelerator: for processes, devices and precision.
+        data: what it is trained on and whether anything is held out, for the plan.
+        resume: go on with the run in the folder.
+        progress: print the plan and show a bar.
+        name: of the run, for bar and trackers.
+        from_checkpoint: the model was trained before: it is validated at once, and no worse one is called the best.
+        callbacks: functions that are told of each step, validation and checkpoint.
+
     Raises:
         Diverged: when a loss or a weight is no longer finite.
-        OSError: when a checkpoint cannot be written, with the last good one.
+        OSError: when a file of the run cannot be written, with the last good checkpoint.
         KeyboardInterrupt: after SIGINT, when the state is saved.
         SystemExit: after SIGTERM, likewise.
     """
-    run = Run(trainer, folder, training, accelerator)
+    run = Run(trainer, folder, training, accelerator, callbacks or Callbacks())
     if resume:
         run.restore()
     batches = Batches(
@@ -135,27 +91,42 @@ def run_training(
         accelerator.process_index,
         run.step,
         training.max_steps,
+        run.seen,
     )
-    if training.trackers:
-        accelerator.init_trackers(name)
-    hidden = not (progress and accelerator.is_main_process)
-    bar = tqdm(total=training.max_steps, initial=run.step, unit="step", desc=name, disable=hidden)
-    with stop_signals() as stopped, bar, torch.random.fork_rng():
-        parts = iter(loader(samples, batches, training.workers))
+    start_trackers(accelerator, training, name)
+    lines = trainer.plan()  # which warns of what will never happen
+    if progress and accelerator.is_main_process:
+        print(plan(data, lines, training, accelerator, run.step))
+    validated = data.held_out > 0
+    display = Display(name, run.step, training, accelerator, shown=progress)
+    with stop_signals() as stopped, display, torch.random.fork_rng():
+        with held_back():
+            parts = iter(loader(samples, batches, training.workers))
+        if validated and from_checkpoint and not run.step:
+            display.validated(run.validate(), run.best_step)
         while run.step < training.max_steps:
-            run.update(parts)
-            bar.update()
+            scalars = run.update(parts)
+            enough = bool(run.callbacks.on_step and run.callbacks.on_step(run.step, scalars))
+            display.step()
             if run.due(training.log_every):
-                bar.set_postfix(run.log())
-            if validated and trainer.ready(run.step) and run.due(training.validate_every):
-                run.validate()
-            if run.due(training.picture_every):
+                display.log(run.log())
+            if validated and run.due(training.validate_every):
+                metrics = run.validate()
+                enough |= bool(run.callbacks.on_validation and run.callbacks.on_validation(run.step, metrics))
+                enough |= bool(training.early_stopping and run.stale >= training.early_stopping)
+                display.validated(metrics, run.best_step)
+            if run.step in FIRST_PICTURES or run.due(training.picture_every):
                 run.show()
-            signalled = _any(stopped, accelerator)
-            if run.due(training.checkpoint_every) or signalled:
-                run.save()
-            if signalled:
-                _stop(signalled, run.step, folder)
+            number = _any(stopped, enough, accelerator)
+            if run.due(training.checkpoint_every) or number:
+                path = run.save()
+                # one that ends the run here does so at once: there is nothing left to ask other processes for
+                enough = bool(run.callbacks.on_checkpoint and run.callbacks.on_checkpoint(run.step, path))
+                number = number or _any([], enough, accelerator)
+            if number == ENOUGH:
+                break
+            if number:
+                _stop(number, run.step, folder)
     run.finish()
 
 
@@ -167,194 +138,177 @@ class Run:
         folder: where it is written.
         training: the settings.
         accelerator: for processes.
+        callbacks: of the user.
 
     Attributes:
         step: the number of updates so far.
-        best: the lowest validation score so far.
+        seen: the samples that these took, over all processes.
+        best: the lowest validation score so far; a model of :attr:`best_step` had it.
+        stale: the validations since.
         means: of the scalars since they were last logged.
     """
 
-    def __init__(self, trainer: Trainer, folder: RunFolder, training: Training, accelerator: Accelerator) -> None:
+    def __init__(
+        self, trainer: Trainer, folder: RunFolder, training: Training, accelerator: Accelerator, callbacks: Callbacks
+    ) -> None:
         self.trainer, self.folder, self.training, self.accelerator = trainer, folder, training, accelerator
-        self.step, self.best, self.means = 0, math.inf, Average()
+        self.callbacks = callbacks
+        self.step, self.seen, self.means = 0, 0, RunningMeans()
+        self.best, self.best_step, self.stale = math.inf, 0, 0
         self._spent_before = -time.process_time()
 
     def due(self, every: int) -> bool:
         """Whether it is time for something that is done every so many steps, and at the end."""
         return self.step % every == 0 or self.step == self.training.max_steps
 
-    def update(self, parts: Iterator[dict[str, Tensor]]) -> None:
-        """One update, from as many parts as gradients are accumulated of."""
+    def update(self, parts: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """One update, from as many parts as gradients are accumulated of; gives the scalars of the last."""
+        training, accelerator = self.training, self.accelerator
         # what torch itself draws is a function of the step and the process, so that there is no state to save
-        key = random_numbers(self.training.seed, 5, self.step, self.accelerator.process_index)
+        key = random_numbers(training.seed, 5, self.step, accelerator.process_index)
         torch.manual_seed(int(key.integers(2**63)))
-        for _ in range(self.training.gradient_accumulation):
-            self.means.add(self.trainer.step(next(parts), self.step))
+        scalars: dict[str, Tensor] = {}
+        for _ in range(training.gradient_accumulation):
+            scalars = self.trainer.step(next(parts), self.step)
+            self.means.add(scalars)
         self.step += 1
+        self.seen += training.batch_size * training.gradient_accumulation * accelerator.num_processes
+        return scalars
 
-    def log(self) -> dict[str, str]:
-        """Writes the means since the last time; gives the first few in words.
+    def log(self) -> dict[str, float]:
+        """Writes the means since the last time, and gives them.
 
         Raises:
             Diverged: where one is not finite.
         """
-        values = self.means.take(self.accelerator)
+        values = self.means.take(self.accelerator.device)
         broken = [name for name, value in values.items() if not math.isfinite(value)]
         if broken:
-            _diverged(self.folder, f"at step {self.step} {', '.join(broken)}")
+            self.folder.diverged(f"at step {self.step} {', '.join(broken)}")
         self._write(values)
-        return {name: f"{value:.4g}" for name, value in list(values.items())[:5]}
+        return values
 
-    def validate(self) -> None:
-        """Writes metrics on the validation data, and the model if none was better."""
+    def validate(self) -> dict[str, float]:
+        """Writes metrics on the validation data and gives them; saves the model if none was better."""
         metrics = self.trainer.validate()
         self._write({f"validation_{name}": value for name, value in metrics.items()})
+        if self.step and not self.trainer.ready(self.step):  # at step 0 it is a model that was trained before
+            return metrics
+        self.stale += 1
         if metrics["score"] < self.best:
-            self.best = metrics["score"]
-            if self.accelerator.is_main_process:
-                self.trainer.save(self.folder.path / "best")
+            self.best, self.best_step, self.stale = metrics["score"], self.step, 0
+            with self.folder.writing(f"the best model, of step {self.step},"):
+                if self.accelerator.is_main_process:
+                    self.trainer.save(self.folder.path / "best")
+        return metrics
 
     def show(self) -> None:
-        """Writes a picture."""
+        """Writes a picture, and the curves so far."""
         picture = self.trainer.picture()
-        if self.accelerator.is_main_process and picture is not None:
-            (self.folder.path / "pictures").mkdir(exist_ok=True)
-            picture.save(self.folder.path / "pictures" / f"step_{self.step:08d}.png")
+        with self.folder.writing(f"the picture of step {self.step}"):
+            if self.accelerator.is_main_process and picture is not None:
+                (self.folder.path / "pictures").mkdir(exist_ok=True)
+                picture.save(self.folder.path / "pictures" / f"step_{self.step:08d}.png")
+                track_picture(self.accelerator, picture, self.step)
+            self._draw_curves()
 
-    def save(self) -> None:
-        """Writes a checkpoint, unless there is one of this step.
+    def save(self) -> Path:
+        """Writes a checkpoint, unless there is one of this step; gives its folder.
 
         Raises:
             Diverged: where a weight is not finite.
             OSError: when it cannot be written.
         """
-        _check_finite(self.trainer, self.folder)
         accelerator, last = self.accelerator, self.folder.last()
         if last is not None and last[0] == self.step:
-            return
-        stored = {
+            return last[1]
+        self.folder.check_finite(self.trainer.modules())
+        state = self.trainer.state()
+        progress = {
+            "seen": self.seen,
+            "processes": accelerator.num_processes,
             "best": self.best if math.isfinite(self.best) else None,
+            "best_step": self.best_step,
+            "stale": self.stale,
             "sums": self.means.sums,
             "counts": self.means.counts,
             "cpu_seconds": self._cpu_seconds(),
+            "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
         }
         kept = self.training.checkpoints_total_limit
-        try:
-            with self.folder.new_checkpoint(self.step, accelerator.is_main_process, kept) as draft:
-                accelerator.wait_for_everyone()
-                accelerator.save_state(str(draft))
-                if accelerator.is_main_process:
-                    save_state(draft, stored, self.trainer.state())
-                accelerator.wait_for_everyone()
-        except OSError as error:
-            good = f"The last good checkpoint is {last[1]}." if last else "There is no earlier checkpoint."
-            raise OSError(f"the checkpoint of step {self.step} could not be written: {error}. {good}") from error
+        with (
+            self.folder.writing(f"the checkpoint of step {self.step}"),
+            self.folder.new_checkpoint(self.step, accelerator.is_main_process, kept) as draft,
+        ):
+            accelerator.wait_for_everyone()
+            if accelerator.is_main_process:
+                self.trainer.save(draft)
+                save_state(draft / "training", progress, state)
+            accelerator.wait_for_everyone()
+        self._publish()
         accelerator.wait_for_everyone()
+        return self.folder.checkpoint(self.step)
 
     def restore(self) -> None:
         """Goes back to the newest checkpoint, if there is one; lines of metrics after it are forgotten."""
-        found = self.folder.last()
-        if found is None:
+        last = self.folder.last()
+        if last is None:
             return
-        self.step, path = found
-        self.accelerator.load_state(str(path))
-        stored, state = load_state(path)
-        self.trainer.restore(state)
-        self.best = stored["best"] if stored["best"] is not None else math.inf
-        self.means = Average(stored["sums"], stored["counts"])
-        self._spent_before += stored["cpu_seconds"]
+        self.step, path = last
+        progress, state = self.folder.read(path)
+        with self.folder.reading(path):
+            self.trainer.restore(state)
+            self.seen, self.best_step, self.stale = progress["seen"], progress["best_step"], progress["stale"]
+            self.best = progress["best"] if progress["best"] is not None else math.inf
+            self.means = RunningMeans(progress["sums"], progress["counts"])
+            self._spent_before += progress["cpu_seconds"]
+            if self.accelerator.scaler is not None and progress["scaler"] is not None:
+                self.accelerator.scaler.load_state_dict(progress["scaler"])
         if self.accelerator.is_main_process:
             self.folder.forget_after(self.step)
+        before, now = progress["processes"], self.accelerator.num_processes
+        if before != now:
+            warnings.warn(
+                f"the run in {self.folder.path} had {before} processes and goes on with {now}: an update takes {now}/{before} "
+                "of the samples that it took. It goes on with the sample at which it was stopped.",
+                stacklevel=3,
+            )
 
     def finish(self) -> None:
         """Writes the result, the best model or the last, and the curves."""
-        if self.accelerator.is_main_process:
-            if math.isfinite(self.best):
-                _copy_model(self.folder.path / "best", self.folder.path)
-            else:
-                self.trainer.save(self.folder.path)
-            draw_curves(self.folder.metrics()).save(self.folder.path / "curves.png")
+        self.save()
+        self._publish()
+        with self.folder.writing("the curves"):
+            self._draw_curves()
         self.accelerator.wait_for_everyone()
         if self.training.trackers:
             self.accelerator.end_training()
 
-    def _write(self, values: dict[str, float]) -> None:
+    def _publish(self) -> None:
+        """The run's folder itself holds the best model so far, or the last: ``from_pretrained`` takes it at any time."""
+        with self.folder.writing("the result"):
+            if self.accelerator.is_main_process:
+                self.folder.publish("best" if math.isfinite(self.best) else None)
+
+    def _draw_curves(self) -> None:
         if self.accelerator.is_main_process:
-            self.folder.log({"step": self.step, "cpu_seconds": self._cpu_seconds(), **values})
+            draw_curves(self.folder.metrics()).save(self.folder.path / "curves.png")
+
+    def _write(self, values: dict[str, float]) -> None:
+        with self.folder.writing("the metrics"):
+            if self.accelerator.is_main_process:
+                self.folder.log({"step": self.step, "cpu_seconds": self._cpu_seconds(), **values})
         self.accelerator.log(values, step=self.step)
 
     def _cpu_seconds(self) -> float:
         return round(self._spent_before + time.process_time(), 1)
 
 
-class Average:
-    """Means of scalars since the last line of metrics, each over the parts of updates that had it."""
-
-    def __init__(self, sums: dict[str, float] | None = None, counts: dict[str, int] | None = None) -> None:
-        self._sums, self._counts = dict(sums or {}), dict(counts or {})
-        self._pending: list[dict[str, Tensor]] = []
-
-    def add(self, values: dict[str, Tensor]) -> None:
-        """Remembers the scalars of a part; they stay on their device until they are needed."""
-        self._pending.append({key: value.detach() for key, value in values.items()})
-
-    @property
-    def sums(self) -> dict[str, float]:
-        """The sum of each scalar so far."""
-        self._read()
-        return self._sums
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How often each scalar came."""
-        self._read()
-        return self._counts
-
-    def take(self, accelerator: Accelerator) -> dict[str, float]:
-        """The means over all processes; then starts anew."""
-        from .processes import mean
-
-        means = [self.sums[key] / self.counts[key] for key in self.sums]
-        values = torch.tensor(means, dtype=torch.float64, device="cpu")
-        values = mean(values.to(accelerator.device) if accelerator.device.type == "cuda" else values)
-        taken = {key: float(value) for key, value in zip(self.sums, values, strict=True)}
-        self._sums, self._counts = {}, {}
-        return taken
-
-    def _read(self) -> None:
-        for values in self._pending:
-            for key, value in values.items():
-                self._sums[key] = self._sums.get(key, 0.0) + float(value)
-                self._counts[key] = self._counts.get(key, 0) + 1
-        self._pending = []
-
-
-@contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them; outside the main thread nothing changes."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-
-    def note(number: int, frame: object) -> None:
-        received.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _any(received: list[int], accelerator: Accelerator) -> int:
-    """The signal that some process received, so that all stop at the same step."""
-    number = received[-1] if received else 0
+def _any(received: list[int], enough: bool, accelerator: Accelerator) -> int:
+    """The signal that some process received, or :data:`ENOUGH`, so that all stop at the same step; or 0."""
+    number = received[-1] if received else ENOUGH if enough else 0
     if accelerator.num_processes == 1:
         return number
-    from .processes import gather
-
     return int(gather(torch.tensor([number], device=accelerator.device)).max())
 
 
@@ -364,28 +318,3 @@ def _stop(number: int, step: int, folder: RunFolder) -> None:
         raise KeyboardInterrupt(message)
     warnings.warn(message, stacklevel=3)
     raise SystemExit(128 + number)
-
-
-def _check_finite(trainer: Trainer, folder: RunFolder) -> None:
-    for module in trainer.modules():
-        for name, parameter in module.named_parameters():
-            if not torch.isfinite(parameter).all():
-                _diverged(folder, f"the weights {name}")
-
-
-def _diverged(folder: RunFolder, what: str) -> None:
-    last = folder.last()
-    good = f"The last good checkpoint is {last[1]}" if last else "There is no checkpoint yet"
-    raise Diverged(
-        f"training diverged: {what} became infinite or NaN. {good}. Lower learning_rate, set clip_gradients, or use bf16 or "
-        "full precision instead of fp16."
-    )
-
-
-def _copy_model(source: Path, target: Path) -> None:
-    import shutil
-
-    from ..storage.atomic_folder import atomic_folder
-
-    with atomic_folder(target) as draft:
-        shutil.copytree(source, draft, dirs_exist_ok=True)

@@ -24,6 +24,7 @@ from ..images import from_pixels, open_picture, to_pil
 from .crops import Crop, centre_crop, random_crop
 from .data import DataError, Source, open_data, split
 from .settings import Training
+from .signals import ignore_stop_signals
 
 __all__ = ["Batches", "Samples", "check", "open_samples", "random_numbers"]
 
@@ -162,9 +163,8 @@ def open_samples(
         DataError: that names each file that cannot be used, and why.
     """
     source = open_data(data, kinds)
-    source, held_out = (
-        split(source, training.validation_share) if validation is None else (source, open_data(validation, kinds))
-    )
+    share = min(training.validation_share, training.validation_samples / max(1, len(source)))
+    source, held_out = split(source, share) if validation is None else (source, open_data(validation, kinds))
     parts = [Samples(part, training, tuple(conditions), **options) for part in (source, held_out) if part is not None]
     for part in parts if checked else ():
         check(part)
@@ -211,6 +211,7 @@ class Batches:
         process: this one's number.
         start: the first update.
         stop: the update after the last.
+        seen: samples that the updates before took; ``None``: as many as these processes would have taken.
     """
 
     count: int
@@ -221,13 +222,16 @@ class Batches:
     process: int = 0
     start: int = 0
     stop: int = 1
+    seen: int | None = None
 
     def __len__(self) -> int:
         return max(0, self.stop - self.start) * self.parts
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for part in range(self.start * self.parts, self.stop * self.parts):
-            first = (part * self.processes + self.process) * self.batch_size
+        part_size = self.processes * self.batch_size
+        seen = self.start * self.parts * part_size if self.seen is None else self.seen
+        for part in range(len(self)):
+            first = seen + part * part_size + self.process * self.batch_size
             yield [self.place(position) for position in range(first, first + self.batch_size)]
 
     def place(self, position: int) -> tuple[int, int]:
@@ -238,7 +242,8 @@ class Batches:
 
 def loader(samples: Dataset, batches: Sequence[Any] | Batches, workers: int) -> DataLoader:
     """Batches of samples as stacked tensors, read ahead by worker processes if there are any."""
-    options: dict[str, Any] = {"multiprocessing_context": "spawn", "persistent_workers": True} if workers else {}
+    options: dict[str, Any] = {"multiprocessing_context": "spawn"} if workers else {}
+    options |= {"worker_init_fn": ignore_stop_signals} if workers else {}
     return DataLoader(samples, batch_sampler=batches, num_workers=workers, collate_fn=stack, **options)
 
 

@@ -13,7 +13,10 @@ from typing_extensions import Self
 
 from .setting_ranges import check_choices, check_numbers
 
-__all__ = ["Training", "learning_rate"]
+__all__ = ["FINETUNING_STEPS", "Training", "learning_rate"]
+
+FINETUNING_STEPS = 10_000
+"""Updates of the recipes that start from a checkpoint, unless told otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +143,14 @@ class Training:
         side = self.short_side if self.short_side is not None else max(self.crop)
         return (side, side) if isinstance(side, int) else side
 
+    def share_of_rate(self, step: int) -> float:
+        """What the schedule leaves of the highest learning rate at an update, counted from 0: 0 to 1."""
+        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        if self.schedule == "constant":
+            return warm
+        rest = max(0, step - self.warmup_steps) / max(1, self.max_steps - self.warmup_steps)
+        return warm * (self.final_rate + (1 - self.final_rate) * 0.5 * (1 + cos(pi * min(1.0, rest))))
+
     def but(self, **changes: Any) -> Self:
         """These settings with some fields changed."""
         return replace(self, **changes)
@@ -155,9 +166,4 @@ def learning_rate(training: Training, step: int, samples_of_an_update: int, high
         highest: the rate that the schedule starts from; ``None``: ``training.learning_rate``.
     """
     highest = training.learning_rate if highest is None else highest
-    peak = highest * (samples_of_an_update if training.scale_learning_rate else 1)
-    warm = min(1.0, (step + 1) / training.warmup_steps) if training.warmup_steps else 1.0
-    if training.schedule == "constant":
-        return peak * warm
-    rest = max(0, step - training.warmup_steps) / max(1, training.max_steps - training.warmup_steps)
-    return peak * warm * (training.final_rate + (1 - training.final_rate) * 0.5 * (1 + cos(pi * min(1.0, rest))))
+    return highest * (samples_of_an_update if training.scale_learning_rate else 1) * training.share_of_rate(step)

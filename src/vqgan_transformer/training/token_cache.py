@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -114,8 +116,7 @@ def open_or_encode(
         progress: show a bar.
     """
     key = cache_key(samples, vqgan, config, variants)
-    path = folder / KEY
-    current = path.is_file() and json.loads(path.read_text(encoding="utf-8")) == key
+    current = _is_whole(folder, key)
     accelerator.wait_for_everyone()  # all have looked before anybody writes
     if not current:
         draft = folder.with_name(f".{folder.name}.partial")
@@ -163,10 +164,24 @@ def _encode(
     accelerator.wait_for_everyone()
 
 
-def held_out_cache(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, count: int) -> TokenCache:
-    """The middles of up to ``count`` held-out samples, in memory."""
-    found = [_tokens(stack([samples[CENTRE, k]]), samples, vqgan, config) for k in range(min(count, len(samples)))]
-    arrays = {name: np.concatenate([part[name] for part in found])[None] for name in found[0]}
+def _is_whole(folder: Path, key: dict[str, Any]) -> bool:
+    """Whether a folder holds the cache of a key; one that is damaged is made anew, and a warning says so."""
+    if not (folder / KEY).is_file():
+        return False
+    try:
+        if json.loads((folder / KEY).read_text(encoding="utf-8")) != key:
+            return False
+        TokenCache.open(folder)
+    except (ValueError, KeyError, OSError, EOFError) as error:
+        warnings.warn(f"the tokens in {folder} are damaged ({error}): they are made anew.", stacklevel=3)
+        return False
+    return True
+
+
+def held_out_cache(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, chosen: Sequence[int]) -> TokenCache:
+    """The middles of some held-out samples, in memory."""
+    parts = [_tokens(stack([samples[CENTRE, index]]), samples, vqgan, config) for index in chosen]
+    arrays = {name: np.concatenate([part[name] for part in parts])[None] for name in parts[0]}
     return TokenCache(arrays.pop(TOKENS), arrays)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ from ..conditions.registry import MAP_KINDS
 from ..conditions.tokenized_map import MapLosses, PixelLoss
 from ..vqgan.quantizer import Quantizer
 from .setting_ranges import check_choices, check_numbers
-from .shared_settings import Training
+from .shared_settings import FINETUNING_STEPS, Training
 
 __all__ = ["KINDS", "VQGANTraining"]
 
@@ -138,6 +139,46 @@ class VQGANTraining(Training):
             "lecam_weight": 0.0,
         }
         return cls(**{**recipe, **changes})
+
+    @classmethod
+    def finetune(cls, **changes: Any) -> VQGANTraining:
+        """For ``init=``: the decoder adapts at a low rate; encoder and codes stay, and with them all tokens.
+
+        So a GPT on these tokens goes on working. For pictures of another kind, ``freeze=("codebook",)`` lets the encoder
+        adapt, too; a GPT is to be trained further then.
+        """
+        steps = changes.get("max_steps", FINETUNING_STEPS)
+        recipe: dict[str, Any] = {
+            "max_steps": steps,
+            "optimizer": "adamw",
+            "learning_rate": 1e-4,
+            "betas": (0.9, 0.99),
+            "schedule": "cosine",
+            "warmup_steps": min(500, steps // 10),
+            "ema_decay": 0.999,
+            "clip_gradients": 1.0,
+            "freeze": ("encoder", "codebook"),
+            "disc_start": steps // 5,
+            "disc_warmup": steps // 5,
+            "disc_ramp": steps // 5,
+            "disc_weight": 0.2,
+            "disc_learning_rate": 3e-4,
+            "disc_norm": "group",
+        }
+        return cls(**{**recipe, **changes})
+
+    def warn_of_new_tokens(self) -> None:
+        """Warns where a VQGAN that is trained further gives other tokens than before."""
+        if {"encoder", "codebook"} <= set(self.freeze):
+            return
+        how = (
+            "places all codes anew" if self.codebook_start and "codebook" not in self.freeze else "changes the encoder"
+        )
+        warnings.warn(
+            f"this training {how}, so pictures get other tokens: a GPT that was trained on this VQGAN's tokens has to be "
+            "trained again. freeze=('encoder', 'codebook') keeps them, as VQGANTraining.finetune() does.",
+            stacklevel=3,
+        )
 
     @classmethod
     def vqvae(cls, **changes: Any) -> VQGANTraining:

@@ -9,46 +9,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
 from ..conditions import Condition, KeypointsCondition
 from ..conditions.registry import map_reader
 from ..conditions.tokenized_map import TokenizedMap
-from ..contact_sheet import contact_sheet
-from ..images import to_pil
 from ..storage.config_json import to_json
-from ..vqgan.model import VQGAN, VQGANConfig, VQGANOutput
+from ..vqgan.model import VQGAN, VQGANConfig
 from ..vqgan.quantizer import perplexity
 from .adversary import Adversary, DiscriminatorOfBoth, check_crop
-from .evaluating import evaluating
+from .callbacks import Callbacks
 from .gradient_checkpointing import checkpoint_gradients
 from .initialisation import new_vqgan, tokenizer_inputs
 from .loop import accelerator_for, run_training
 from .losses import (
     adversarial_loss,
     balance,
-    reconstruction_loss,
-    segmentation_loss,
 )
 from .networks import Reconstructor, channels_last, freeze_parts
 from .optimizers import make_optimizer, set_learning_rate
 from .perceptual import perceptual_loss
+from .plan import RunData, parameters
 from .processes import mean, total
-from .run_folder import RunFolder
+from .reconstruction_term import ReconstructionTerm
+from .run_folder import RunFolder, former_state
 from .sample_dropout import KeyedSamples, SampleDropout
-from .samples import CENTRE, Samples, open_samples, random_numbers, stack
+from .samples import Samples, open_samples, random_numbers
 from .settings import VQGANTraining, learning_rate
+from .state_files import load_network, load_optimizer, network_state, optimizer_state
+from .vqgan_validation import VQGANValidation, fidelity
 from .weight_average import WeightAverage
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 __all__ = ["VQGANTrainer", "train_vqgan"]
-
-LIMB_WIDTH = 3
-"""Pixels around a skeleton's lines that belong to a person for ``people_weight``."""
 
 OUTER_LAYERS = ("conv_in", "conv_out", "codes", "codebook", "projection")
 
@@ -59,7 +55,7 @@ def train_vqgan(
     *,
     config: VQGANConfig | None = None,
     training: VQGANTraining | None = None,
-    init: VQGAN | None = None,
+    init: VQGAN | str | os.PathLike[str] | None = None,
     kind: str = "image",
     condition: Condition | None = None,
     validation: Any = None,
@@ -67,6 +63,8 @@ def train_vqgan(
     resume: bool = False,
     accelerator: Accelerator | None = None,
     progress: bool = True,
+    callbacks: Callbacks | None = None,
+    push_to_hub: str | None = None,
 ) -> VQGAN:
     """Trains a tokenizer of pictures, or of a condition's maps, from scratch or from a checkpoint.
 
@@ -78,32 +76,40 @@ def train_vqgan(
             :func:`vqgan_transformer.training.data.open_data`.
         folder: of the run: the result (for ``VQGAN.from_pretrained``), checkpoints, metrics, pictures.
         config: of a new VQGAN; by default ``VQGANConfig.modern()`` with the channels of the kind.
-        training: the recipe; ``VQGANTraining.modern()`` by default, ``.paper()`` for the original's.
-        init: a VQGAN to start from instead, e.g. ``VQGAN.from_pretrained(…)``; it is not changed.
-            ``training.freeze`` names parts to keep.
+        training: the recipe; by default ``VQGANTraining.modern()``, and ``.finetune()`` with ``init``; ``.paper()`` is the
+            original's.
+        init: a VQGAN to start from instead, or where one is (what ``VQGAN.from_pretrained`` takes); it is not changed.
+            From the folder of a run, discriminator and optimizer come along. ``training.freeze`` names parts to keep.
         kind: what is tokenized: "image", or the maps of a condition: "segmentation", "depth", "keypoints",
             "condition_image".
         condition: reads the maps: for colours, label spaces, which depth is near. Needed for segmentation, unless the
             maps hold the ids 0…N-1 for a VQGAN of N channels.
         validation: data of the same form; by default a share of ``data`` is set aside.
         perceptual: a module (images, reconstruction) -> distances, instead of ``training.perceptual``.
-        resume: go on with the run in ``folder``, or begin it if there is none.
+        resume: go on with the run in ``folder``, or begin it if there is none. With more ``max_steps`` it is extended.
         accelerator: an Accelerator of your own.
-        progress: show a bar.
+        progress: print what is going to happen, and show a bar.
+        callbacks: functions that are told of steps, validations and checkpoints, and may end the run.
+        push_to_hub: a repository ("owner/name") to which the result is uploaded at the end.
 
     Returns:
-        what was saved: the VQGAN that was best on the validation data since the discriminator had its full weight, the
-        last one without validation data; in eval mode.
+        what was saved: the VQGAN that was best on the validation data since the discriminator had its full weight (or
+        ``init``, if none was better), the last one without validation data; in eval mode.
 
     Raises:
         ValueError: for settings that do not fit each other, the model or the data; bad files are all named at once.
         FileExistsError: for a folder that holds a run already.
         Diverged: when losses become infinite or NaN.
     """
-    recipe = (training or VQGANTraining.modern()).for_kind(kind)
+    default = VQGANTraining.modern if init is None else VQGANTraining.finetune
+    recipe = (training or default()).for_kind(kind)
     check_crop(recipe)
     with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
         run = RunFolder(folder, resume, accelerator.is_main_process)
+        recipe = run.extended(recipe)
+        accelerator.wait_for_everyone()  # all have read the settings of a run that is resumed
+        former = None if isinstance(init, VQGAN) else former_state(init)
+        init = init if init is None or isinstance(init, VQGAN) else VQGAN.from_pretrained(init)
         reader = map_reader(kind, condition, init.config if init is not None else config)
         focused = recipe.people_weight != 1 or recipe.people_share > 0
         conditions = (reader,) if reader is not None else (KeypointsCondition(),) if focused else ()
@@ -114,18 +120,27 @@ def train_vqgan(
         )  # fmt: skip
         vqgan = new_vqgan(config, init, reader, samples, recipe)
         recipe = recipe.for_quantizer(vqgan.quantizer)
+        if init is not None:
+            recipe.warn_of_new_tokens()
         distance = (
             perceptual if perceptual is not None else perceptual_loss(recipe.perceptual, vqgan.config.out_channels)
         )
+        found = RunData.of(samples, held_out)
         if accelerator.is_main_process:
-            run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)})
+            run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)}, found.facts())
         accelerator.wait_for_everyone()
         trainer = VQGANTrainer(vqgan, recipe, accelerator, distance, reader, samples, held_out)
+        if former is not None:
+            trainer.take_over(former)
         run_training(
-            trainer, KeyedSamples(samples, recipe.seed), run, recipe, accelerator, validated=held_out is not None,
-            resume=resume, progress=progress, name="vqgan",
+            trainer, KeyedSamples(samples, recipe.seed), run, recipe, accelerator, data=found, resume=resume,
+            progress=progress, name="vqgan", from_checkpoint=init is not None, callbacks=callbacks,
         )  # fmt: skip
-    return VQGAN.from_pretrained(run.path)
+        is_main = accelerator.is_main_process
+    result = VQGAN.from_pretrained(run.path)
+    if push_to_hub is not None and is_main:
+        result.push_to_hub(push_to_hub)
+    return result
 
 
 class VQGANTrainer:
@@ -153,11 +168,10 @@ class VQGANTrainer:
     ) -> None:
         training = training.for_quantizer(vqgan.quantizer)
         self.training, self.accelerator, self.reader = training, accelerator, reader
-        self.samples, self.held_out = samples, held_out
         self.vqgan = vqgan.train().to(accelerator.device)
         self.average = WeightAverage(self.vqgan, training.ema_decay)
         device, dtype = accelerator.device, vqgan.from_codes.weight.dtype
-        self.perceptual = None if perceptual is None else perceptual.to(device, dtype).eval().requires_grad_(False)
+        perceptual = None if perceptual is None else perceptual.to(device, dtype).eval().requires_grad_(False)
         freeze_parts(vqgan, training)
         self.dropout = SampleDropout(vqgan)
         reconstructor = Reconstructor(vqgan, training).to(device)
@@ -166,7 +180,7 @@ class VQGANTrainer:
         if self.channels_last is None:
             self.channels_last = device.type == "cuda" or vqgan.config.norm == "channel"
         if self.channels_last:
-            for module in (vqgan, self.perceptual):
+            for module in (vqgan, perceptual):
                 if module is not None:
                     channels_last(module)
         optimizer = make_optimizer(
@@ -186,6 +200,13 @@ class VQGANTrainer:
 
         self.adversary = Adversary(vqgan.config.out_channels, training, accelerator, prepare)
         self.used = torch.zeros(vqgan.codebook_size, device=device)
+        self.distance = ReconstructionTerm(training, perceptual)
+        self._importance = self.distance.importance
+        shown = held_out if held_out is not None else samples
+        self.validation = None
+        if shown is not None:
+            look = self.inputs, self.distance, accelerator.autocast
+            self.validation = VQGANValidation(shown, training, reader, *look)
 
     def step(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """One part of an update: reconstruct, weigh the losses, learn; after the last part, the discriminator learns.
@@ -203,7 +224,8 @@ class VQGANTrainer:
         with accelerator.accumulate(self.reconstructor):
             reconstruction, codebook_loss, tokens = self.reconstructor(images, step, seed)  # equations 1 to 3
             output = reconstruction.detach().requires_grad_()
-            importance = self._importance(batch).to(images) if self.training.people_weight != 1 else None
+            importance = self._importance(batch)
+            importance = importance if importance is None else importance.to(images)
             distance = self.distance(images, output, importance)  # |x - x̂| and the perceptual term
             gradient = self._gradient(distance, output)
             record = {"loss": distance.detach(), "codebook_loss": codebook_loss.detach()}
@@ -250,25 +272,6 @@ class VQGANTrainer:
         images = images.to(weight.device, weight.dtype)
         return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
 
-    def _importance(self, batch: dict[str, Tensor]) -> Tensor:
-        """(B, 1, H, W): what pixels on and around the limbs of skeletons count."""
-        skeletons = batch[KeypointsCondition.name]
-        limbs = (skeletons > -1).any(dim=1, keepdim=True).float()
-        near = F.max_pool2d(limbs, 2 * LIMB_WIDTH + 1, stride=1, padding=LIMB_WIDTH)
-        return 1 + (self.training.people_weight - 1) * near
-
-    def distance(self, images: Tensor, reconstruction: Tensor, importance: Tensor | None = None) -> Tensor:
-        """The reconstruction term of the kind."""
-        kind = self.training.pixel_loss
-        if kind == "bce":
-            return segmentation_loss(images, reconstruction)
-        if kind == "cross_entropy":
-            return F.cross_entropy(reconstruction, images.argmax(1))
-        assert kind is not None
-        return reconstruction_loss(
-            images, reconstruction, self.perceptual, self.training.perceptual_weight, importance, pixels=kind
-        )
-
     def _balance(self, reconstruction: Tensor, gradient: Tensor, adversarial_gradient: Tensor) -> Tensor:
         """Equation 7, from the gradients of both terms at the reconstruction."""
         last = self.vqgan.decoder.last_layer
@@ -295,10 +298,7 @@ class VQGANTrainer:
         chosen = tokens.flatten()
         self.used.index_add_(0, chosen, torch.ones_like(chosen, dtype=self.used.dtype))
         record = {"perplexity": perplexity(tokens, len(self.used))}
-        if self.training.pixel_loss in ("l1", "l2"):
-            record["psnr"] = 10 * torch.log10(4 / F.mse_loss(reconstruction, images))
-        else:
-            record["accuracy"] = (reconstruction.argmax(1) == images.argmax(1)).float().mean()
+        record |= fidelity(images, reconstruction, self.training.pixel_loss in ("l1", "l2"))
         if (step + 1) % self.training.log_every == 0 and self.accelerator.sync_gradients:
             record["codes_used"] = (total(self.used) > 0).sum()
             self.used.zero_()
@@ -311,52 +311,52 @@ class VQGANTrainer:
         return step > (training.codebook_start or 0) and step >= min(adversary, training.max_steps)
 
     def validate(self) -> dict[str, float]:
-        """The average model on the middle of the held-out samples: PSNR or accuracy, codes used, the distance."""
-        assert self.held_out is not None
-        model = self.average.module
-        sums: dict[str, float] = {}
-        used = torch.zeros(model.codebook_size, dtype=torch.long, device=self.used.device)
-        count = min(len(self.held_out), self.training.validation_samples)
-        with evaluating(model):
-            for index in range(count):  # one by one: held-out PSNR is a mean over pictures
-                images = self.inputs(stack([self.held_out[CENTRE, index]]))
-                with self.accelerator.autocast():
-                    out: VQGANOutput = model(images)
-                reconstruction = out.reconstruction.to(images.dtype)
-                used += torch.bincount(out.tokens.flatten(), minlength=len(used))
-                values = {"score": self.distance(images, reconstruction)}
-                if self.training.pixel_loss in ("l1", "l2"):
-                    values["psnr"] = 10 * torch.log10(4 / F.mse_loss(reconstruction.clamp(-1, 1), images))
-                else:
-                    values["accuracy"] = (reconstruction.argmax(1) == images.argmax(1)).float().mean()
-                for name, value in values.items():
-                    sums[name] = sums.get(name, 0.0) + float(value) / count
-        return sums | {"codes_used": float((used > 0).sum())}
+        """The average model on the held-out samples."""
+        assert self.validation is not None
+        return self.validation.measure(self.average.module)
 
     def picture(self) -> Image.Image | None:
-        """Inputs beside their reconstructions, of up to six samples."""
-        shown = self.held_out if self.held_out is not None else self.samples
-        if shown is None:
-            return None
-        model = self.average.module
-        images = self.inputs(stack([shown[CENTRE, index] for index in range(min(6, len(shown)))]))
-        with evaluating(model):
-            reconstruction = model(images).reconstruction
-        columns = [self._shown(part.float().cpu()) for part in (images, reconstruction)]
-        return contact_sheet(list(zip(*columns, strict=True)))
+        """Inputs beside what the average model makes of them."""
+        return self.validation.picture(self.average.module) if self.validation is not None else None
 
-    def _shown(self, part: Tensor) -> list[Image.Image]:
-        """What the VQGAN reads or gives, as pictures."""
-        return to_pil(part) if self.reader is None else self.reader.show(self.reader.from_tokenizer(part))
+    def plan(self) -> list[tuple[str, str]]:
+        """The networks, what of them learns, and when."""
+        training, vqgan, config = self.training, self.vqgan, self.vqgan.config
+        lines = [
+            (
+                "vqgan",
+                f"{parameters(vqgan)}, f = {vqgan.downsample_factor}, {config.codebook_size:,} codes of length {config.code_dim}",
+            )
+        ]
+        if training.codebook_start:
+            lines.append(("codes", f"placed by k-means at step {training.codebook_start:,}"))
+        return lines + self.adversary.plan()
 
     def state(self) -> dict[str, Any]:
-        """The running average and the count of codes."""
-        return {"average": self.average.state_dict(), "used": self.used}
+        """The networks, what their optimizers know, the running average, and the count of codes."""
+        accelerator = self.accelerator
+        return {
+            "vqgan": network_state(accelerator, self.reconstructor),
+            "optimizer_name": self.training.optimizer,
+            "optimizer": optimizer_state(accelerator, self.reconstructor, self.optimizer),
+            "adversary": self.adversary.state(),
+            "average": self.average.state_dict(),
+            "used": self.used,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Takes back what :meth:`state` gave."""
-        self.average.load_state_dict(state["average"])
+        load_network(self.accelerator, self.reconstructor, state["vqgan"])
+        load_optimizer(self.accelerator, self.reconstructor, self.optimizer, state.get("optimizer", {}))
+        self.adversary.restore(state.get("adversary", {}))
+        self.average.load_state_dict(state.get("average", {}))
         self.used.copy_(state["used"])
+
+    def take_over(self, state: dict[str, Any]) -> None:
+        """Takes discriminator and optimizer from another run's state, as far as they fit."""
+        if state["optimizer_name"] == self.training.optimizer:
+            load_optimizer(self.accelerator, self.reconstructor, self.optimizer, state.get("optimizer", {}))
+        self.adversary.take_over(state.get("adversary", {}))
 
     def save(self, folder: Path) -> None:
         """Writes the average model."""
