@@ -85,7 +85,7 @@ def report(photos: Path, runs: Path, only_ends: bool = True) -> None:
     samples = Samples(open_data(photos / "val", ("image",)), VQGANTraining(crop_size=256))
     images = torch.stack([samples[CENTRE, index]["image"] for index in range(len(samples))])
     distance = RandomLPIPS().eval()
-    for preset, config in CONFIGS.items():
+    for preset in CONFIGS:
         if not (runs / preset).exists():
             continue
         metrics = [json.loads(line) for line in (runs / preset / "metrics.jsonl").read_text().splitlines()]
@@ -97,17 +97,7 @@ def report(photos: Path, runs: Path, only_ends: bool = True) -> None:
         for k, (checkpoint, time) in enumerate(zip(checkpoints, times, strict=True)):
             if only_ends and k not in (second, len(times) - 1):
                 continue
-            state = torch.load(checkpoint / "state.pt", weights_only=True)["average"]
-            model = VQGAN(config).eval()
-            if state:
-                model.load_state_dict(state["model"])
-            else:  # no average: the weights themselves
-                from safetensors.torch import load_file
-
-                weights = load_file(checkpoint / "model.safetensors")
-                model.load_state_dict(
-                    {n.removeprefix("vqgan."): w for n, w in weights.items() if n.startswith("vqgan.")}
-                )
+            model = VQGAN.from_pretrained(checkpoint)
             psnr, lpips, used = 0.0, 0.0, torch.zeros(model.codebook_size, dtype=torch.bool)
             for image in images.split(1):
                 tokens = model.encode(image)

@@ -43,6 +43,7 @@ class ReconstructionTerm:
         """(B, 1, H, W): what pixels count, more on and around the limbs of drawn skeletons; ``None`` where all are alike."""
         if self.training.people_weight == 1:
             return None
-        limbs = (batch[KeypointsCondition.name] > -1).any(dim=1, keepdim=True).float()
+        skeletons = batch[KeypointsCondition.name]
+        limbs = (skeletons > -1).any(dim=1, keepdim=True).float()
         near = F.max_pool2d(limbs, 2 * LIMB_WIDTH + 1, stride=1, padding=LIMB_WIDTH)
         return 1 + (self.training.people_weight - 1) * near
