@@ -264,7 +264,7 @@ def test_a_thousand_classes_are_imagenets():
 def test_ibqs_averaged_weights_are_what_is_used_unless_one_asks_for_the_others(checkpoints):
     stored = foreign.state_dict("ibq_vqgan")
     used = VQGAN.from_pretrained(checkpoints("ibq_vqgan"))
-    raw = VQGAN.from_pretrained(checkpoints("ibq_vqgan"), averaged=False)
+    raw = VQGAN.from_pretrained(checkpoints("ibq_vqgan"), weights="raw")
     assert torch.equal(used.to_codes.weight, stored["model_ema.quant_convweight"])
     assert torch.equal(raw.to_codes.weight, stored["quant_conv.weight"])
 
@@ -321,7 +321,7 @@ def test_ibq_averages_that_do_not_fit_are_named(tmp_path):
     content = torch.load(path)
     del content["state_dict"]["model_ema.encoderconv_outbias"]
     torch.save(content, path)
-    with pytest.raises(CheckpointError, match=r"none that fits encoder.conv_out.bias.*averaged=False"):
+    with pytest.raises(CheckpointError, match=r"none that fits encoder.conv_out.bias.*weights='raw'"):
         VQGAN.from_pretrained(path)
 
 

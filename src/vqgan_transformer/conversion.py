@@ -39,7 +39,7 @@ def load_checkpoint(source: str | os.PathLike[str], **options: Any) -> ImageSynt
     for kind in (VQGAN, CondGPT):
         if kind.__name__ in report.holds:
             return kind.from_pretrained(source, **given, **own)
-    reasons = "".join(f"\n  {name}: {reason}" for name, reason in report.problems.items())
+    reasons = "".join(f"\n  {', '.join(names)}: {reason}" for reason, names in report.refusals.items())
     raise CheckpointError(f"{source} cannot be loaded as it is.{reasons}")
 
 

@@ -157,9 +157,9 @@ def _diffusers(path: Path, vqgan: VQGAN) -> Program:
 def _taming(path: Path, vqgan: VQGAN) -> Program:
     from taming.models.vqgan import GumbelVQ, VQModel  # type: ignore[import-not-found, unused-ignore]
 
-    from .checkpoints.formats import Opened
+    from .checkpoints.formats import Opened, identify
 
-    opened = Opened(path)
+    opened, _ = identify(Opened(path), "taming")
     section = opened.yaml.section("model").section("params") if opened.yaml is not None else None
     stage = "first_stage_model." if "transformer.tok_emb.weight" in opened.tensors else ""
     if section is not None and stage:

@@ -38,8 +38,7 @@ def inspect_path(path: Path, *, format: str | None = None, options: Mapping[str,
 
 
 def _foreign(path: Path, format: str | None, options: Mapping[str, Any]) -> CheckpointReport:
-    opened = formats.Opened(path)
-    family = formats.family_of(opened, format)
+    opened, family = formats.identify(formats.Opened(path, weights=options.get("weights"), format=format), format)
     holds: dict[str, Any] = {}
     problems: dict[str, str] = {}
     for name, reader in family.readers.items():

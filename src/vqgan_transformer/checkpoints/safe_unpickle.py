@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, UnsafeFileError, shortened
+from ..storage.file_kinds import PICKLE, refuse_other_kinds
 from ..storage.weights import StoredTensor, read_numbers
 from .pickle_machine import MOST_BYTES, MOST_INSTRUCTIONS, Global, StandIn, run_pickle, usable_as_key
 from .zip_directory import read_directory
 
-__all__ = ["LazyCheckpoint", "read_checkpoint", "read_state_dict"]
+__all__ = ["LazyCheckpoint", "read_checkpoint", "read_state_dict", "refuse_shared"]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
@@ -42,6 +43,9 @@ DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in STORAGES.values(
 }
 
 MOST_AXES = 64
+MOST_TIMES_SHARED = 4
+"""Weights that two parts of a model share are in memory twice."""
+
 LONGEST_KEY = 256
 """Letters of the name of a tensor's memory; torch counts them through."""
 
@@ -86,9 +90,17 @@ class LazyCheckpoint:
         return found
 
 
+def refuse_shared(path: Path, tensors: Mapping[str, StoredTensor]) -> None:
+    """Raises an UnsafeFileError for tensors that are views of the same memory, many times over."""
+    size, taken = path.stat().st_size, sum(tensor.bytes for tensor in tensors.values())
+    if taken > MOST_TIMES_SHARED * size:
+        raise UnsafeFileError(f"{path} has {size} bytes, and tensors that would take {taken}: they share their memory.")
+
+
 def read_state_dict(path: str | os.PathLike[str], *names: str) -> dict[str, Tensor]:
     """The tensors of a checkpoint's state dict, read; arguments and errors as for :meth:`LazyCheckpoint.tensors`."""
     stored = read_checkpoint(path).tensors(*(names or ("state_dict",)))
+    refuse_shared(Path(path), stored)
     return {name: tensor.read() for name, tensor in stored.items()}
 
 
@@ -110,16 +122,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> LazyCheckpoint:
             raise CheckpointError(
                 f"{path} is a tar archive, as torch 0.1 wrote checkpoints. Load and save it again with any later torch."
             )
+        refuse_other_kinds(path, PICKLE)
         if start.startswith(b"\x80"):
             return LazyCheckpoint(path, _read_legacy(path, file))
     raise CheckpointError(
-        f"{path} is no checkpoint of torch: it is neither a zip archive nor a pickle{_resembles(start)}. It may be damaged, "
-        "or an error page that was saved in its place: download it again."
+        f"{path} is no checkpoint of torch: it is neither a zip archive nor a pickle. Download it again."
     )
-
-
-def _resembles(start: bytes) -> str:
-    return " but a web page or text" if start.lstrip()[:1] in (b"<", b"{") else ", but empty" if not start else ""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -130,10 +138,6 @@ def _resembles(start: bytes) -> str:
 def _read_zip(path: Path, file: BinaryIO) -> Any:
     size = path.stat().st_size
     members = read_directory(file, size, path)
-    if sum(member.length for member in members.values()) > size or not all(m.stored for m in members.values()):
-        raise UnsafeFileError(
-            f"{path} holds more than its {size} bytes once unpacked; torch never compresses checkpoints."
-        )
     roots = [name.removesuffix("data.pkl") for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(roots) != 1:
         names = ", ".join(sorted(members)[:3]) or "nothing"
@@ -143,6 +147,10 @@ def _read_zip(path: Path, file: BinaryIO) -> Any:
     root = roots[0]
     if root + "constants.pkl" in members or any(name.startswith(root + "code/") for name in members):
         raise CheckpointError(f"{path} is a TorchScript program, not a checkpoint. Save its state_dict() instead.")
+    if sum(member.length for member in members.values()) > size or not all(m.stored for m in members.values()):
+        raise UnsafeFileError(
+            f"{path} holds more than its {size} bytes once unpacked; torch never compresses checkpoints."
+        )
 
     def place(file: BinaryIO, name: str) -> tuple[int, int]:
         try:

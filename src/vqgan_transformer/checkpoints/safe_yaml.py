@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ..errors import CheckpointError, UnsafeFileError, shortened
+from ..storage.file_kinds import JSON, refuse_other_kinds
 
 __all__ = ["read_yaml"]
 
@@ -31,6 +32,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         CheckpointError: if it is no yaml, or no mapping.
         UnsafeFileError: if it is out of proportion, aliases written out included.
     """
+    refuse_other_kinds(path, JSON)
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise UnsafeFileError(f"{path} has {size} bytes; the config of a checkpoint has at most {MOST_BYTES}.")

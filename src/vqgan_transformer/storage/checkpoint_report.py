@@ -38,6 +38,14 @@ class CheckpointReport:
     problems: Mapping[str, str] = field(default_factory=dict)
     source: Provenance | None = None
 
+    @property
+    def refusals(self) -> dict[str, list[str]]:
+        """The problems the other way round: why -> the names of the classes."""
+        refusals: dict[str, list[str]] = {}
+        for name, reason in self.problems.items():
+            refusals.setdefault(reason, []).append(name)
+        return refusals
+
     def __str__(self) -> str:
         lines = [
             f"{self.path}",
@@ -53,8 +61,8 @@ class CheckpointReport:
         for name, config in self.holds.items():
             lines.append(f"  loads as    {name}")
             lines += _config_lines(config, "    ")
-        for name, reason in self.problems.items():
-            lines.append(f"  {name}: {reason}")
+        for reason, names in self.refusals.items():
+            lines.append(f"  {', '.join(names)}: {reason}")
         return "\n".join(lines)
 
 

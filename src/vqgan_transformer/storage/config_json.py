@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..errors import CheckpointError, nearest_name, shortened, shown
+from .file_kinds import JSON, refuse_other_kinds
 
 __all__ = ["from_json", "parse_json", "read_json", "to_json"]
 
@@ -80,6 +81,7 @@ def read_json(path: Path, most: int = LARGEST_CONFIG) -> dict[str, Any]:
     size = path.stat().st_size
     if size > most:
         raise CheckpointError(f"{path} has {size} bytes; a checkpoint's JSON file of this kind has at most {most}.")
+    refuse_other_kinds(path, JSON)
     try:
         data = parse_json(path.read_bytes())
     except ValueError as error:

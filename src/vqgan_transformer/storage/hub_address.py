@@ -12,7 +12,7 @@ from ..slots import foreign_formats
 from ..version import __version__
 from .folder_layout import CONFIG, MODEL_INDEX, is_saved, library_entries
 from .shards import shards_with_vqgan
-from .weight_files import INDEX, YAML, holds_weights, weight_file
+from .weight_files import INDEXES, YAML, holds_weights, weight_file
 
 __all__ = ["Address", "download"]
 
@@ -119,7 +119,7 @@ def download(
     hub = _Hub(address, token, cache_dir, local_files_only)
     prefix = address.prefix
     # a star stands for slashes, too
-    described = [prefix + name for name in (CONFIG, MODEL_INDEX, f"*{INDEX}", *(f"*{ending}" for ending in YAML))]
+    described = [prefix + name for name in (CONFIG, MODEL_INDEX, *(f"*{ending}" for ending in (*INDEXES, *YAML)))]
     described.append("README.md")  # with the licence
     if address.filename is not None:
         beside = [prefix + name for name in foreign_formats().companions()] if pipeline else []
@@ -132,7 +132,7 @@ def download(
     if weights is None:
         return folder
     wanted = [prefix + weights]
-    if weights.endswith(INDEX):
+    if weights.endswith(INDEXES):
         wanted += [prefix + shard for shard in shards_with_vqgan(folder / prefix / weights)]
     elif weights.startswith("model") and is_saved(folder / prefix):
         wanted.append(f"{prefix}model*.safetensors")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from ..errors import CheckpointError
 
-__all__ = ["FLAX", "INDEX", "PICKLES", "SAFE", "YAML", "holds_weights", "weight_file"]
+__all__ = ["FLAX", "FOLDERS", "INDEXES", "PICKLES", "SAFE", "YAML", "holds_weights", "weight_file"]
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 SAFE = ".safetensors"
 FLAX = ".msgpack"
-INDEX = ".safetensors.index.json"
-"""Ending of the list of shards of a large checkpoint."""
+INDEXES = (".safetensors.index.json", ".bin.index.json")
+"""Endings of the list of shards of a large checkpoint."""
 
 YAML = (".yaml", ".yml")
 FOLDERS = ("checkpoints", "ckpts", "")
@@ -21,19 +22,28 @@ FOLDERS = ("checkpoints", "ckpts", "")
 
 USUAL = tuple(
     stem + ending
-    for ending in (SAFE, INDEX, ".bin", FLAX)
+    for ending in (SAFE, INDEXES[0], ".bin", INDEXES[1], FLAX)
     for stem in ("model", "diffusion_pytorch_model", "pytorch_model", "flax_model")
 )
 """What the Hugging Face libraries call their weights, safe formats first."""
 
+PRECISIONS = ("", "fp32", "float32", "bf16", "bfloat16", "fp16", "float16", "half")
+"""What the names of files say of the type of their numbers, the most exact first; "" for nothing."""
+
+VARIANT = re.compile(rf"[._-]({'|'.join(PRECISIONS[1:])})$", re.IGNORECASE)
+SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})(\.\w+)$")
+
 
 def holds_weights(name: str) -> bool:
     """Whether a file of that name may hold weights."""
-    return name.endswith((*PICKLES, SAFE, FLAX, INDEX))
+    return name.endswith((*PICKLES, SAFE, FLAX, *INDEXES))
 
 
 def weight_file(names: Iterable[str], where: object) -> str | None:
-    """The one file with the weights, of several ``last.ckpt`` or the one with a usual name.
+    """The one file with the weights: one with a usual name, ``last.ckpt``, or the only one.
+
+    Of files that differ in the type of their numbers ("model.fp16.safetensors") the most exact is taken, of those that
+    differ in their format the safest.
 
     Args:
         names: of the files in a folder, relative to it, with / between parts.
@@ -43,19 +53,41 @@ def weight_file(names: Iterable[str], where: object) -> str | None:
         one of the names; ``None`` if none holds weights.
 
     Raises:
-        CheckpointError: where there are several, and none has a usual name.
+        CheckpointError: where there are several, and none has a usual name; or shards without the index that lists them.
     """
     paths = [PurePosixPath(name) for name in names if holds_weights(name)]
     for folder in FOLDERS:
         files = {path.name: path for path in paths if path.parent == PurePosixPath(folder)}
         usual = [files[name] for name in USUAL if name in files]
         last = [path for path in files.values() if path.stem == "last"]
-        found = usual[:1] or (last if len(last) == 1 else []) or list(files.values())
-        if len(found) > 1:
-            listed = ", ".join(sorted(files))
+        shards = [match for match in map(SHARD.match, files) if match is not None]
+        found = usual[:1] or (last if len(last) == 1 else []) or _same_weights(files)
+        if not found and shards:
+            stem, count, ending = shards[0].groups()
             raise CheckpointError(
-                f"{where} has several checkpoints ({listed}) and no last.ckpt. Say which with filename=."
+                f"{where} has {len(shards)} of {int(count)} shards of a checkpoint, but not the index that says what is in "
+                f"which: {stem}{ending}.index.json. Download it, too."
+            )
+        if len(found) > 1:
+            raise CheckpointError(
+                f"{where} has several checkpoints ({', '.join(sorted(files))}) and no last.ckpt. Say which with filename=."
             )
         if found:
             return str(found[0])
     return None
+
+
+def _same_weights(files: dict[str, PurePosixPath]) -> list[PurePosixPath]:
+    """The best of files that differ in type or format only; all files, shards left out, where they differ in more."""
+    whole = [path for name, path in files.items() if SHARD.match(name) is None]
+    endings = (SAFE, *PICKLES, FLAX)
+    stems = {VARIANT.sub("", path.stem) for path in whole}
+    if len(stems) != 1 or not all(path.suffix in endings for path in whole):
+        return whole
+
+    def rank(path: PurePosixPath) -> tuple[int, int]:
+        variant = VARIANT.search(path.stem)
+        precision = PRECISIONS.index(variant[1].lower()) if variant is not None else 0
+        return precision, endings.index(path.suffix)
+
+    return sorted(whole, key=rank)[:1]

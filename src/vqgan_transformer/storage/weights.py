@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from ..errors import CheckpointError, UnsafeFileError, shortened
 from .config_json import LARGEST_JSON, parse_json
+from .file_kinds import SAFETENSORS, refuse_other_kinds
 
 __all__ = [
     "StoredTensor",
@@ -76,6 +77,7 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
         CheckpointError: if it is damaged or cut short.
         UnsafeFileError: for a header out of proportion, or tensors that share memory.
     """
+    refuse_other_kinds(path, SAFETENSORS)
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

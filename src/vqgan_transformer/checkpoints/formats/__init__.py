@@ -16,9 +16,12 @@ from . import chameleon, diffusers, flax, ibq, janus, latent_diffusion, llamagen
 from .family import Family
 from .opened import Opened
 from .refused_models import refuse
+from .unrecognised import networks, unrecognised
 
-__all__ = ["FAMILIES", "Opened", "all_options", "companions", "family_of", "read", "table"]
+__all__ = ["FAMILIES", "Opened", "all_options", "companions", "family_of", "identify", "read", "table"]
 
+COMMON = ("weights",)
+"""Options of all families."""
 
 FAMILIES: dict[str, Family] = {
     module.FAMILY.name: module.FAMILY
@@ -28,30 +31,50 @@ FAMILIES: dict[str, Family] = {
 
 
 def family_of(opened: Opened, name: str | None = None) -> Family:
-    """The family that a checkpoint is of.
+    """The family that a checkpoint is of; arguments and errors as for :func:`identify`."""
+    return identify(opened, name)[1]
+
+
+def identify(opened: Opened, name: str | None = None) -> tuple[Opened, Family]:
+    """The family that a checkpoint is of, and the network in it.
 
     Args:
         opened: the checkpoint.
         name: of the family, where the user knows better.
 
+    Returns:
+        the checkpoint, of its weights those that the family's program uses and of several parts the one with the network;
+        and the family.
+
     Raises:
         CheckpointError: if no family knows it, or it is known and cannot be loaded.
         ValueError: for an unknown name, with the nearest one.
     """
+    if name is not None and name not in FAMILIES:
+        raise ValueError(f"there is no format {name!r}; known are {', '.join(FAMILIES)}.{nearest_name(name, FAMILIES)}")
+    families = list(FAMILIES.values()) if name is None else [FAMILIES[name]]
+    if name is None:
+        refuse(opened)
+    places = networks(opened)
+    parts = [opened, *([opened.under(places[0])] if len(places) == 1 and places[0] else [])]
+    for part in parts:
+        for family in families:
+            if _detects(family, part, said=name is not None):
+                return part.sampled_with(family.average), family
     if name is not None:
-        if name not in FAMILIES:
-            raise ValueError(
-                f"there is no format {name!r}; known are {', '.join(FAMILIES)}.{nearest_name(name, FAMILIES)}"
-            )
-        return FAMILIES[name]
-    refuse(opened)
-    for family in FAMILIES.values():
-        if family.detect(opened):
-            return family
-    raise CheckpointError(
-        f"{opened.path} is no checkpoint that can be loaded. Known are: what save_pretrained writes (a folder with "
-        f"config.json or model_index.json); {'; '.join(family.description for family in FAMILIES.values())}."
-    )
+        return parts[-1].sampled_with(families[0].average), families[0]
+    for part in parts[1:]:
+        refuse(part)
+    raise unrecognised(parts[-1], [family.description for family in families])
+
+
+def _detects(family: Family, opened: Opened, *, said: bool) -> bool:
+    try:
+        return family.detect(opened)
+    except CheckpointError:  # it may be another family's: ask, unless that is said
+        if said:
+            return True
+        raise
 
 
 def read(path: Path, class_name: str, options: Mapping[str, Any], *, format: str | None = None) -> Any:
@@ -60,7 +83,7 @@ def read(path: Path, class_name: str, options: Mapping[str, Any], *, format: str
     Args:
         path: a local file or folder.
         class_name: what is to be loaded from it.
-        options: for the family, e.g. ``{"n_head": 16}``.
+        options: for the family, e.g. ``{"n_head": 16}``, and those of all families: "weights".
         format: the name of the family; by default it is detected.
 
     Returns:
@@ -71,8 +94,8 @@ def read(path: Path, class_name: str, options: Mapping[str, Any], *, format: str
         TypeError: for an option that the family does not have.
         ValueError: for an unknown format.
     """
-    opened = Opened(path)
-    family = family_of(opened, format)
+    options = dict(options)
+    opened, family = identify(Opened(path, weights=options.pop("weights", None), format=format), format)
     if class_name not in family.readers:
         raise CheckpointError(
             f"{path} is {family.description}; it can be loaded as {' or '.join(family.readers)}, not as {class_name}."
@@ -80,8 +103,10 @@ def read(path: Path, class_name: str, options: Mapping[str, Any], *, format: str
     known = family.options(class_name)
     for name in options:
         if name not in known:
-            takes = f"takes {', '.join(known)}" if known else "takes no options"
-            raise TypeError(f"unknown argument {name!r}: {class_name} from {path} {takes}.{nearest_name(name, known)}")
+            takes = ", ".join((*COMMON, *known))
+            raise TypeError(
+                f"unknown argument {name!r}: {class_name} from {path} takes {takes}.{nearest_name(name, (*COMMON, *known))}"
+            )
     return family.readers[class_name](opened, **options)
 
 
@@ -92,7 +117,10 @@ def companions() -> list[str]:
 
 def all_options() -> set[str]:
     """The options of all families."""
-    return {name for family in FAMILIES.values() for kind in family.readers for name in family.options(kind)}
+    return {
+        *COMMON,
+        *(name for family in FAMILIES.values() for kind in family.readers for name in family.options(kind)),
+    }
 
 
 def table() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...errors import CheckpointError
 from ...vqgan.model import VQGANConfig
 from .family import Family, Tensors
 from .opened import Opened
@@ -15,10 +16,23 @@ BEGINNING = "encoder.conv_in.weight"
 
 
 def detect(opened: Opened) -> bool:
-    """Whether there is one encoder by the original's names, with a codebook and without a decoder."""
+    """Whether there is one encoder by the original's names, with a codebook and without a decoder.
+
+    Raises:
+        CheckpointError: where it may as well be half of an original VQGAN's file.
+    """
     prefixes = opened.prefixes(BEGINNING)
-    return (
-        len(prefixes) == 1 and is_original(part := opened.below(prefixes[0])) and "decoder.conv_in.weight" not in part
+    if len(prefixes) != 1:
+        return False
+    half = opened.below(prefixes[0])
+    if not is_original(half) or any(name.startswith("decoder.") for name in half):
+        return False
+    if prefixes[0] or opened.class_name is not None:
+        return True
+    raise CheckpointError(
+        f"{opened} has the encoder of an original VQGAN and no decoder: half of its keys are missing. Download it again, or "
+        "load the folder that has all of its parts. If it is Chameleon's tokenizer, which has no other half, pass "
+        "format='chameleon'."
     )
 
 
@@ -31,7 +45,7 @@ def read_vqgan(opened: Opened) -> tuple[VQGANConfig, Tensors]:
     tensors = opened.below(opened.prefixes(BEGINNING)[0])
     half = {name: t for name, t in tensors.items() if name.startswith(("encoder.", "quantize.", "quant_conv."))}
     renamed = rename_vqgan(half)
-    return config_from_shapes(renamed, opened, legacy_commitment=True), renamed
+    return config_from_shapes(renamed, opened, encoder_only=True, legacy_commitment=True), renamed
 
 
 FAMILY = Family(

@@ -101,7 +101,7 @@ def read_vqgan(opened: Opened, *, unit_range: bool | None = None) -> tuple[VQGAN
     for name, tensor in renamed.items():
         if "attention" in name and len(tensor.shape) == 2:
             renamed[name] = _as_convolution(tensor)
-    norm = {"norm": "spatial" if spatial else "group", "norm_groups": groups}
+    norm: dict[str, Any] = {"norm": "spatial" if spatial else "group", "norm_groups": groups}
     return config_from_shapes(renamed, opened, legacy_commitment=True, unit_range=unit_range, **norm), renamed
 
 

@@ -30,6 +30,8 @@ class Family:
         detect: whether something is of the family, by names and shapes of tensors, json and yaml; reads no tensor.
         readers: from the name of a class to a function ``(opened, *, option=...)`` that gives the class's config and
             its tensors by our names; for "ImageSynthesisPipeline" a :data:`Known` for each part.
+        average: whether the program samples with the running average of its weights, where a file has both; ``None`` if
+            there is no knowing.
         companions: names of files that a pipeline needs beside the one that is asked for.
     """
 
@@ -40,6 +42,7 @@ class Family:
     checked: str
     detect: Callable[[Opened], bool]
     readers: Mapping[str, Callable[..., Any]]
+    average: bool | None = None
     companions: tuple[str, ...] = ()
 
     def options(self, class_name: str) -> list[str]:

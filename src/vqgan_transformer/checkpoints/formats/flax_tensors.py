@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...errors import CheckpointError, UnsafeFileError, shortened, shown
+from ...storage.file_kinds import refuse_other_kinds
 from ...storage.weights import StoredTensor
 
 __all__ = ["read_msgpack"]
@@ -38,6 +39,7 @@ def read_msgpack(path: Path) -> dict[str, StoredTensor]:
         raise ImportError(
             f"{path} is a checkpoint of Flax, which needs the package msgpack: pip install 'vqgan_transformer[flax]'."
         ) from error
+    refuse_other_kinds(path)
     size = path.stat().st_size
     if size > LARGEST:
         raise UnsafeFileError(f"{path} has {size} bytes; Flax checkpoints are read whole, up to {LARGEST}.")

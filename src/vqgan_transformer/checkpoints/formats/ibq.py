@@ -25,9 +25,6 @@ from .yaml_section import Section
 
 __all__ = ["FAMILY", "ibq_tokenizer", "says_ibq"]
 
-AVERAGES = "model_ema."
-"""Before the names of averaged weights, which are those of the weights without their dots."""
-
 PUBLISHED_NAMES = re.compile(r"imagenet256_\d+|ibq_pretrain_\d+", re.IGNORECASE)
 
 PUBLISHED_BLOCKS = 4
@@ -61,27 +58,21 @@ def says_ibq(opened: Opened) -> bool:
     if opened.yaml is not None:
         return _section(opened.yaml) is not None
     published = opened.file is not None and PUBLISHED_NAMES.fullmatch(opened.file.stem) is not None
-    return published or f"{AVERAGES}encoderconv_inweight" in opened.tensors
+    return published or opened.state_dicts.has_both
 
 
-def read_vqgan(
-    opened: Opened, *, config: str | Path | None = None, averaged: bool = True
-) -> tuple[VQGANConfig, Tensors]:
+def read_vqgan(opened: Opened, *, config: str | Path | None = None) -> tuple[VQGANConfig, Tensors]:
     """A tokenizer.
 
     Args:
         opened: the file, or the folder with it and its yaml.
         config: the yaml file, where it does not lie beside the file. Without one, the config is inferred from shapes.
-        averaged: take the running averages of the weights, where the file has them, as the original does.
     """
     document = opened.with_yaml(config)
     section = _section(document) if document is not None else None
     if document is not None and section is None:
         raise CheckpointError(f"{document.where} describes no tokenizer of IBQ.")
-    tensors: Mapping[str, StoredTensor] = opened.tensors
-    if averaged and any(name.startswith(AVERAGES) for name in tensors):
-        tensors = _averages(opened)
-    return ibq_tokenizer(section, tensors, opened)
+    return ibq_tokenizer(section, opened.tensors, opened)
 
 
 def ibq_tokenizer(
@@ -129,22 +120,6 @@ def _section(document: Section) -> Section | None:
     return Section({"target": "IBQ", "params": model.get("init_args")}, f"{document.where}.model")
 
 
-def _averages(opened: Opened) -> Tensors:
-    """The averaged weights by the names of those that they are averages of."""
-    averages = {}
-    for name, tensor in opened.tensors.items():
-        if not name.startswith(("encoder.", "decoder.", "quantize.", "quant_conv.", "post_quant_conv.")):
-            continue
-        average = opened.tensors.get(AVERAGES + name.replace(".", ""))
-        if average is None or average.shape != tensor.shape:
-            raise CheckpointError(
-                f"{opened} has averages of its weights, but none that fits {name}. Is the file complete? Pass "
-                "averaged=False for the weights themselves."
-            )
-        averages[name] = average
-    return averages
-
-
 FAMILY = Family(
     name="ibq",
     description="a tokenizer of IBQ (SEED-Voken): the original's network, with codes by largest inner product",
@@ -157,4 +132,5 @@ FAMILY = Family(
     checked="SEED-Voken",
     detect=detect,
     readers={"VQGAN": read_vqgan},
+    average=True,
 )

@@ -50,4 +50,5 @@ FAMILY = Family(
     checked="latent-diffusion",
     detect=detect,
     readers={"VQGAN": read_vqgan},
+    average=False,
 )

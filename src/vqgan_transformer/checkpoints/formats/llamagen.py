@@ -200,4 +200,5 @@ FAMILY = Family(
     detect=detect,
     readers={"VQGAN": read_vqgan, "CondGPT": read_gpt, "ImageSynthesisPipeline": read_pipeline},
     companions=(TOKENIZER,),
+    average=True,
 )

@@ -20,7 +20,7 @@ from .family import Family, Tensors
 from .opened import Opened
 from .original_names import rename_vqgan, replaced
 from .original_vqgan import is_original
-from .vqgan_shapes import config_from_shapes, count
+from .vqgan_shapes import config_from_shapes, count, half_missing
 
 __all__ = ["FAMILY"]
 
@@ -58,6 +58,8 @@ def read_vqgan(opened: Opened, *, unit_range: bool = True) -> tuple[VQGANConfig,
 
 
 def _from_maskgit(opened: Opened) -> Tensors:
+    if not any(name.startswith("decoder.") for name in opened.tensors):
+        raise half_missing(opened)
     if {count(opened.tensors, rf"{half}\.mid\.(\d+)\.") for half in ("encoder", "decoder")} != {2}:
         raise CheckpointError(f"{opened}: the core should have two blocks, as all published MaskGIT-VQGANs do.")
     levels = count(opened.tensors, r"decoder\.up\.(\d+)\.")

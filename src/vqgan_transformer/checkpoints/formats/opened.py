@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ...errors import CheckpointError
 from ...storage.config_json import read_json
+from ...storage.file_kinds import PICKLE, SAFETENSORS, ZIP, kind_of
 from ...storage.shards import read_sharded, shards_with_vqgan
-from ...storage.weight_files import FLAX, FOLDERS, INDEX, SAFE, YAML, holds_weights, weight_file
+from ...storage.weight_files import FLAX, FOLDERS, INDEXES, PICKLES, SAFE, YAML, weight_file
 from ...storage.weights import StoredTensor, read_safetensors
-from ..safe_unpickle import LazyCheckpoint, read_checkpoint
+from ..safe_unpickle import LazyCheckpoint, read_checkpoint, refuse_shared
 from ..safe_yaml import read_yaml
+from ..state_dicts import StateDicts, state_dicts
 from .flax_tensors import read_msgpack
 from .yaml_section import Section
 
 __all__ = ["Opened"]
 
-STATE_DICTS = ("state_dict", "ema", "model", "module")
-"""Where a pickled file keeps its state dict, the first that is there; by default at its top level."""
+CHOICES = ("ema", "raw")
 
 
 class Opened:
@@ -29,10 +32,15 @@ class Opened:
 
     Args:
         path: the file, or a folder that holds one.
+        weights: "ema" for the running average of the weights, "raw" for the weights themselves, where a file has both.
+            By default what the family's program uses.
+        format: the family, if the user named it.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, *, weights: str | None = None, format: str | None = None):
+        if weights not in (None, *CHOICES):
+            raise ValueError(f"weights is 'ema' or 'raw', got {weights!r}.")
+        self.path, self.weights, self.format = path, weights, format
 
     def __str__(self) -> str:
         return str(self.file or self.path)
@@ -47,29 +55,93 @@ class Opened:
             CheckpointError: where there are several, and none has a usual name.
         """
         if self.path.is_file():
-            return self.path if holds_weights(self.path.name) else None
+            return self.path
         folders = [self.path / folder for folder in FOLDERS]
         files = [file for folder in folders if folder.is_dir() for file in folder.iterdir() if file.is_file()]
         name = weight_file([file.relative_to(self.path).as_posix() for file in files], self.path)
         return None if name is None else self.path / name
 
-    @cached_property
+    @property
     def tensors(self) -> Mapping[str, StoredTensor]:
-        """The weights by the names in the file, not read yet; none if there is no such file."""
+        """The weights by the names that their program gives them, not read yet; none if there is no such file.
+
+        Raises:
+            CheckpointError: for a file that holds none, or not those that were asked for.
+        """
+        found = self.state_dicts
+        wanted = {"ema": found.averaged, "raw": found.trained}
+        if self.weights is not None and not wanted[self.weights] and any(wanted.values()):
+            raise CheckpointError(
+                f"{self} has {'no running average of its' if self.weights == 'ema' else 'the running average of its'} "
+                f"weights{'' if self.weights == 'ema' else ' only'}: leave weights= out."
+            )
+        return wanted[self.weights] if self.weights is not None else found.averaged or found.trained
+
+    @cached_property
+    def state_dicts(self) -> StateDicts:
+        """The weights and their running average, freed from what programs wrap around them."""
         if self.file is None:
-            return {}
-        if self.file.name.endswith(INDEX):
-            return read_sharded(self.file, shards_with_vqgan(self.file))
-        if self.file.suffix == SAFE:
-            return read_safetensors(self.file)
+            return StateDicts({}, {})
+        found = state_dicts(self._content, self)
+        if not self.file.name.endswith(INDEXES):
+            refuse_shared(self.file, found.trained | found.averaged)
+        return found
+
+    def sampled_with(self, average: bool | None) -> Opened:
+        """The same, of the weights that the family's program uses.
+
+        Args:
+            average: whether that is the running average; ``None`` if there is no knowing, which a warning says.
+        """
+        chosen = copy(self)
+        if self.weights is None and self.state_dicts.has_both:
+            chosen.weights = "raw" if average is False else "ema"
+            if average is None:
+                warnings.warn(
+                    f"{self} holds its weights and their running average; the average is taken. Pass weights='raw' for the "
+                    "weights themselves, or weights='ema' for the average without this warning.",
+                    stacklevel=6,
+                )
+        return chosen
+
+    def under(self, prefix: str) -> Opened:
+        """The same, of the part whose names begin so."""
+        part = copy(self)
+        trained, averaged = (
+            {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+            for tensors in (self.state_dicts.trained, self.state_dicts.averaged)
+        )
+        part.state_dicts = StateDicts(trained, averaged)
+        return part
+
+    @cached_property
+    def _content(self) -> Any:
+        """Tensors by name, or for pickles whatever they hold."""
+        assert self.file is not None
+        for index, read in ((INDEXES[0], read_safetensors), (INDEXES[1], _read_shard)):
+            if self.file.name.endswith(index):
+                ending = index.removesuffix(".index.json")
+                return read_sharded(self.file, shards_with_vqgan(self.file), ending=ending, read=read)
         if self.file.suffix == FLAX:
             return read_msgpack(self.file)
-        return self._unpickled.tensors(*STATE_DICTS)
+        if self.file.suffix == SAFE:
+            return read_safetensors(self.file)
+        if self.file.suffix in PICKLES:
+            return self._unpickled.content
+        kind = kind_of(self.file)  # another ending, or none
+        if kind == SAFETENSORS:
+            return read_safetensors(self.file)
+        if kind in (ZIP, PICKLE):
+            return self._unpickled.content
+        raise CheckpointError(
+            f"{self.file} is no file of weights{f': it is {kind}' if kind else ''}. Files of weights end in "
+            f"{', '.join((*PICKLES, SAFE, FLAX))}."
+        )
 
     @cached_property
     def lightning(self) -> tuple[int, ...]:
         """The version of Lightning that wrote a pickled file, e.g. (1, 0, 8); empty if none did."""
-        if self.file is None or self.file.suffix in (SAFE, FLAX) or self.file.name.endswith(INDEX):
+        if self.file is None or self.file.suffix not in PICKLES:
             return ()
         content = self._unpickled.content
         version = content.get("pytorch-lightning_version") if isinstance(content, dict) else None
@@ -155,3 +227,9 @@ class Opened:
             if model:
                 return model[-1]
         return None
+
+
+def _read_shard(path: Path) -> Mapping[str, StoredTensor]:
+    tensors = state_dicts(read_checkpoint(path).content, path).trained
+    refuse_shared(path, tensors)
+    return tensors

@@ -51,9 +51,12 @@ def _continuous(opened: Opened) -> bool:
     diffusers = {"encoder.conv_in.weight", "encoder.down_blocks.0.resnets.0.conv1.weight"} <= names.keys()
     quantizes = any(name.startswith(("quantize.", "quantizer.")) for name in names)
     with_decoder = "decoder.conv_in.weight" in names
-    return opened.class_name == "AutoencoderKL" or (
-        (diffusers or is_original(names)) and with_decoder and not quantizes
-    )
+    if opened.class_name == "AutoencoderKL":
+        return True
+    mean, code = names.get("quant_conv.weight"), names.get("post_quant_conv.weight")
+    # of a VQGAN that lacks its codebook, half of the file is missing: it projects to codes, not to means and variances
+    to_codes = mean is not None and code is not None and mean.shape[:1] == code.shape[1:2] != (1,)
+    return (diffusers or is_original(names)) and with_decoder and not quantizes and not to_codes
 
 
 def _cosmos(opened: Opened) -> bool:

@@ -11,18 +11,21 @@ from ...errors import CheckpointError
 from ...storage.weights import StoredTensor
 from ...vqgan.model import VQGANConfig
 
-__all__ = ["config_from_shapes", "count", "made"]
+__all__ = ["config_from_shapes", "count", "half_missing", "made"]
 
 MOST_LEVELS = 16
 """Levels of an encoder, each of which halves the resolution."""
 
 
-def config_from_shapes(tensors: Mapping[str, StoredTensor], where: object, **known: Any) -> VQGANConfig:
+def config_from_shapes(
+    tensors: Mapping[str, StoredTensor], where: object, *, encoder_only: bool = False, **known: Any
+) -> VQGANConfig:
     """All that shapes tell about a VQGAN, which is nearly everything that matters for running it.
 
     Args:
         tensors: by our names.
         where: the file, for messages.
+        encoder_only: whether its program has no decoder. For all others that lack one, half of the file is missing.
         **known: fields of the config that are known otherwise.
 
     Raises:
@@ -43,7 +46,9 @@ def config_from_shapes(tensors: Mapping[str, StoredTensor], where: object, **kno
     channels = widths[0] if not any(width % widths[0] for width in widths) else math.gcd(*widths)
     encoder = tuple(count(tensors, rf"encoder\.levels\.{level}\.blocks\.(\d+)\.") for level in range(levels))
     decoder = tuple(count(tensors, rf"decoder\.levels\.{k}\.blocks\.(\d+)\.") for k in reversed(range(levels)))
-    has_decoder = "decoder.conv_in.weight" in tensors
+    has_decoder = any(name.startswith("decoder.") for name in tensors)
+    if not has_decoder and not encoder_only:
+        raise half_missing(where)
     gumbel = "quantizer.projection.weight" in tensors
     code_dim, latent_channels, *_ = shape("to_codes.weight", 4)
     fields: dict[str, Any] = {
@@ -66,6 +71,14 @@ def config_from_shapes(tensors: Mapping[str, StoredTensor], where: object, **kno
     if gumbel:
         fields["kl_weight"] = 1e-8
     return made(VQGANConfig, where, **fields | known)
+
+
+def half_missing(where: object) -> CheckpointError:
+    """The error for a file that has an encoder alone."""
+    return CheckpointError(
+        f"{where} has an encoder and no decoder: half of its keys are missing. If it is one of several files, put all of "
+        "them and their index into a folder and load that; otherwise download it again."
+    )
 
 
 Config = TypeVar("Config")
