@@ -134,7 +134,7 @@ class Opened:
         if kind in (ZIP, PICKLE):
             return self._unpickled.content
         raise CheckpointError(
-            f"{self.file} is no file of weights{f': it is {kind}' if kind else ''}. Files of weights end in "
+            f"{self.file} is no checkpoint that can be loaded{f': it is {kind}' if kind else ''}. Files of weights end in "
             f"{', '.join((*PICKLES, SAFE, FLAX))}."
         )
 
