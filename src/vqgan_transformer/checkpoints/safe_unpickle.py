@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -90,9 +90,9 @@ class LazyCheckpoint:
         return found
 
 
-def refuse_shared(path: Path, tensors: Mapping[str, StoredTensor]) -> None:
+def refuse_shared(path: Path, tensors: Iterable[StoredTensor]) -> None:
     """Raises an UnsafeFileError for tensors that are views of the same memory, many times over."""
-    size, taken = path.stat().st_size, sum(tensor.bytes for tensor in tensors.values())
+    size, taken = path.stat().st_size, sum(tensor.bytes for tensor in tensors)
     if taken > MOST_TIMES_SHARED * size:
         raise UnsafeFileError(f"{path} has {size} bytes, and tensors that would take {taken}: they share their memory.")
 
@@ -100,8 +100,14 @@ def refuse_shared(path: Path, tensors: Mapping[str, StoredTensor]) -> None:
 def read_state_dict(path: str | os.PathLike[str], *names: str) -> dict[str, Tensor]:
     """The tensors of a checkpoint's state dict, read; arguments and errors as for :meth:`LazyCheckpoint.tensors`."""
     stored = read_checkpoint(path).tensors(*(names or ("state_dict",)))
-    refuse_shared(Path(path), stored)
-    return {name: tensor.read() for name, tensor in stored.items()}
+    left = MOST_TIMES_SHARED * os.stat(path).st_size
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in stored.items():
+        tensors[name] = tensor.read()
+        left -= tensor.bytes
+        if left < 0:
+            raise UnsafeFileError(f"{path} has tensors that share their memory, many times over.")
+    return tensors
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> LazyCheckpoint:

@@ -84,7 +84,7 @@ class Opened:
             return StateDicts({}, {})
         found = state_dicts(self._content, self)
         if not self.file.name.endswith(INDEXES):
-            refuse_shared(self.file, found.trained | found.averaged)
+            refuse_shared(self.file, (found.trained | found.averaged).values())
         return found
 
     def sampled_with(self, average: bool | None) -> Opened:
@@ -231,5 +231,5 @@ class Opened:
 
 def _read_shard(path: Path) -> Mapping[str, StoredTensor]:
     tensors = state_dicts(read_checkpoint(path).content, path).trained
-    refuse_shared(path, tensors)
+    refuse_shared(path, tensors.values())
     return tensors
