@@ -40,7 +40,8 @@ ARROWS: dict[str, set[str]] = {
     "conversion": MODELS | {"pipeline", "storage"},
     "verification": MODELS | {"conversion", "checkpoints", "storage"},
     "demo": MODELS | {"pipeline", "images", "geometry", "storage"},
-    "cli": MODELS | {"demo", "conversion", "verification", "pipeline", "public", "training", "images", "storage"},
+    "cli": MODELS
+    | {"checkpoints", "conversion", "demo", "images", "pipeline", "public", "storage", "training", "verification"},
     "__main__": {"cli"},
     "public": MODELS | {"pipeline", "training"},
     "": {"public", "checkpoints", "evaluation"},  # the public names, and what fills the slots

@@ -60,6 +60,12 @@ class ForeignFormats(Protocol):
     def all_options(self) -> set[str]:
         """The options of all families."""
 
+    def released_model(self, name: str) -> Any:
+        """The :class:`~vqgan_transformer.checkpoints.released_models.ReleasedModel` of a short name, or ``None``."""
+
+    def nearest_model(self, name: str) -> str:
+        """A sentence with the short name that was meant, or ""."""
+
     def save_diffusers(self, model: Any, folder: Path, dtype: torch.dtype | None) -> None:
         """Writes a folder of the diffusers library."""
 

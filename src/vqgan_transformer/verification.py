@@ -17,6 +17,7 @@ from .errors import CheckpointError
 from .gpt.model import CondGPT
 from .storage.checkpoint_report import CheckpointReport
 from .storage.provenance import sha256
+from .storage.short_names import by_short_name
 from .storage.source import Origin
 from .vqgan.model import VQGAN
 
@@ -95,7 +96,7 @@ def verify_checkpoint(source: str | os.PathLike[str], **options: Any) -> Verific
     unread = {name: value for name, value in options.items() if name not in ("dtype", "device")}
     report = VQGAN.inspect(source, **unread)
     where = {name: options[name] for name in Origin.__dataclass_fields__ if name in options}
-    path = Origin(source, **where).locate("VQGAN")
+    path = by_short_name(Origin(source, **where), None, {})[0].locate("VQGAN")
     model = load_checkpoint(source, **options)
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     endings = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".msgpack")

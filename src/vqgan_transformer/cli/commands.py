@@ -6,6 +6,7 @@ from .checkpoints import CONVERT, INSPECT, VERIFY
 from .checks import CHECKS
 from .command import Command
 from .demo import DEMO
+from .models import MODELS
 from .sample import COMPLETE, SAMPLE
 from .tokens import RECONSTRUCT, TOKENIZE
 from .train import TRAIN_GPT, TRAIN_VQGAN
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Command] = {
         RECONSTRUCT,
         TRAIN_VQGAN,
         TRAIN_GPT,
+        MODELS,
         INSPECT,
         VERIFY,
         CONVERT,

@@ -18,6 +18,7 @@ from ..slots import foreign_formats
 from ..storage.pipeline_folder import is_pipeline, read_index, save_components
 from ..storage.pretrained import Pretrained, refuse_options, upload
 from ..storage.provenance import Provenance, provenance
+from ..storage.short_names import by_short_name, located
 from ..storage.source import Origin
 from ..storage.weights import resolve_dtype
 from ..vqgan.model import VQGAN
@@ -62,7 +63,9 @@ class SavedPipeline(PipelineParts):
         Arguments and errors are those of ``VQGAN.from_pretrained``.
         """
         wanted = resolve_dtype(dtype, torch_dtype)
-        path = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only).locate(cls.__name__)
+        origin = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only)
+        origin, options = by_short_name(origin, cls.__name__, options)
+        path = located(origin, cls.__name__)
         source_of_weights = provenance(path)
         known = {part.__name__: part for part in _PARTS}
         if is_pipeline(path):

@@ -29,6 +29,7 @@ from .folder_layout import CONFIG, component_folder, is_saved
 from .model_card import write_model_card
 from .provenance import Provenance, provenance
 from .shards import read_weights
+from .short_names import by_short_name, located
 from .source import Origin
 from .weights import StoredTensor, build_on_meta, check_numbers, load_strictly, resolve_dtype
 
@@ -83,7 +84,8 @@ class Pretrained:
         Args:
             source: a folder written by :meth:`save_pretrained`, by the pipeline's (the part of this class is taken), a
                 checkpoint of another program (a folder or a file), the id of a repository on the Hugging Face Hub,
-                "hf://owner/name/file" or the address of a file there, or "builtin:<name>".
+                "hf://owner/name/file" or the address of a file there, the short name of a released model (docs/models.md),
+                or "builtin:<name>".
             subfolder: a folder inside the source.
             filename: of several files of weights the one that is meant.
             format: the family of another program's checkpoint, see docs/checkpoints.md; by default it is found out from
@@ -107,7 +109,8 @@ class Pretrained:
         """
         wanted = resolve_dtype(dtype, torch_dtype)
         origin = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only)
-        path = origin.locate(cls.__name__)
+        origin, options = by_short_name(origin, cls.__name__, options)
+        path = located(origin, cls.__name__)
         path = component_folder(path, cls.__name__) or path
         source_of_weights = provenance(path)
         source_of_weights.warn()
@@ -141,7 +144,8 @@ class Pretrained:
         Arguments and errors are those of :meth:`from_pretrained`; from the Hub, the file is downloaded.
         """
         origin = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only)
-        path = origin.locate(cls.__name__)
+        origin, options = by_short_name(origin, None, options)
+        path = located(origin, cls.__name__)
         report: CheckpointReport = foreign_formats().inspect_path(path, format=format, options=options)
         return replace(report, source=provenance(path))
 

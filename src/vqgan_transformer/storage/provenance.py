@@ -23,6 +23,8 @@ REMARKS: Mapping[str, str] = {
     "deepseek-ai/Janus*": "the tag is that of the code; the weights are under DeepSeek's model licence",
     "deepseek-community/Janus*": "the tag is that of the code; the weights are under DeepSeek's model licence",
     "facebook/chameleon*": "Chameleon's research licence excludes commercial use",
+    "markweber/*": "its authors release it for research purposes only, whatever the tag",
+    "yucornetto/RAR": "its authors release it for research purposes only, whatever the tag",
     "lllyasviel/Annotators": "its OpenPose weights are under OpenPose's licence, for non-commercial research, whatever the tag",
     "lllyasviel/ControlNet": "its OpenPose weights are under OpenPose's licence, for non-commercial research, whatever the tag",
 }
