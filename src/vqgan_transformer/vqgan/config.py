@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .quantizer_kinds import QUANTIZERS
+from .quantizer_kinds import QUANTIZERS, QuantizerKind
 
 __all__ = ["VQGANConfig"]
 
@@ -66,7 +66,7 @@ class VQGANConfig:
     patch_size: int = 1
     dropout: float = 0.0
     latent_channels: int = 256
-    quantizer: str = "nearest"
+    quantizer: QuantizerKind = "nearest"
     codebook_size: int = 1024
     code_dim: int = 256
     normalize_codes: bool = False

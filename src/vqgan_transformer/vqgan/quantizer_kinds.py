@@ -1,14 +1,18 @@
-"""The kinds of quantizers by the names that ``VQGANConfig.quantizer`` takes: a new kind is a file and a line here."""
+"""The kinds of quantizers by the names that ``VQGANConfig.quantizer`` takes: a new kind is a file and its name here."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from .finite_scalar import FiniteScalarQuantizer
 from .inner_product import InnerProductQuantizer
 from .quantizer import GumbelQuantizer, NearestQuantizer, Quantizer
 
-__all__ = ["QUANTIZERS"]
+__all__ = ["QUANTIZERS", "QuantizerKind"]
 
-QUANTIZERS: dict[str, type[Quantizer]] = {
+QuantizerKind = Literal["nearest", "gumbel", "inner_product", "fsq"]
+
+QUANTIZERS: dict[QuantizerKind, type[Quantizer]] = {
     "nearest": NearestQuantizer,
     "gumbel": GumbelQuantizer,
     "inner_product": InnerProductQuantizer,
