@@ -11,7 +11,7 @@ from PIL import Image
 
 from test_pipeline import LABELS, label_map, label_vqgan
 from vqgan_transformer import ImageSynthesisPipeline, SegmentationCondition, Unconditional
-from vqgan_transformer.evaluation import contact_sheet, diagnose
+from vqgan_transformer.evaluation import Diagnosis, contact_sheet, diagnose
 from vqgan_transformer.evaluation.diagnosis import unigram_entropy
 
 
@@ -120,3 +120,50 @@ def test_its_progress_reaches_the_user_and_numbers_must_agree(pipe):
 def test_bright_pictures_are_no_reason_for_a_warning(pipe, recwarn):
     pipe.diagnose([np.full((16, 16, 3), 240, np.uint8)], segmentation=label_map(16, 16))
     assert not recwarn.list
+
+
+def test_a_reader_shows_which_stage_loses_the_condition(pipe):
+    photos, maps = pictures((16, 20), (21, 18)), [label_map(16, 20), label_map(21, 18)]
+    shown = iter(
+        [maps[0], maps[0], 0 * maps[0], maps[1], maps[1], 0 * maps[1]]
+    )  # photo, reconstruction, sample of each
+    report = pipe.diagnose(photos, segmentation=maps, reader=lambda picture: next(shown))
+    [found] = report.readings.values()
+    assert (found["photo"], found["reconstruction"]) == (1, 1) and found["sample"] < 0.5
+    assert any("Samples follow their condition less" in finding for finding in report.findings)
+    assert "segmentation, miou: 1.00 in the photo" in str(report)
+    with pytest.raises(ValueError, match="reader= is for 'depth', of which nothing was given"):
+        pipe.diagnose(photos, segmentation=maps, reader={"depth": lambda picture: maps[0]})
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({}, "Nothing asks for training"),
+        ({"psnr": [12.0]}, "Train the VQGAN next"),
+        ({"readings": {"depth": {"photo": 0.9, "reconstruction": 0.5, "sample": 0.5}}}, "Train the VQGAN next"),
+        ({"codes_used": 3}, "revives codes"),
+        ({"nats": [5.0]}, "See that VQGAN and GPT belong together"),
+        ({"nats": [3.9]}, "Train the GPT next"),
+        ({"nats_of_others": [2.0]}, "See that maps and pictures of the training data belong together"),
+        ({"readings": {"depth": {"photo": 0.9, "reconstruction": 0.9, "sample": 0.5}}}, "Try guidance_scale"),
+        ({"psnr": [12.0], "nats": [5.0]}, "Train the VQGAN next"),  # what comes first is mended first
+    ],
+)
+def test_it_says_what_to_train_next(change, advice):
+    good = {
+        "psnr": [30.0], "codes_used": 300, "codebook_size": 512, "tokens": 4096, "nats": [2.0], "unigram_entropy": 4.0,
+        "nats_of_others": [3.0], "sheet": Image.new("RGB", (20, 10)),
+    }  # fmt: skip
+    report = Diagnosis(**(good | change))
+    assert advice in report.next_step and f"Next: {report.next_step}" in str(report)
+
+
+def test_a_report_is_one_html_file_or_one_picture(pipe, tmp_path):
+    report = pipe.diagnose(pictures((16, 16))[0], segmentation=label_map(16, 16))
+    text = report.save(tmp_path / "report.html").read_text()
+    assert "The tokenizer loses much" in text and "data:image/png;base64," in text
+    page = Image.open(report.save(tmp_path / "report.png"))
+    assert page.height > report.sheet.height and page.width >= report.sheet.width
+    with pytest.raises(ValueError, match=r"\.html or a \.png"):
+        report.save(tmp_path / "report.pdf")

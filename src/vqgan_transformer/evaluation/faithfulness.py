@@ -20,24 +20,15 @@ from ..contact_sheet import contact_sheet
 from ..errors import nearest_name
 from ..pipeline.pipeline import ImageSynthesisPipeline
 from .agreement import Agreement
-from .class_agreement import ClassAgreement
+from .agreements import ReaderOptions
 from .conditions_in_turn import ConditionsInTurn, conditions_in_turn, open_condition_data
-from .depth_agreement import DepthAgreement
-from .joint_agreement import JointAgreement
-from .label_agreement import LabelAgreement
-from .map_reader import reader_of
 from .passes import Processes, go_through
 from .picture_set import PictureSet, open_pictures
 from .result import FaithfulnessResult, ranked
 from .sample_folder import RECORD, generate_samples
 from .tally import Tally
 
-__all__ = ["AGREEMENTS", "evaluate_faithfulness"]
-
-AGREEMENTS: dict[str, type[Agreement[Any]]] = {
-    agreement.kind: agreement for agreement in (LabelAgreement, DepthAgreement, JointAgreement, ClassAgreement)
-}
-"""How each kind of condition is compared with a reading; a new one is a file and a line here."""
+__all__ = ["evaluate_faithfulness"]
 
 
 def evaluate_faithfulness(
@@ -96,7 +87,7 @@ def evaluate_faithfulness(
         TypeError: as for a call of the pipeline.
     """
     start = time.monotonic()
-    told = _Told(reader, reader_labels, reader_near, device)
+    told = ReaderOptions(reader, reader_labels, reader_near, device)
     with _working_folder(folder) as work:
         if isinstance(generated, ImageSynthesisPipeline):
             comparison = _painted(
@@ -115,37 +106,6 @@ def evaluate_faithfulness(
         if folder is not None:
             result.save(work)
         return result
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What a user says of the reader."""
-
-    reader: str | Callable[[Image.Image], Any]
-    labels: LabelSpace | str | Sequence[str] | None
-    near: Literal["large", "small"]
-    device: str | torch.device | None
-
-    def agreement(self, condition: Condition, arguments: Mapping[str, Any]) -> Agreement[Any]:
-        """How readings are compared with a condition.
-
-        Raises:
-            ValueError: for kinds that cannot be read back from a picture.
-            TypeError: for a reader that is neither a function nor a model's id.
-        """
-        if condition.name not in AGREEMENTS:
-            raise ValueError(
-                f"{condition.name} cannot be read back from a picture; what can is {', '.join(AGREEMENTS)}."
-            )
-        kind = AGREEMENTS[condition.name]
-        options = {name: value for name, value in arguments.items() if name in condition.option_names}
-        if isinstance(self.reader, str):
-            return kind(condition, options, kind.model_reader(self.reader, Processes.device(self.device)))
-        if not callable(self.reader):
-            raise TypeError(
-                f"reader= is a function from a picture to a map, or a model's id; got {type(self.reader).__name__}."
-            )
-        return kind(condition, options, reader_of(self.reader, self.labels, self.near))
 
 
 @dataclass(frozen=True)
@@ -217,7 +177,7 @@ class _Comparison:
 
 def _painted(
     pipe: ImageSynthesisPipeline,
-    told: _Told,
+    told: ReaderOptions,
     condition: str | Condition | None,
     folder: Path,
     *,
@@ -248,7 +208,7 @@ def _painted(
 
 def _given(
     generated: Any,
-    told: _Told,
+    told: ReaderOptions,
     condition: str | Condition | None,
     data: Any,
     count: int | None,

@@ -265,6 +265,8 @@ class ImageSynthesisPipeline(SavedPipeline):
         images: Any,
         *,
         seed: int = 0,
+        reader: Any = None,
+        reader_labels: Any = None,
         progress: bool = False,
         callback: Callback | None = None,
         **arguments: Unpack[CallArguments],
@@ -274,6 +276,10 @@ class ImageSynthesisPipeline(SavedPipeline):
         Args:
             images: pictures, one or many; they may have different sizes, none smaller than a window.
             seed: of the first sample.
+            reader: what reads the condition back from a picture, any function or a transformers model's id; it is shown each
+                picture, its reconstruction and its sample. For several conditions a dictionary by their names.
+            reader_labels: what the reader's numbers mean, if not the condition's own labels: a label space, its name, or
+                names in their order.
             progress: show a bar for each sample.
             callback: as for a call, for each sample.
             **arguments: the conditions by name, one for each picture; options and settings, as for a call.
@@ -287,6 +293,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             ValueError: as for a call, and where pictures and conditions differ in number.
         """
         result: Diagnosis = slots.diagnosis()(
-            self, images, seed=seed, progress=progress, callback=callback, **arguments
-        )
+            self, images, seed=seed, reader=reader, reader_labels=reader_labels, progress=progress, callback=callback,
+            **arguments,
+        )  # fmt: skip
         return result
