@@ -16,13 +16,14 @@ from vqgan_transformer.conditions import KINDS
 PACKAGE = Path(vqgan_transformer.__file__).parent
 
 MODELS = {"sampler", "conditions", "vqgan", "gpt"}
-BASICS = {"errors", "version", "slots"}
+BASICS = {"errors", "version", "slots", "text_files"}
 
 # each room, and the rooms it may import from (itself and the basics always)
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
     "slots": set(),
+    "text_files": set(),
     "picture_files": set(),
     "images": {"picture_files"},
     "geometry": set(),
@@ -36,7 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "pipeline": MODELS | {"images", "picture_files", "geometry", "storage"},
     "checkpoints": MODELS | {"storage"},
     "evaluation": MODELS | {"pipeline", "images", "geometry", "contact_sheet", "training"},
-    "training": MODELS | {"pipeline", "images", "contact_sheet", "geometry", "storage", "scenes", "checkpoints"},
+    "training": MODELS | {"pipeline", "images", "picture_files", "contact_sheet", "geometry", "storage", "scenes", "checkpoints"},
     "conversion": MODELS | {"pipeline", "storage"},
     "verification": MODELS | {"conversion", "checkpoints", "storage"},
     "demo": MODELS | {"pipeline", "images", "geometry", "storage"},

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from difflib import get_close_matches
 from reprlib import Repr
 
-__all__ = ["CheckpointError", "DataError", "UnsafeFileError", "nearest_name", "shortened", "warn"]
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "Notice",
+    "UnsafeFileError",
+    "collect_notices",
+    "nearest_name",
+    "shortened",
+    "warn",
+]
 
 
 class CheckpointError(ValueError):
@@ -28,17 +40,49 @@ class DataError(ValueError):
         self.problems = tuple(problems)
 
 
-def warn(message: str) -> None:
+@dataclass(frozen=True)
+class Notice:
+    """What a user should know of one of many things that are read.
+
+    Attributes:
+        message: the sentence.
+        kind: the same for messages that differ in numbers and names only.
+    """
+
+    message: str
+    kind: str
+
+
+_collected: ContextVar[list[Notice] | None] = ContextVar("collected", default=None)
+
+
+def warn(message: str, kind: str | None = None) -> None:
     """Warns, and shows the line of the user's program from which the package was called.
 
     Args:
         message: what the user should know.
+        kind: the same for messages that differ in numbers and names only; by default, of all from one line of the package.
     """
+    caller, notices = sys._getframe(1), _collected.get()
+    if notices is not None:
+        notices.append(Notice(message, kind or f"{caller.f_code.co_filename}:{caller.f_lineno}"))
+        return
     level, frame = 1, sys._getframe()
     # decorators of torch, such as no_grad, lie in between
     while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] in (__package__, "torch"):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
+
+
+@contextmanager
+def collect_notices() -> Iterator[list[Notice]]:
+    """Collects, in this thread, what would be warned of; for readers of many samples, who say the same of each."""
+    notices: list[Notice] = []
+    before = _collected.set(notices)
+    try:
+        yield notices
+    finally:
+        _collected.reset(before)
 
 
 def nearest_name(given: str, known: Iterable[str], most: int = 1) -> str:

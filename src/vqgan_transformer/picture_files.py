@@ -8,6 +8,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -15,7 +16,16 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from .errors import warn
 
-__all__ = ["LARGEST_PICTURE", "PictureSource", "in_srgb", "is_picture_source", "is_turned_unnoticed", "open_picture"]
+__all__ = [
+    "LARGEST_PICTURE",
+    "PictureSource",
+    "in_srgb",
+    "is_picture_source",
+    "is_turned_unnoticed",
+    "lossy_format",
+    "open_picture",
+    "picture_endings",
+]
 
 LARGEST_PICTURE = 2**26
 """Pixels (8192×8192) that a picture file may have; a file of a few kilobytes can claim billions."""
@@ -66,6 +76,46 @@ def open_picture(source: PictureSource, name: str = "picture") -> Image.Image:
             raise ValueError(
                 f"{name}: {where} is damaged or cut short ({error}). Save or download it again."
             ) from error
+
+
+@cache
+def picture_endings() -> tuple[str, ...]:
+    """The endings, in lower case with a dot, of all picture files that can be read here."""
+    Image.init()
+    readable = {kind for kind in _RASTER_FORMATS if kind in Image.OPEN}
+    return tuple(sorted(ending for ending, kind in Image.registered_extensions().items() if kind in readable))
+
+
+def lossy_format(source: PictureSource) -> str | None:
+    """What a picture was compressed with, if that changes values: "JPEG", "WebP", …; ``None`` if not, or nothing tells.
+
+    A PIL picture tells it as long as it is as it was opened.
+    """
+    if hasattr(source, "read"):
+        return None
+    with _opened(source, "picture") as (picture, _):
+        kind, info = picture.format, picture.info
+        if kind in ("JPEG", "MPO", "AVIF", "DDS"):
+            return "JPEG" if kind == "MPO" else kind
+        if kind == "TIFF" and info.get("compression") in ("jpeg", "tiff_jpeg", "webp"):
+            return "TIFF with JPEG inside"
+        if kind == "WEBP" and not _is_lossless_webp(source):
+            return "WebP"
+        return None
+
+
+def _is_lossless_webp(source: PictureSource) -> bool:
+    """Whether a WebP file has its pixels in a lossless chunk, VP8L; of a PIL picture nobody can tell."""
+    if isinstance(source, Image.Image):
+        return False
+    content = bytes(source) if isinstance(source, bytes | bytearray) else Path(str(source)).expanduser().read_bytes()
+    at = 12
+    while at + 8 <= len(content):
+        chunk, length = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
+        if chunk in (b"VP8L", b"VP8 ", b"ANMF"):
+            return chunk == b"VP8L" or (chunk == b"ANMF" and b"VP8L" in content[at : at + 48])
+        at += 8 + length + length % 2
+    return False
 
 
 def is_turned_unnoticed(source: PictureSource, name: str = "picture") -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import nearest_name
 from ..images import as_items
 from .condition import AlignedForm, Condition
-from .data_forms import ClassFolders, DataForm
+from .data_forms import ClassFolders, DataForm, NumberInText
 
 __all__ = ["ClassCondition", "ClassConfig", "class_id"]
 
@@ -60,7 +60,7 @@ class ClassCondition(Condition):
     also_called: ClassVar[tuple[str, ...]] = ("class_labels", "class_id", "classes", "label_id", "category")
     spatial: ClassVar[bool] = False
     config_class: ClassVar[type] = ClassConfig
-    in_data: ClassVar[DataForm] = ClassFolders(("class_label", "label"))
+    in_data: ClassVar[DataForm] = ClassFolders(("class_label", "label", "class", "fine_label"))
 
     def __init__(
         self,
@@ -108,6 +108,15 @@ class ClassCondition(Condition):
         return torch.tensor(
             [class_id(item, self.config.labels, self.config.number_of_classes, self.name) for item in items]
         )
+
+    def read_sample(self, sample: Mapping[str, Any]) -> Tensor:
+        """The id of a training sample's class; digits in a table of text are a name where there is such a name."""
+        value = sample[self.name]
+        if isinstance(value, NumberInText) and str(value) in (self.config.labels or ()):
+            value = str(value)
+        if isinstance(value, str) and value.isdecimal() and self.config.labels is None:
+            value = int(value)
+        return self.parse(value)[0]
 
     def chosen_by(self, seeds: Sequence[int]) -> Tensor | None:
         """A class for each picture, int64 (B,), that its seed chooses; ``None`` where that is left to the model."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from itertools import cycle
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,12 +18,13 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from ..errors import nearest_name
 from ..geometry import Canvas
 from ..images import to_pil
 from ..storage.pretrained import Pretrained
 from ..vqgan.model import VQGAN
 from .crop import Crop
-from .data_forms import DataForm
+from .data_forms import DataForm, from_file
 
 __all__ = ["AlignedForm", "Condition"]
 
@@ -43,6 +46,8 @@ class Condition(Pretrained, nn.Module):
         needs_input: whether somebody has to pass it; otherwise it follows from the picture's size alone
             (:meth:`default`), and training data have nothing of it.
         in_data: where training data have it.
+        options: of :meth:`parse`, where a call or training passes no others; see :meth:`reading`. They are about the data
+            at hand, and not saved.
     """
 
     name: ClassVar[str]
@@ -50,6 +55,7 @@ class Condition(Pretrained, nn.Module):
     spatial: ClassVar[bool]
     needs_input: ClassVar[bool] = True
     in_data: ClassVar[DataForm]
+    options: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
     def from_config(cls, config: Any) -> Self:
@@ -112,6 +118,29 @@ class Condition(Pretrained, nn.Module):
             if len(items) == 1 and len(set(sizes)) > 1:
                 items = items * len(sizes)
         return [row for item, own in zip(items, cycle(told), strict=False) for row in self.parse(item, **own).split(1)]
+
+    def reading(self, **options: Any) -> Self:
+        """The same condition for data of another form: what training reads, and what a call leaves open.
+
+        Args:
+            **options: of :meth:`parse`, e.g. ``reading(label_space="ade20k-150")`` or ``reading(near="small", invalid=0)``.
+
+        Raises:
+            TypeError: for an option that the kind does not have.
+        """
+        for name in options:
+            if name not in self.option_names:
+                known = ", ".join(self.option_names) or "none"
+                raise TypeError(
+                    f"{self.name} has no option {name!r}, only {known}.{nearest_name(name, self.option_names)}"
+                )
+        changed = copy.copy(self)
+        changed.options = {**self.options, **options}
+        return changed
+
+    def _option(self, name: str, value: Any, default: Any = None) -> Any:
+        """An option: what a call passes, or what the condition was told, or the default."""
+        return value if value is not None else self.options.get(name, default)
 
     def items(self, value: Any) -> list[Any]:
         """What a user passes for several pictures, in parts that :meth:`parse` takes and that may differ in size."""
@@ -234,6 +263,13 @@ class Condition(Pretrained, nn.Module):
         """Tokens that a GPT of the paper's form reads for a window of (height, width) tokens."""
         return window[0] * window[1] if self.spatial else 1
 
+    def check_tokens(self) -> None:
+        """Refuses a condition that cannot make tokens as it is.
+
+        Raises:
+            ValueError: that says what it lacks.
+        """
+
     @property
     def tokenizer(self) -> VQGAN | None:
         """The VQGAN that makes the tokens; ``None`` for kinds that need none, or have none here."""
@@ -257,7 +293,7 @@ class Condition(Pretrained, nn.Module):
             TypeError: as :meth:`parse`.
             ValueError: as :meth:`parse`.
         """
-        return self.parse(sample[self.name])[0] if self.needs_input else None
+        return self.parse(from_file(sample[self.name]))[0] if self.needs_input else None
 
     def call_value(self, sample: Mapping[str, Any]) -> Any:
         """What a pipeline's call takes for the condition that a training sample has."""

@@ -125,6 +125,15 @@ class CoordinatesCondition(Condition):
         """One or two numbers for each pixel."""
         return "values", self.channels
 
+    def check_tokens(self) -> None:
+        """Refuses rows and columns, which have no tokens.
+
+        Raises:
+            ValueError: that says what is lacking.
+        """
+        if self.channels == 2:
+            raise ValueError("rows and columns have no tokens: give the condition a codebook_size.")
+
     def encode(self, parsed: Tensor) -> Tensor:
         """Tokens of coordinate maps: the mean of each cell times the number of tokens, rounded half to even.
 
@@ -138,8 +147,7 @@ class CoordinatesCondition(Condition):
             ValueError: for another shape, sides that are no multiples of f, and rows and columns, which have no tokens.
         """
         factor = self.downsample_factor
-        if self.channels == 2:
-            raise ValueError("rows and columns have no tokens: give the condition a codebook_size.")
+        self.check_tokens()
         if parsed.ndim != 4 or parsed.shape[1] != 1 or parsed.shape[2] % factor or parsed.shape[3] % factor:
             raise ValueError(
                 f"coordinates have the shape (B, 1, H, W) with sides that are multiples of {factor}, got "

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import DataError
+from ..picture_files import picture_endings
+from ..text_files import read_text
+from .data_files import ARRAYS, Inventory, list_files
 
-__all__ = ["ARRAYS", "PICTURES", "Annotations", "ClassFolders", "DataForm", "Files"]
+__all__ = ["Annotations", "ClassFolders", "DataForm", "Files", "NumberInText", "from_file"]
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-ARRAYS = (".npy",)
+
+class NumberInText(int):
+    """A whole number that stood in a table of text, where it may as well be a name."""
+
+
+def from_file(value: Any) -> Any:
+    """A training sample's value, read if it is the path of an array."""
+    is_array = isinstance(value, Path) and value.suffix.lower() in ARRAYS
+    return np.load(value, allow_pickle=False) if is_array else value
 
 
 class DataForm(ABC):
@@ -33,7 +45,7 @@ class DataForm(ABC):
         return bool(self.place) and (folder / self.place).exists()
 
     @abstractmethod
-    def beside(self, folder: Path, names: list[str]) -> dict[str, Any]:
+    def beside(self, folder: Path, names: Iterable[str]) -> Inventory:
         """The values in a folder, by the name of their picture without its ending.
 
         Args:
@@ -69,32 +81,37 @@ class Files(DataForm):
     Args:
         place: the folder beside `images/`.
         columns: of a table, with paths relative to it.
-        endings: of the files.
+        arrays: whether it may be an array (.npy) instead of a picture.
     """
 
     place: str
     columns: tuple[str, ...]
-    endings: tuple[str, ...] = PICTURES + ARRAYS
+    arrays: bool = True
 
-    def files(self, folder: Path) -> list[Path]:
-        """All such files in a folder, in the order of their names, hidden ones left out."""
-        there = (path for path in folder.rglob("*") if path.suffix.lower() in self.endings and path.is_file())
-        return sorted(
-            path for path in there if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        )
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Of the files."""
+        return picture_endings() + (ARRAYS if self.arrays else ())
 
-    def beside(self, folder: Path, names: list[str]) -> dict[str, Any]:
+    def beside(self, folder: Path, names: Iterable[str]) -> Inventory:
         """The paths of the files."""
         place = folder / self.place
         if not place.is_dir():
             raise DataError(f"{folder} is incomplete:", [f"{place.name}/ is missing"])
-        return {file.relative_to(place).with_suffix("").as_posix(): file for file in self.files(place)}
+        files, inventory = list_files(place, self.endings)
+        inventory.left_out = [(f"{self.place}/{name}", why) for name, why in inventory.left_out]
+        for file in files:
+            name = file.relative_to(place).with_suffix("").as_posix()
+            inventory.add(name, file, f"{inventory.values.get(name, file).name} and {file.name} in {self.place}/")
+        return inventory
 
     def from_cell(self, cell: Any, folder: Path) -> Any:
-        """The path that stands in a cell."""
-        path = (folder / str(cell)).resolve()
-        if not path.is_relative_to(folder.resolve()):
-            raise ValueError(f"{cell} lies outside {folder}")
+        """The path that stands in a cell: absolute, or below the table's folder."""
+        path = Path(str(cell)).expanduser()
+        if not path.is_absolute():
+            path = (folder / path).resolve()
+            if not path.is_relative_to(folder.resolve()):
+                raise ValueError(f"{cell} lies outside {folder}")
         if not path.is_file():
             raise ValueError(f"there is no file {cell}")
         return path
@@ -104,39 +121,59 @@ class Files(DataForm):
 class Annotations(DataForm):
     """One file in COCO's form for all pictures.
 
+    The value of a picture is the file's content as if it were of this picture alone, its size included.
+
     Args:
         place: the file beside `images/`.
-        columns: of a table.
-        read: a picture's annotations and the whole table -> the value.
-        cell: what stands in a table's cell -> the value.
+        columns: of a table, with what the condition takes, or that as JSON.
+        prefix: of the file's name in COCO's own folders, `annotations/person_keypoints_train2017.json`.
+        parts: what the value keeps of the file beside the picture and its annotations.
     """
 
     place: str
     columns: tuple[str, ...]
-    read: Callable[[list[Any], Mapping[str, Any]], Any]
-    cell: Callable[[Any], Any]
+    prefix: str
+    parts: tuple[str, ...] = ("categories",)
 
-    def beside(self, folder: Path, names: list[str]) -> dict[str, Any]:
-        """What is read of each picture's annotations."""
+    def beside(self, folder: Path, names: Iterable[str]) -> Inventory:
+        """Each picture's annotations in the file beside `images/`."""
         path = folder / self.place
         if not path.is_file():
             raise DataError(f"{folder} is incomplete:", [f"{path.name} is missing"])
+        return self.of_file(path)
+
+    def of_file(self, path: Path) -> Inventory:
+        """Each picture's annotations in a file.
+
+        Raises:
+            DataError: for a file that is not in COCO's form.
+        """
+        inventory = Inventory()
         try:
-            table = json.loads(path.read_text(encoding="utf-8"))
+            table = json.loads(read_text(path))
+            shared = {part: table.get(part, []) for part in self.parts}
             by_id: dict[Any, list[Any]] = {image["id"]: [] for image in table["images"]}
             for annotation in table["annotations"]:
                 by_id[annotation["image_id"]].append(annotation)
-            return {
-                Path(image["file_name"]).with_suffix("").as_posix(): self.read(by_id[image["id"]], table)
-                for image in table["images"]
-            }
-        except (ValueError, KeyError, TypeError) as error:
+            for image in table["images"]:
+                value = {"images": [image], "annotations": by_id[image["id"]], **shared}
+                name = Path(image["file_name"]).with_suffix("").as_posix()
+                inventory.add(name, value, f"as two pictures of {path.name}")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"{path} is not in COCO's form:", [f"{type(error).__name__}: {error}"]) from error
+        return inventory
 
     def from_cell(self, cell: Any, folder: Path) -> Any:
-        """What is read of a cell."""
+        """What stands in a cell; a table of text has it as JSON."""
         del folder
-        return self.cell(cell)
+        if cell is None:
+            raise ValueError(f"has nothing (null) in the column {self.columns[0]}")
+        if not isinstance(cell, str):
+            return cell
+        try:
+            return json.loads(cell)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"has no JSON in the column {self.columns[0]} ({error})") from error
 
 
 @dataclass(frozen=True)
@@ -150,20 +187,15 @@ class ClassFolders(DataForm):
     columns: tuple[str, ...]
     place: str = ""
 
-    def beside(self, folder: Path, names: list[str]) -> dict[str, Any]:
+    def beside(self, folder: Path, names: Iterable[str]) -> Inventory:
         """The first folder of each name."""
         classless = [f"{name}: lies in no class folder" for name in names if "/" not in name]
         if classless:
             raise DataError(f"{folder}/images should have a folder for each class:", classless)
-        return {name: name.split("/")[0] for name in names}
+        return Inventory({name: name.split("/")[0] for name in names})
 
     def of_path(self, path: Path) -> Any:
         """The first folder on the way."""
         if len(path.parts) == 1:
             raise LookupError("lies in no class folder")
         return path.parts[0]
-
-    def from_cell(self, cell: Any, folder: Path) -> Any:
-        """An id or a name."""
-        del folder
-        return int(cell) if str(cell).isdigit() else cell

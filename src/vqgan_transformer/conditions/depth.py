@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import numbers
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..vqgan.model import VQGANConfig
+from ..errors import warn
+from ..vqgan.model import VQGAN, VQGANConfig
 from .data_forms import DataForm, Files
 from .depth_maps import read_depth_maps
 from .gaps import fill_gaps
@@ -42,6 +43,9 @@ class DepthCondition(TokenizedMap):
 
     Args:
         vqgan: encodes maps in [-1, 1].
+        near: as for :meth:`parse`, where nothing else is passed; what training reads its maps with.
+        depth_range: likewise.
+        invalid: likewise.
 
     Raises:
         ValueError: for a VQGAN of several channels.
@@ -55,15 +59,27 @@ class DepthCondition(TokenizedMap):
     name: ClassVar[str] = "depth"
     also_called: ClassVar[tuple[str, ...]] = ("depth_map", "depth_image")
     config_class: ClassVar[type] = DepthConfig
-    in_data: ClassVar[DataForm] = Files("depths", ("depth_file_name", "depth"))
+    in_data: ClassVar[DataForm] = Files("depths", ("depth_file_name", "depth", "depth_map"))
     losses: ClassVar[MapLosses] = MapLosses(perceptual=None, disc_weight=0.75)
     tokenizer_channels: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        *,
+        vqgan: VQGAN | None = None,
+        near: Literal["large", "small"] | None = None,
+        depth_range: tuple[float, float] | None = None,
+        invalid: float | None = None,
+    ):
+        super().__init__(vqgan=vqgan)
+        given = {"near": near, "depth_range": depth_range, "invalid": invalid}
+        self.options = {name: option for name, option in given.items() if option is not None}
 
     def parse(
         self,
         value: Any,
         *,
-        near: Literal["large", "small"] = "large",
+        near: Literal["large", "small"] | None = None,
         depth_range: tuple[float, float] | None = None,
         invalid: float | None = None,
     ) -> Tensor:
@@ -78,13 +94,14 @@ class DepthCondition(TokenizedMap):
                 - an RGBA picture whose four bytes are a float32, as the original's data have it.
 
             near: "large" if near places have large values: inverse depth in any unit, which MiDaS, DPT, Depth Anything
-                and ControlNet's pictures (near is white) give. "small" if the values are distances in any unit (metres,
+                and ControlNet's pictures (near is white) give, and which is taken where nothing is said. "small" if the values are distances in any unit (metres,
                 millimetres), which laser scanners and metric estimators give; their reciprocal is taken, and infinity
                 is the horizon.
             depth_range: (low, high), in the unit of the values, that become the ends of [-1, 1], so that several
                 pictures have one scale. By default each map's own smallest and largest value, as in the original.
             invalid: the value that means "no reading", e.g. 0 in laser and Kinect data, or ``float("nan")``. These
-                pixels are filled from the readings around them (:func:`~.gaps.fill_gaps`).
+                pixels are filled from the readings around them (:func:`~.gaps.fill_gaps`), as are masked ones of a numpy
+                masked array.
 
         Returns:
             float32 `(B, 1, H, W)`, the farthest place -1, the nearest 1. A map that is the same everywhere becomes -1,
@@ -95,14 +112,17 @@ class DepthCondition(TokenizedMap):
             ValueError: for other shapes, colours, values that are not finite, distances that are not positive, values
                 outside `depth_range`, maps without a reading and maps of different sizes.
         """
+        near = self._option("near", near, "large")
+        depth_range, invalid = self._option("depth_range", depth_range), self._option("invalid", invalid)
         if near not in ("large", "small"):
             raise ValueError(f"near must be 'large' (inverse depth) or 'small' (distances), got {near!r}.")
         limits = None if depth_range is None else _limits(depth_range, near)
-        if invalid is not None and (isinstance(invalid, bool) or not isinstance(invalid, int | float)):
+        if invalid is not None and (isinstance(invalid, bool) or not isinstance(invalid, numbers.Real)):
             raise TypeError(f"invalid is the number that means 'no reading', e.g. 0, got {invalid!r}.")
         maps = []
         for depth in read_depth_maps(value):
             known = _known(depth, invalid)
+            depth = np.ma.getdata(depth)
             inverse = _inverse_depth(depth, known, near)
             if limits is not None:
                 _check_range(inverse[known], limits, depth[known], depth_range)
@@ -127,11 +147,12 @@ def _limits(depth_range: Any, near: str) -> tuple[float, float]:
 
 def _known(depth: np.ndarray, invalid: float | None) -> np.ndarray:
     """Which pixels have a reading: bool (H, W)."""
-    if invalid is None:
-        return np.ones(depth.shape, dtype=bool)
-    known = ~np.isnan(depth) if np.isnan(invalid) else depth != invalid
+    known = ~np.ma.getmaskarray(depth)
+    depth = np.ma.getdata(depth)
+    if invalid is not None:
+        known &= ~np.isnan(depth) if np.isnan(invalid) else depth != invalid
     if not known.any():
-        raise ValueError(f"depth is {invalid} (invalid={invalid}: no reading) everywhere: nothing is left to scale.")
+        raise ValueError(f"depth has no reading (invalid={invalid}, or masked) everywhere: nothing is left to scale.")
     return known
 
 
@@ -145,7 +166,7 @@ def _inverse_depth(depth: np.ndarray, known: np.ndarray, near: str) -> np.ndarra
             "invalid=float('nan'); infinite distances are understood with near='small'."
         )
     if near == "large":
-        _warn_of_zeros(readings)
+        _warn_of_zeros(depth, known)
         return depth
     if readings.min() <= 0:
         raise ValueError(
@@ -158,18 +179,26 @@ def _inverse_depth(depth: np.ndarray, known: np.ndarray, near: str) -> np.ndarra
     return _check_finite(inverse, depth)
 
 
-def _warn_of_zeros(readings: np.ndarray) -> None:
-    """Warns of a map that looks like distances with zeros for "no reading", though it is read as inverse depth."""
+def _warn_of_zeros(depth: np.ndarray, known: np.ndarray) -> None:
+    """Warns of a map that looks like distances with zeros for "no reading", though it is read as inverse depth.
+
+    Distances that a sensor can measure begin at some distance, so that a gap lies between its zeros and all other readings.
+    So it may be in inverse depth, whose zeros are the sky; but that lies above everything else, and whole numbers of
+    inverse depth are those of 8 bits.
+    """
+    readings = depth[known]
     high, zeros = readings.max(), np.mean(readings == 0)
-    if zeros < 0.01 or high < 256 or not np.array_equal(readings, np.round(readings)) or readings.min() < 0:
+    if zeros < 0.01 or readings.min() < 0 or high == 0:
         return
     low = readings.min(where=readings > 0, initial=high)
-    if low > 0.02 * high:
-        warnings.warn(
-            f"{zeros:.1%} of the depth values are 0 and all others lie in {low:.0f}–{high:.0f}, as in maps of distances "
+    whole = np.array_equal(readings, np.round(readings))
+    sky = np.logical_and.accumulate(depth == 0, axis=0)
+    scattered = np.mean((depth == 0) & ~sky) > 0.01
+    if low > 0.02 * high and (high >= 256 if whole else scattered):
+        warn(
+            f"{zeros:.1%} of the depth values are 0 and all others lie in {low:.4g}–{high:.4g}, as in maps of distances "
             "where 0 means 'no reading'. It is read as inverse depth, near being large. For distances pass "
-            "near='small', invalid=0.",
-            stacklevel=4,
+            "near='small', invalid=0."
         )
 
 
@@ -192,7 +221,7 @@ def _scaled(inverse: np.ndarray, limits: tuple[float, float] | None) -> np.ndarr
     """(H, W) of any range -> float32 (H, W), the lower limit becoming -1 and the upper one 1."""
     low, high = limits if limits is not None else (inverse.min(), inverse.max())
     if low == high:
-        warnings.warn("depth is the same everywhere; it is read as far away (-1).", stacklevel=3)
+        warn("depth is the same everywhere; it is read as far away (-1).")
         return np.full(inverse.shape, -1, dtype=np.float32)
     with np.errstate(over="ignore"):
         span = high - low

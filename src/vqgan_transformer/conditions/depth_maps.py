@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from ..images import as_items, check_one_size, open_picture
+from ..images import as_items, check_one_size
+from ..picture_files import is_picture_source, lossy_format, open_picture
 
 __all__ = ["read_depth_maps"]
 
@@ -32,7 +33,7 @@ def read_depth_maps(value: Any) -> list[np.ndarray]:
             - a dictionary with "predicted_depth", as depth estimators return it.
 
     Returns:
-        float64 `(H, W)` each, all of one size; not yet checked for what is finite.
+        float64 `(H, W)` each, all of one size; not yet checked for what is finite. Of a masked array, masked arrays.
 
     Raises:
         TypeError: for other types and number formats.
@@ -40,7 +41,7 @@ def read_depth_maps(value: Any) -> list[np.ndarray]:
     """
     maps = [one for item in as_items(value, "depth") for one in _read(item)]
     check_one_size([(one.shape[0], one.shape[1]) for one in maps], "depth")
-    return [one.astype(np.float64) for one in maps]
+    return [np.ma.asarray(one, np.float64) if np.ma.isMaskedArray(one) else one.astype(np.float64) for one in maps]
 
 
 def _read(item: Any) -> list[np.ndarray]:
@@ -51,8 +52,15 @@ def _read(item: Any) -> list[np.ndarray]:
         return _read(item["predicted_depth"])  # not "depth", the same in 8 bits
     if isinstance(item, str | Path) and Path(item).suffix in (".npy", ".npz"):
         raise ValueError(f"depth is {str(item)!r}, a file of arrays: pass the array, numpy.load({str(item)!r}).")
-    if isinstance(item, str | Path | Image.Image):
-        return [_from_picture(open_picture(item, "depth"))]
+    if is_picture_source(item):
+        picture = open_picture(item, "depth")
+        lossy = lossy_format(item) if picture.mode == "RGBA" else None
+        if lossy is not None:
+            raise ValueError(
+                f"depth is an RGBA picture in a {lossy} file. If its bytes are a float32, compression has changed them: save "
+                "it as PNG; if it is gray, pass picture.convert('L')."
+            )
+        return [_from_picture(picture)]
     if isinstance(item, Tensor):
         return _from_numbers(item.detach().cpu().double().numpy() if item.is_floating_point() else item.cpu().numpy())
     if isinstance(item, np.ndarray):

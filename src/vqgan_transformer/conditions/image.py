@@ -55,7 +55,9 @@ class ImageCondition(TokenizedMap):
     name: ClassVar[str] = "condition_image"
     also_called: ClassVar[tuple[str, ...]] = ("conditioning_image", "edges", "sketch")
     config_class: ClassVar[type] = ImageConfig
-    in_data: ClassVar[DataForm] = Files("condition_images", ("condition_image_file_name", "condition_image"))
+    in_data: ClassVar[DataForm] = Files(
+        "condition_images", ("condition_image_file_name", "condition_image", "conditioning_image")
+    )
 
     def __init__(self, *, vqgan: VQGAN | None = None, channels: int | None = None):
         if channels is None:

@@ -30,10 +30,18 @@ JOINT_ORDERS: dict[str, tuple[str, ...]] = {
         "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip",
         "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "head", "neck",
     ),
+    "mediapipe": (
+        "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
+        "left_ear", "right_ear", "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow",
+        "right_elbow", "left_wrist", "right_wrist",
+        *(f"{side}_{finger}" for finger in ("pinky", "index", "thumb") for side in ("left", "right")),
+        "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel",
+        "left_foot_index", "right_foot_index",
+    ),
     "coco_wholebody": (*JOINTS, *(f"point_{number}" for number in range(len(JOINTS), 133))),
 }  # fmt: skip
 """The names of the joints in each order: COCO's 17, OpenPose's 18 (the body of COCO with a neck) and 25, CrowdPose's 14,
-and COCO-WholeBody's 133, of which the first 17 are COCO's."""
+MediaPipe's 33, and COCO-WholeBody's 133, of which the first 17 are COCO's."""
 
 
 def joint_order(keypoint_format: Any, count: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,11 +16,11 @@ from ..geometry import requested_size, same_aspect
 from ..images import check_one_size, from_pixels, to_numpy
 from ..vqgan.model import VQGANConfig
 from .crop import Crop
-from .data_forms import Annotations, DataForm
+from .data_forms import Annotations, DataForm, from_file
 from .joints import JOINT_ORDERS, to_coco
 from .openpose_picture import read_openpose_picture
 from .poses import Pose, pictures_apart, read_poses
-from .skeleton import JOINTS, render_skeletons
+from .skeleton import render_skeletons
 from .tokenized_map import TokenizedMap
 
 __all__ = ["KeypointsCondition", "KeypointsConfig"]
@@ -45,17 +46,6 @@ class KeypointsConfig:
             )
 
 
-def _people(points: Any) -> np.ndarray:
-    return np.asarray(points, dtype=np.float64).reshape(-1, len(JOINTS), 3)
-
-
-def _people_of(annotations: Sequence[Any], table: Mapping[str, Any]) -> np.ndarray:
-    """People of a picture in a COCO json, (people, 17, 3); those without any point are left out."""
-    del table
-    people = [np.asarray(annotation.get("keypoints", []), dtype=np.float64) for annotation in annotations]
-    return _people([points.reshape(len(JOINTS), 3) for points in people if points.size and points[2::3].any()])
-
-
 class KeypointsCondition(TokenizedMap):
     """Poses of people as a condition, as in the paper: keypoints are drawn as a picture, which has a VQGAN of its own.
 
@@ -69,7 +59,7 @@ class KeypointsCondition(TokenizedMap):
     name: ClassVar[str] = "keypoints"
     also_called: ClassVar[tuple[str, ...]] = ("pose", "poses", "pose_image", "skeleton", "openpose")
     config_class: ClassVar[type] = KeypointsConfig
-    in_data: ClassVar[DataForm] = Annotations("keypoints.json", ("keypoints",), read=_people_of, cell=_people)
+    in_data: ClassVar[DataForm] = Annotations("keypoints.json", ("keypoints", "pose", "poses"), "person_keypoints_")
     tokenizer_channels: ClassVar[int] = 3
 
     @property
@@ -77,9 +67,18 @@ class KeypointsCondition(TokenizedMap):
         """Skeletons are drawn on a canvas of their picture's size."""
         return ("image", self.name)
 
-    def read_sample(self, sample: Mapping[str, Any]) -> np.ndarray:
-        """People in pixels of their picture: float64 (people, 17, 3)."""
-        return _people(sample[self.name])
+    def read_sample(self, sample: Mapping[str, Any]) -> Pose:
+        """The people of a picture.
+
+        Raises:
+            KeyError: where the sample has none.
+            TypeError: as :meth:`parse`.
+            ValueError: as :meth:`parse`, and for people of several pictures.
+        """
+        poses = self._poses(from_file(sample[self.name]), **self.options)
+        if len(poses) != 1:
+            raise ValueError(f"keypoints are of {len(poses)} pictures, where those of one are expected.")
+        return poses[0]
 
     def call_value(self, sample: Mapping[str, Any]) -> Any:
         """People in COCO's form, which says how large the picture is that their joints are pixels of, where it is known."""
@@ -93,13 +92,31 @@ class KeypointsCondition(TokenizedMap):
         }
 
     def extent(self, sample: Any) -> None:
-        """Keypoints do not tell how large their picture is."""
+        """Keypoints do not tell how large the picture on disk is."""
 
     def cut(self, sample: Any, crop: Crop, whole: tuple[int, int], order: np.random.Generator) -> Tensor:
         """The skeletons of those who are seen in a piece of the picture, drawn at its size: (3, h, w)."""
-        people = crop.of_keypoints(sample)
+        people = crop.of_keypoints(self._in_picture(sample, whole))
         seen = (people[..., 2] > 0) & (people[..., :2] >= 0).all(-1) & (people[..., :2] < crop.size[::-1]).all(-1)
-        return self.parse(people[seen.any(axis=1)], size=crop.size)[0]
+        return _as_tensor([render_skeletons(people[seen.any(axis=1)], crop.size)])[0]
+
+    def joints(self, sample: Any, whole: tuple[int, int]) -> np.ndarray:
+        """The joints that are there of what :meth:`read_sample` gave, x and y in pixels of the picture: (joints, 2)."""
+        points = self._in_picture(sample, whole).reshape(-1, 3)
+        return points[points[:, 2] > 0, :2]
+
+    def _in_picture(self, pose: Pose, whole: tuple[int, int]) -> np.ndarray:
+        """People in pixels of a picture that may have been scaled since its keypoints were found."""
+        if pose.relative:
+            return pose.people * (whole[1], whole[0], 1)
+        own = pose.size or self.options.get("keypoints_size") or whole
+        if own != whole and not same_aspect(own, whole):
+            turned = " It seems to have been turned since." if same_aspect(own[::-1], whole) else ""
+            raise ValueError(
+                f"the keypoints are of a picture of {own[0]}×{own[1]} pixels, but the picture has {whole[0]}×{whole[1]} "
+                f"(height×width), another aspect.{turned}"
+            )
+        return pose.people if own == whole else pose.people * (whole[1] / own[1], whole[0] / own[0], 1)
 
     def items(self, value: Any) -> list[Any]:
         """The people of each picture; what is a file of several pictures stays together."""
@@ -111,7 +128,7 @@ class KeypointsCondition(TokenizedMap):
         *,
         size: tuple[int, int] | None = None,
         keypoints_size: tuple[int, int] | None = None,
-        keypoint_threshold: float = 0.3,
+        keypoint_threshold: float | None = None,
         keypoint_format: str | Sequence[str] | None = None,
         image_id: int | str | Sequence[int | str] | None = None,
         palette: str | None = None,
@@ -132,7 +149,8 @@ class KeypointsCondition(TokenizedMap):
                 - with ``palette="openpose"`` a skeleton picture as OpenPose and ControlNet's preprocessors draw it.
 
             size: (height, width) of the picture that is asked for. A pipeline passes it on.
-            keypoints_size: (height, width) of the picture whose pixels x and y are, if not of the one asked for.
+            keypoints_size: (height, width) of the picture whose pixels x and y are, if not of the one asked for; (1, 1) for
+                relative ones, in 0–1.
             keypoint_threshold: joints, and people who have a score of their own, are left out below it. A visibility of
                 1 or 2 passes, and so do torchvision's joints, whose scores are on no scale.
             keypoint_format: the order of the joints if it is not COCO's: "openpose" (18), "openpose25", "crowdpose"
@@ -151,23 +169,51 @@ class KeypointsCondition(TokenizedMap):
                 cannot be read for certain, and where nothing says how large the picture is.
             FileNotFoundError: if there is no such file.
         """
-        if isinstance(keypoint_threshold, bool) or not isinstance(keypoint_threshold, int | float):
+        given = {
+            "keypoints_size": keypoints_size,
+            "keypoint_threshold": keypoint_threshold,
+            "keypoint_format": keypoint_format,
+            "image_id": image_id,
+            "palette": palette,
+        }
+        options = {**self.options, **{name: option for name, option in given.items() if option is not None}}
+        own_size = options.get("keypoints_size")
+        own_size = None if own_size is None else requested_size(own_size, None, None)
+        pictures = [_drawn(pose, size, own_size) for pose in self._poses(value, **options)]
+        check_one_size([(picture.shape[0], picture.shape[1]) for picture in pictures], self.name)
+        return _as_tensor(pictures)
+
+    def _poses(
+        self,
+        value: Any,
+        *,
+        keypoint_threshold: float = 0.3,
+        keypoint_format: Any = None,
+        image_id: Any = None,
+        palette: str | None = None,
+        keypoints_size: Any = None,
+    ) -> list[Pose]:
+        """The people of each picture."""
+        if isinstance(keypoint_threshold, bool) or not isinstance(keypoint_threshold, numbers.Real):
             raise TypeError(f"keypoint_threshold is a number from 0 to 1, got {keypoint_threshold!r}.")
         if not 0 <= keypoint_threshold <= 1:
             raise ValueError(f"keypoint_threshold is a number from 0 to 1, got {keypoint_threshold}.")
-        own_size = None if keypoints_size is None else requested_size(keypoints_size, None, None)
         if palette is None:
-            poses = read_poses(value, keypoint_format=keypoint_format, image_id=image_id, threshold=keypoint_threshold)
-        elif palette != "openpose":
+            return read_poses(
+                value, keypoint_format=keypoint_format, image_id=image_id, threshold=float(keypoint_threshold),
+                relative=keypoints_size is not None and tuple(keypoints_size) == (1, 1),
+            )  # fmt: skip
+        if palette != "openpose":
             raise ValueError(f"there is no palette {palette!r} of skeleton pictures; known is 'openpose'.")
-        elif keypoint_format is not None or image_id is not None:
+        if keypoint_format is not None or image_id is not None:
             raise ValueError("palette='openpose' is for a picture, which has no keypoint_format and no image_id.")
-        else:
-            poses = [_seen_in(pixels) for pixels in to_numpy(from_pixels(value, self.name))]
-        pictures = [_drawn(pose, size, own_size) for pose in poses]
-        check_one_size([(one.shape[0], one.shape[1]) for one in pictures], self.name)
-        pixels = torch.from_numpy(np.stack(pictures)).float() / 127.5 - 1
-        return rearrange(pixels, "b h w c -> b c h w").contiguous()
+        return [_seen_in(pixels) for pixels in to_numpy(from_pixels(value, self.name))]
+
+
+def _as_tensor(pictures: Sequence[np.ndarray]) -> Tensor:
+    """Pictures uint8 (H, W, 3) -> float32 (B, 3, H, W) in [-1, 1]."""
+    pixels = torch.from_numpy(np.stack(pictures)).float() / 127.5 - 1
+    return rearrange(pixels, "b h w c -> b c h w").contiguous()
 
 
 def _seen_in(pixels: np.ndarray) -> Pose:
@@ -183,6 +229,14 @@ def _drawn(pose: Pose, size: tuple[int, int] | None, keypoints_size: tuple[int, 
             f"keypoints says that its picture is {pose.size[0]}×{pose.size[1]}, but keypoints_size={keypoints_size}: "
             "leave keypoints_size out."
         )
+    if pose.relative:
+        if size is None:
+            raise ValueError(
+                "the keypoints are relative, so nothing says how large the picture is: give size=(height, width)."
+            )
+        people = pose.people * (size[1], size[0], 1)
+        _check_inside(people, size, size)
+        return render_skeletons(people, size)
     own = pose.size or keypoints_size or size
     if own is None:
         raise ValueError(

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
-from ..images import as_items, check_one_size, open_picture
-from .label_spaces import label_space
+from ..images import as_items, check_one_size
+from ..picture_files import is_picture_source, lossy_format, open_picture
+from .label_spaces import Colour, label_space
 
-__all__ = ["read_label_maps"]
+__all__ = ["fill_unlabelled", "read_label_maps"]
 
 _ID_MODES = ("P", "L", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _HELP = "Pass ids 0, 1, 2, … as a PIL picture of mode P, L or I, an integer array or tensor (H, W), or a path."
 
 
-def read_label_maps(value: Any, *, as_colours: bool) -> np.ndarray:
+def read_label_maps(
+    value: Any, *, as_colours: bool, unlabelled: int | Colour | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The maps in a user's input, as ids or as colours; nothing is converted that could be meant otherwise.
 
     Args:
@@ -27,9 +30,11 @@ def read_label_maps(value: Any, *, as_colours: bool) -> np.ndarray:
             `(H, W)`, `(B, H, W)` or `(B, 1, H, W)` ids, uint8 `(B, 3, H, W)` colours, and `(3, H, W)` if `as_colours`.
         as_colours: the user gave a palette, so colours are expected, also those of the palette inside a picture of
             mode P.
+        unlabelled: the id or colour of pixels that nobody labelled.
 
     Returns:
-        Integers `(B, H, W)` are ids, none negative; uint8 `(B, H, W, 3)` are colours.
+        Integers `(B, H, W)` are ids, none negative; uint8 `(B, H, W, 3)` are colours. And bool `(B, H, W)`, True where
+        nobody labelled a pixel: masked ones, and those that are ``unlabelled``, whose ids mean nothing.
 
     Raises:
         TypeError: for other types and number formats.
@@ -40,30 +45,98 @@ def read_label_maps(value: Any, *, as_colours: bool) -> np.ndarray:
     check_one_size([(one.shape[0], one.shape[1]) for one in maps], "segmentation")
     if len({one.ndim for one in maps}) > 1:
         raise ValueError("segmentation mixes maps of ids and maps of colours in one list: pass them one by one.")
-    if maps[0].ndim == 3:
-        return np.stack(maps)
+    if maps[0].ndim == 2 and len({part.dtype for part in maps}) > 1:
+        maps = [part.astype(np.int64) for part in maps]
+    ids: np.ndarray = np.stack([np.ma.getdata(part) for part in maps])
+    void: np.ndarray = np.stack([np.ma.getmaskarray(part) for part in maps])
+    if ids.ndim == 4:
+        void = np.any(void, axis=-1)
+        if unlabelled is not None and not hasattr(unlabelled, "__index__"):  # an id is told when the colours are read
+            void = void | np.all(ids == _as_colour(unlabelled), axis=-1)
+        return ids, void
     if as_colours:
         raise ValueError("palette= is for colour pictures, but segmentation holds ids: leave palette out.")
-    lowest, highest = min(int(one.min()) for one in maps), max(int(one.max()) for one in maps)
+    if unlabelled is not None:
+        void |= ids == _as_id(unlabelled)
+    if void.any():
+        ids = np.where(void, 0, ids)
+    lowest, highest = int(ids.min()), int(ids.max())
     if lowest < 0:
-        share = float(np.mean([np.mean(one < 0) for one in maps]))
         raise ValueError(
-            f"segmentation has the negative label {lowest} ({share:.2%} of the pixels are below 0). If it means "
-            "unlabelled, give these pixels a label, or the id that the label space has for it."
+            f"segmentation has the negative label {lowest} ({np.mean(ids < 0):.2%} of the pixels are below 0). If it "
+            f"means unlabelled, pass unlabelled={lowest}."
         )
     if highest >= 2**31:
         raise ValueError(f"segmentation has the label {highest}; ids are small whole numbers. {_HELP}")
-    return np.stack([one.astype(np.int64) for one in maps]) if len({one.dtype for one in maps}) > 1 else np.stack(maps)
+    return ids, void
+
+
+def fill_unlabelled(labels: Tensor) -> Tensor:
+    """Gives each unlabelled pixel, -1, the label of the nearest that has one: int64 (H, W) -> (H, W).
+
+    By jump flooding (Rong and Tan 2006): the place of a labelled pixel is handed on over distances that are halved each
+    time. Few pixels get another than the nearest one, and these one that is about as near.
+
+    Raises:
+        ValueError: for a map without any label.
+    """
+    if not bool((labels >= 0).any()):
+        raise ValueError("segmentation is unlabelled everywhere: leave it out, or pass a map with labels.")
+    rows, columns = (torch.arange(side, device=labels.device) for side in labels.shape)
+    here = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+    far = 4 * max(labels.shape)
+    nearest = torch.where(labels >= 0, here, far)
+    step = 1 << (max(labels.shape) - 1).bit_length()
+    while step:
+        for down in (-step, 0, step):
+            for across in (-step, 0, step):
+                there = nearest[
+                    :, (rows + down).clamp(0, len(rows) - 1)[:, None], (columns + across).clamp(0, len(columns) - 1)
+                ]
+                closer = (there - here).square().sum(0) < (nearest - here).square().sum(0)
+                nearest = torch.where(closer, there, nearest)
+        step //= 2
+    return labels[nearest[0], nearest[1]]
+
+
+def _as_id(unlabelled: Any) -> int:
+    if isinstance(unlabelled, bool) or not hasattr(unlabelled, "__index__"):
+        raise TypeError(f"unlabelled is the id of pixels that nobody labelled, such as 255; got {unlabelled!r}.")
+    return unlabelled.__index__()
+
+
+def _as_colour(unlabelled: Any) -> Colour:
+    try:
+        red, green, blue = (channel.__index__() for channel in unlabelled)
+    except (TypeError, ValueError, AttributeError):
+        raise TypeError(
+            "segmentation is a colour picture, so unlabelled= is the colour (r, g, b) of pixels that nobody labelled; got "
+            f"{unlabelled!r}."
+        ) from None
+    return red, green, blue
 
 
 def _read(item: Any, as_colours: bool) -> list[np.ndarray]:
-    if isinstance(item, str | Path | Image.Image):
-        return [_from_picture(open_picture(item, "segmentation"), as_colours)]
+    if is_picture_source(item):
+        picture = open_picture(item, "segmentation")
+        if picture.mode in _ID_MODES and not (picture.mode == "P" and as_colours):
+            _refuse_lossy(item)
+        return [_from_picture(picture, as_colours)]
     if isinstance(item, Tensor):
         return _from_tensor(item, as_colours)
     if isinstance(item, np.ndarray):
         return _from_array(item)
     raise TypeError(f"segmentation is given as {type(item).__name__}. {_HELP}")
+
+
+def _refuse_lossy(item: Any) -> None:
+    """Refuses ids that compression has changed: along edges there are ids of labels that nobody drew."""
+    lossy = lossy_format(item)
+    if lossy is not None:
+        raise ValueError(
+            f"segmentation holds ids in a {lossy} file, whose compression changes them. Save label maps as PNG; if the file "
+            "was saved without loss, pass numpy.asarray(picture)."
+        )
 
 
 def _from_picture(picture: Image.Image, as_colours: bool) -> np.ndarray:
@@ -99,6 +172,7 @@ def _check_indices(picture: Image.Image) -> None:
 
 
 def _from_array(array: np.ndarray) -> list[np.ndarray]:
+    _refuse_one_hot(array, "axis")
     _check_kind(array)
     if 0 in array.shape:
         raise ValueError(f"segmentation is empty: it has the shape {array.shape}.")
@@ -125,6 +199,7 @@ def _from_tensor(tensor: Tensor, as_colours: bool) -> list[np.ndarray]:
             "Pass the labels: segmentation.argmax(dim=1)."
         )
     array = tensor.float().numpy() if tensor.is_floating_point() else tensor.numpy()
+    _refuse_one_hot(array, "dim")
     _check_kind(array)
     if (array.ndim == 4 and array.shape[1] == 3) or (array.ndim == 3 and as_colours and len(array) == 3):
         return _from_array(np.moveaxis(array, -3, -1))
@@ -134,6 +209,21 @@ def _from_tensor(tensor: Tensor, as_colours: bool) -> list[np.ndarray]:
         expected = "(H, W), (B, H, W) or (B, 3, H, W) colours"
         raise ValueError(f"segmentation has the shape {tuple(array.shape)}, expected {expected}.")
     return list(array if array.ndim == 3 else array[None])
+
+
+def _refuse_one_hot(array: np.ndarray, axis_argument: str) -> None:
+    """Refuses a channel for each label, 1 where a pixel has it and 0 elsewhere, which would be read as many pictures."""
+    if array.ndim not in (3, 4) or array.dtype.kind not in "iuf" or not array.size:
+        return
+    if array.min() != 0 or array.max() != 1 or not np.isin(array, (0, 1)).all():
+        return
+    for axis in (array.ndim - 3, array.ndim - 1):
+        if array.shape[axis] > 2 and (array.sum(axis=axis) == 1).all():
+            raise (TypeError if array.dtype.kind == "f" else ValueError)(
+                f"segmentation of shape {array.shape} looks like one-hot maps, a channel of 0 and 1 for each label. Pass the "
+                f"labels: segmentation.argmax({axis_argument}={axis}). If it is a batch of maps with the labels 0 and 1, "
+                "pass them as a list."
+            )
 
 
 def _check_kind(array: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -32,7 +32,7 @@ __all__ = [
 
 Colour = tuple[int, int, int]
 
-_SUFFIX = re.compile(r"[-_ ](other|stuff|merged)$")
+_SUFFIX = re.compile(r"([-_ ](other|stuff|merged))+$")
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,8 @@ def translate(
         TypeError: for labels that are neither names nor ids.
     """
     source, target = label_space(source), label_space(target)
+    if mapping is not None and not isinstance(mapping, Mapping):
+        raise TypeError(f"label_map is a dictionary {{label of the map: label to read it as}}, got {mapping!r}.")
     table: dict[int, int] = {}
     nearest: dict[str, str] = {}
     spellings = target.ids_by_spelling()
@@ -198,26 +200,36 @@ def translate(
     )
 
 
-def label_space(space: LabelSpace | str) -> LabelSpace:
-    """A label space by its name (one of :data:`LABEL_SPACES`); a space itself is returned as it is.
+def label_space(space: LabelSpace | str | Sequence[str] | Mapping[int, str]) -> LabelSpace:
+    """A label space by its name (one of :data:`LABEL_SPACES`), or of names; a space itself is returned as it is.
+
+    Args:
+        space: a name; or the labels' names in the order of their ids, or by id (``id2label`` of transformers).
 
     Raises:
-        ValueError: for an unknown name, with the nearest one.
+        ValueError: for an unknown name, with those that may be meant, and for ids with gaps between them.
         TypeError: for anything else.
     """
     if isinstance(space, LabelSpace):
         return space
+    if isinstance(space, Mapping | Sequence) and not isinstance(space, str):
+        return _of_names(space)
     if not isinstance(space, str):
-        raise TypeError(f"a label space is given by its name, one of {', '.join(LABEL_SPACES)}; got {space!r}.")
+        raise TypeError(
+            f"a label space is given by its name, one of {', '.join(LABEL_SPACES)}, or by the names of its labels; got "
+            f"{space!r}."
+        )
     if space not in LABEL_SPACES:
-        near = nearest_name(space, LABEL_SPACES)
+        several = [f"{name!r} ({what})" for name, what in LABEL_SPACES.items() if name.startswith(space.casefold())]
+        near = f" Did you mean {' or '.join(several)}?" if several else nearest_name(space, LABEL_SPACES)
         raise ValueError(f"there is no label space {space!r}; known are {', '.join(LABEL_SPACES)}.{near}")
-    return _coco_stuff(space) if space.startswith("coco") else _ade20k(space)
+    makers = {"coco-stuff": _coco_stuff, "ade20k": _ade20k, "coco-panoptic": _coco_panoptic, "cityscapes": _cityscapes}
+    return makers.get(space.rpartition("-")[0], _voc)(space)
 
 
 def space_of_size(count: int) -> LabelSpace | None:
     """The known label space of so many labels, if there is one; the original's checkpoints have 182, 183 or 151."""
-    return next((label_space(name) for name in LABEL_SPACES if len(label_space(name)) == count), None)
+    return next((label_space(name) for name in _OF_THE_ORIGINAL if len(label_space(name)) == count), None)
 
 
 def count_labels(labels: np.ndarray) -> dict[int, int]:
@@ -235,8 +247,14 @@ LABEL_SPACES: dict[str, str] = {
     "coco-stuff-171": "without the 11 labels that its data lacks, as in mmsegmentation: 0 to 170; 255 is unlabelled",
     "ade20k-150": "ADE20K as transformers and mmsegmentation give it, 0 = wall to 149 = flag; 255 is unlabelled",
     "ade20k-151": "ADE20K as its files and the original have it: 0 is unknown, 1 = wall to 150 = flag",
+    "coco-panoptic-133": "COCO panoptic as transformers numbers it, 0 = person to 132 = rug-merged; 255 is unlabelled",
+    "cityscapes-19": "Cityscapes' training ids, 0 = road to 18 = bicycle; 255 is unlabelled",
+    "cityscapes-34": "Cityscapes as its files have it: 0 is unlabelled, 7 = road to 33 = bicycle",
+    "voc-21": "Pascal VOC, 0 = background, 1 = aeroplane to 20 = tvmonitor; 255 is unlabelled",
 }
 """The label spaces that are known by name, and what their ids are."""
+
+_OF_THE_ORIGINAL = ("coco-stuff-182", "coco-stuff-183", "coco-stuff-171", "ade20k-150", "ade20k-151")
 
 
 @cache
@@ -261,6 +279,54 @@ def _ade20k(title: str) -> LabelSpace:
         names, synonyms, palette = ("unknown", *names), ((), *synonyms), ((0, 0, 0), *palette)
         return LabelSpace(names, title, unknown=0, palette=palette, synonyms=synonyms, nearest=nearest)
     return LabelSpace(names, title, unknown=255, palette=palette, synonyms=synonyms, nearest=nearest)
+
+
+@cache
+def _coco_panoptic(title: str) -> LabelSpace:
+    stuff = label_space("coco-stuff-182")
+    things = tuple(name for name in stuff.names[:91] if name not in stuff.unused)
+    return LabelSpace((*things, *_read_table("coco_panoptic.json")["stuff"]), title, unknown=255)
+
+
+@cache
+def _cityscapes(title: str) -> LabelSpace:
+    table = _read_table("cityscapes.json")
+    ids = table["evaluated"] if title == "cityscapes-19" else range(len(table["names"]))
+    names, colours = (tuple(table[part][number] for number in ids) for part in ("names", "colours"))
+    unknown = 255 if title == "cityscapes-19" else 0
+    palette: tuple[Colour, ...] = tuple((r, g, b) for r, g, b in colours)
+    return LabelSpace(names, title, unknown=unknown, palette=palette, nearest=table["nearest"])
+
+
+@cache
+def _voc(title: str) -> LabelSpace:
+    table = _read_table("voc.json")
+    palette: list[Colour] = []
+    for label in range(len(table["names"])):
+        # bits 0, 3 and 6 of a label are the highest of its red, bits 1, 4 and 7 of its green, and so on
+        red, green, blue = (
+            sum((label >> (3 * place + channel) & 1) << (7 - place) for place in range(3)) for channel in range(3)
+        )
+        palette.append((red, green, blue))
+    return LabelSpace(tuple(table["names"]), title, unknown=255, palette=tuple(palette), nearest=table["nearest"])
+
+
+def _of_names(names: Sequence[str] | Mapping[int, str]) -> LabelSpace:
+    """A space of names in the order of ids, or by ids; ids may be text, as JSON has keys."""
+    if isinstance(names, Mapping):
+        try:
+            by_id = {int(label): name for label, name in names.items()}
+        except (TypeError, ValueError):
+            raise TypeError(f"label_space= is a dictionary from ids to names, got {str(dict(names))[:80]}.") from None
+        absent = sorted(set(range(max(by_id, default=-1) + 1)) - by_id.keys())
+        if absent or not by_id or min(by_id) < 0:
+            raise ValueError(f"label_space= names the labels by ids from 0 on, but there is no name for {absent[:5]}.")
+        names = [by_id[label] for label in range(len(by_id))]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"label_space= is a list of the labels' names in the order of ids, got {str(list(names))[:80]}."
+        )
+    return LabelSpace(tuple(names))
 
 
 def _read_table(name: str) -> dict[str, Any]:

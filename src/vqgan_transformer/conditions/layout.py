@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -17,8 +15,9 @@ from ..geometry import Canvas
 from .class_label import class_id
 from .condition import Condition
 from .crop import Crop
-from .data_forms import Annotations, DataForm
+from .data_forms import Annotations, DataForm, from_file
 from .layout_config import ATTRIBUTES, Attribute, LayoutConfig
+from .layout_objects import in_picture, is_object, taken_apart
 
 __all__ = ["LayoutCondition", "LayoutConfig", "LayoutWindows"]
 
@@ -39,20 +38,6 @@ _COLOURS = (
     "#bcbd22",
     "#17becf",
 )
-
-
-def _objects_of(annotations: Sequence[Any], table: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Boxes (left, top, width, height) in pixels of a picture in a COCO json, with the names of what they hold."""
-    names = {category["id"]: category["name"] for category in table["categories"]}
-    return {
-        "bbox": [list(map(float, annotation["bbox"])) for annotation in annotations],
-        "categories": [names[annotation["category_id"]] for annotation in annotations],
-    }
-
-
-def _from_json(cell: Any) -> Any:
-    """A table of text has layouts as JSON."""
-    return json.loads(cell) if isinstance(cell, str) else cell
 
 
 class LayoutCondition(Condition):
@@ -81,9 +66,7 @@ class LayoutCondition(Condition):
     also_called: ClassVar[tuple[str, ...]] = ("boxes", "bboxes", "objects")
     spatial: ClassVar[bool] = False
     config_class: ClassVar[type] = LayoutConfig
-    in_data: ClassVar[DataForm] = Annotations(
-        "instances.json", ("layout", "objects"), read=_objects_of, cell=_from_json
-    )
+    in_data: ClassVar[DataForm] = Annotations("instances.json", ("layout", "objects"), "instances_")
 
     def __init__(
         self,
@@ -121,7 +104,7 @@ class LayoutCondition(Condition):
         value: Any,
         *,
         layout_size: tuple[int, int] | None = None,
-        box_format: BoxFormat = "xyxy",
+        box_format: BoxFormat | None = None,
     ) -> Tensor:
         """Layouts from what people keep them in.
 
@@ -136,7 +119,7 @@ class LayoutCondition(Condition):
 
             layout_size: (height, width) of the picture in whose pixels boxes are given. Without it they are relative:
                 (0, 0) is the picture's top left corner, (1, 1) the bottom right one.
-            box_format: "xyxy" (left, top, right, bottom), "xywh" (left, top, width, height; as in COCO's files) or
+            box_format: "xyxy" (left, top, right, bottom), which is taken where nothing is said; "xywh" (left, top, width, height; as in COCO's files) or
                 "cxcywh" (centre, width, height).
 
         Returns:
@@ -148,6 +131,8 @@ class LayoutCondition(Condition):
             ValueError: for unknown labels and attributes (with the nearest name), boxes outside of the picture or
                 without area, and empty layouts.
         """
+        layout_size = self._option("layout_size", layout_size)
+        box_format = self._option("box_format", box_format, "xyxy")
         if box_format not in ("xyxy", "xywh", "cxcywh"):
             raise ValueError(f"box_format must be 'xyxy', 'xywh' or 'cxcywh', got {box_format!r}.")
         if layout_size is not None and (len(layout_size) != 2 or min(layout_size) <= 0):
@@ -156,7 +141,7 @@ class LayoutCondition(Condition):
             raise TypeError(
                 f"layout is a list of objects, e.g. [('person', (0.1, 0.2, 0.5, 0.9))], not empty; got {value!r}."
             )
-        several = all(isinstance(item, list | tuple) and len(item) and _is_object(item[0]) for item in value)
+        several = all(isinstance(item, list | tuple) and len(item) and is_object(item[0]) for item in value)
         layouts = list(value) if several else [value]
         read = [[self._object(item, layout_size, box_format) for item in layout] for layout in layouts]
         parsed = torch.full((len(read), max(map(len, read)), 5), -1.0, dtype=torch.float64)
@@ -206,8 +191,8 @@ class LayoutCondition(Condition):
         return self.config.length
 
     def read_sample(self, sample: Mapping[str, Any]) -> Any:
-        """What the data have: relative objects as for :meth:`parse`, or ``{"bbox": …, "categories": …}`` in pixels."""
-        return sample[self.name]
+        """What the data have, in one of the forms of :func:`.layout_objects.in_picture`."""
+        return from_file(sample[self.name])
 
     def cut(self, sample: Any, crop: Crop, whole: tuple[int, int], order: np.random.Generator) -> Tensor:
         """Tokens of the objects that reach into a piece of a picture, int64 (C,), in an order drawn anew.
@@ -232,9 +217,6 @@ class LayoutCondition(Condition):
     def objects_of(self, value: Any, whole: tuple[int, int]) -> Tensor:
         """Objects of a training picture, float64 (N, 5), as :meth:`parse` gives them; there may be none.
 
-        Boxes in pixels are cut off at the picture's edge, beyond which data sets often reach by a fraction of a pixel;
-        those of which nothing is left are no objects.
-
         Args:
             value: what :meth:`read_sample` gave.
             whole: (height, width) of the picture in pixels.
@@ -242,17 +224,11 @@ class LayoutCondition(Condition):
         Raises:
             ValueError: for objects that the condition does not know, and for more than it has places for.
         """
-        options: dict[str, Any] = {}
-        if isinstance(value, Mapping):
-            labels = value["categories"] if "categories" in value else value["category"]
-            left, top, width, height = np.asarray(value["bbox"], dtype=np.float64).reshape(-1, 4).T
-            across = np.clip((left, left + width), 0, whole[1])
-            down = np.clip((top, top + height), 0, whole[0])
-            boxes = np.stack((across[0], down[0], across[1], down[1]), axis=1)
-            there = (across[1] > across[0]) & (down[1] > down[0])
-            value = [(label, tuple(box)) for label, box, seen in zip(labels, boxes, there, strict=True) if seen]
-            options["layout_size"] = whole
-        objects = self.parse(value, **options)[0] if len(value) else torch.empty(0, 5, dtype=torch.float64)
+        items, size = in_picture(value, whole, self.options.get("box_format"))
+        own_format: BoxFormat | None = "xyxy" if isinstance(value, Mapping) else None
+        objects = torch.empty(0, 5, dtype=torch.float64)
+        if items:
+            objects = self.parse(items, layout_size=size, box_format=own_format)[0]
         most = self.config.max_objects
         if len(objects) > most:
             raise ValueError(
@@ -282,7 +258,7 @@ class LayoutCondition(Condition):
 
     def _object(self, item: Any, layout_size: tuple[int, int] | None, box_format: BoxFormat) -> list[float]:
         """One object of a user's layout: id with attributes, left, top, right, bottom."""
-        label, box, attributes = _taken_apart(item)
+        label, box, attributes = taken_apart(item)
         token = class_id(label, self.config.labels, self.config.number_of_classes, "layout")
         for attribute in attributes:
             if attribute not in self.config.attributes:
@@ -385,37 +361,6 @@ class LayoutWindows:
             count = int((down.astype(np.float32) @ across.T.astype(np.float32)).max())  # (tops, lefts)
             if count > most:
                 raise _too_many(count, most)
-
-
-def _is_object(item: Any) -> bool:
-    """Whether something is an object of a layout, not a layout nor one of an object's parts."""
-    if isinstance(item, Mapping):
-        return True
-    return (
-        isinstance(item, list | tuple) and len(item) > 1 and (isinstance(item[0], str) or hasattr(item[0], "__index__"))
-    )
-
-
-def _taken_apart(item: Any) -> tuple[Any, tuple[float, float, float, float], tuple[str, ...]]:
-    """The label, box and attributes of an object."""
-    attributes: Any = ()
-    if isinstance(item, Mapping) and {"label", "box"} <= item.keys():
-        label, box, attributes = item["label"], item["box"], item.get("attributes", ())
-        if isinstance(box, Mapping) and {"xmin", "ymin", "xmax", "ymax"} <= box.keys():
-            box = [box[key] for key in ("xmin", "ymin", "xmax", "ymax")]
-    elif isinstance(item, list | tuple) and len(item) in (2, 3, 5):
-        label, box = item[0], item[1:] if len(item) == 5 else item[1]
-        attributes = item[2] if len(item) == 3 else ()
-    else:
-        raise TypeError(f"layout: an object is (label, (x0, y0, x1, y1)), got {item!r}.")
-    try:
-        numbers = [float(number) for number in box]
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"layout: the box of {label!r} should be four numbers, got {box!r}.") from error
-    if len(numbers) != 4 or not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"layout: the box of {label!r} should be four finite numbers, got {box!r}.")
-    a, b, c, d = numbers
-    return label, (a, b, c, d), (attributes,) if isinstance(attributes, str) else tuple(attributes)
 
 
 def _order(objects: Tensor, seed: int) -> list[int]:

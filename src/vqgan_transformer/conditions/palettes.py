@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..errors import nearest_name
+from ..errors import nearest_name, warn
 from .label_spaces import Colour, LabelSpace, label_space
 
 __all__ = ["Palette", "paint_labels", "resolve_palette"]
 
-_NAMED = {"ade20k": "ade20k-150", "ade20k-150": "ade20k-150", "ade20k-151": "ade20k-151"}
+PRESENT = 0.005
+"""The share of pixels from which on a colour is one that somebody painted with, not one that compression made."""
+
+MOST_LABELS = 1000
+"""A picture of more colours is a photograph."""
+
+_NAMED = {
+    "ade20k": "ade20k-150",
+    "cityscapes": "cityscapes-19",
+    "voc": "voc-21",
+    **{name: name for name in ("ade20k-150", "ade20k-151", "cityscapes-19", "cityscapes-34", "voc-21")},
+}
 
 
 @dataclass(frozen=True)
@@ -39,8 +49,9 @@ class Palette:
 
         Args:
             colours: uint8 `(..., 3)`.
-            nearest_colour: read a colour that is not in the palette as the nearest one (Euclidean in RGB), with a
-                warning that gives the share of such pixels, instead of refusing it.
+            nearest_colour: read a colour that is not in the palette as the nearest one (Euclidean in RGB) among those that
+                are in the picture, with a warning that gives the share of such pixels, instead of refusing it. What JPEG
+                or smooth resizing makes along an edge lies between the colours on both sides, and near to others.
 
         Returns:
             int64 `(...)`, ids of :attr:`space`.
@@ -59,11 +70,10 @@ class Palette:
             others, inverse, counts = np.unique(codes[strange], return_inverse=True, return_counts=True)
             if not nearest_colour:
                 raise ValueError(self._refusal(others, counts, codes.size))
-            labels[strange] = self._nearest(others)[inverse]
-            warnings.warn(
+            labels[strange] = self._nearest(others, codes)[inverse]
+            warn(
                 f"{counts.sum() / codes.size:.2%} of the pixels have colours that are not in {self.title}; they are "
-                "read as the nearest colours in it.",
-                stacklevel=2,
+                "read as the nearest of its colours that are in the picture."
             )
         self._warn_of_shared(codes)
         return labels
@@ -75,29 +85,58 @@ class Palette:
         for colour, (first, *others) in meanings.items():
             count = int(np.count_nonzero(codes == _packed(np.array(colour)))) if others else 0
             if count:
-                warnings.warn(
+                warn(
                     f"{count} pixels ({count / codes.size:.2%}) have the colour {colour}, which {self.title} gives to "
                     f"{first} and to {', '.join(others)}; they are read as {first}. Pass ids to tell them apart.",
-                    stacklevel=3,
+                    f"shared colour {colour}",
                 )
 
-    def _nearest(self, codes: np.ndarray) -> np.ndarray:
+    def _nearest(self, codes: np.ndarray, picture: np.ndarray) -> np.ndarray:
+        """The labels of colours; ``picture`` has the colours of all pixels."""
         entries = np.array([colour for colour, _ in self.entries], dtype=np.int32)
         ids = np.array([label for _, label in self.entries], dtype=np.int64)
+        absent = ~self._present(picture)
         found = []
         for start in range(0, len(codes), 2**14):  # a photograph has more colours than distances fit in memory
             part = np.array([_unpacked(code) for code in codes[start : start + 2**14]], dtype=np.int32)
-            found.append(ids[((part[:, None] - entries) ** 2).sum(axis=-1).argmin(axis=1)])
+            distances = ((part[:, None] - entries) ** 2).sum(axis=-1)
+            # a difference of one, which conversions make, is no other colour
+            found.append(ids[np.where((distances > 3) & absent, np.inf, distances).argmin(axis=1)])
         return np.concatenate(found)
+
+    def _present(self, picture: np.ndarray) -> np.ndarray:
+        """The entries whose very colour a good part of the pixels has, bool (N,); all, if no colour of them is there."""
+        codes, counts = np.unique(picture, return_counts=True)
+        own = _packed(np.array([colour for colour, _ in self.entries]))
+        present = np.isin(own, codes[counts >= PRESENT * picture.size])
+        return present if present.any() else np.ones_like(present)
 
     def _refusal(self, others: np.ndarray, counts: np.ndarray, total: int) -> str:
         common = np.argsort(-counts, kind="stable")[:3]
         examples = ", ".join(f"{_unpacked(others[k])} ({counts[k] / total:.2%})" for k in common)
         return (
             f"{counts.sum() / total:.2%} of the pixels of segmentation have colours that are not in {self.title}: "
-            f"{len(others)} colours, the most common of them {examples}. JPEG files and maps that were resized "
-            "smoothly have such colours: save maps as PNG and resize them with nearest neighbour, or pass "
-            "nearest_colour=True. Or they belong to another palette: pass palette={(r, g, b): 'label name', …}."
+            f"{len(others)} colours, the most common of them {examples}. {self._advice(others, counts, total)}"
+        )
+
+    def _advice(self, others: np.ndarray, counts: np.ndarray, total: int) -> str:
+        """What to do about colours that are not in the palette, by what they look like."""
+        for name, space in _NAMED.items():
+            palette = label_space(space).palette
+            if palette is None or label_space(space) is self.space:
+                continue
+            known = np.isin(others, _packed(np.array([*palette, (0, 0, 0)])))
+            if counts[known].sum() > 0.95 * total:
+                return f"They are colours of {space}: pass palette={name!r}."
+        channels = np.array([_unpacked(code) for code in others[np.argsort(-counts, kind="stable")[:MOST_LABELS]]])
+        if (channels == channels[:, :1]).all():
+            return "All of them are gray: if the gray values are ids, pass the picture with one channel, convert('L')."
+        if len(others) > MOST_LABELS and counts.sum() > 0.5 * total:
+            return "It looks like a photograph, not like a map of labels."
+        return (
+            "JPEG files and maps that were resized smoothly have such colours: save maps as PNG and resize them with "
+            "nearest neighbour, or pass nearest_colour=True. Or they belong to another palette: pass palette={(r, g, b): "
+            "'label name', …}."
         )
 
 
@@ -153,9 +192,10 @@ def _named(name: str, space: LabelSpace | None) -> Palette:
             "bicycle, for one), so its colours cannot be read back. Pass the ids instead, e.g. the original PNG files."
         )
     if name not in _NAMED:
-        raise ValueError(f"there is no palette {name!r}; known is 'ade20k'.{nearest_name(name, _NAMED)}")
+        known_names = ", ".join(map(repr, _NAMED))
+        raise ValueError(f"there is no palette {name!r}; known are {known_names}.{nearest_name(name, _NAMED)}")
     known = label_space(_NAMED[name])
-    if space is not None and space.title not in _NAMED:
+    if space is not None and space.title.partition("-")[0] != known.title.partition("-")[0]:
         raise ValueError(f"palette={name!r} and label_space={space.title!r} contradict each other: leave one out.")
     return Palette(f"the palette {name!r}", known, _with_unlabelled(known))
 

@@ -12,8 +12,11 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from ..errors import warn
 from ..images import as_items
+from ..text_files import as_path, read_text
 from .joints import JOINT_ORDERS, joint_order, to_coco
+from .pose_objects import read_pose_object
 from .skeleton import JOINTS
 
 __all__ = ["Pose", "pictures_apart", "read_poses"]
@@ -43,16 +46,20 @@ class Pose:
     Attributes:
         people: float64 (people, 17, 3), COCO's joints; x, y, and visibility or score, 0 for joints that are not there.
         size: (height, width) of the picture that x and y are pixels of; ``None`` if nothing says it.
+        relative: x and y lie in 0–1, whatever the size.
     """
 
     people: np.ndarray
     size: tuple[int, int] | None = None
+    relative: bool = False
 
 
 NOBODY = Pose(np.zeros((0, len(JOINTS), 3)))
 
 
-def read_poses(value: Any, *, keypoint_format: Any = None, image_id: Any = None, threshold: float = 0.0) -> list[Pose]:
+def read_poses(
+    value: Any, *, keypoint_format: Any = None, image_id: Any = None, threshold: float = 0.0, relative: bool = False
+) -> list[Pose]:
     """The poses in a user's input, one for each picture.
 
     Args:
@@ -60,15 +67,16 @@ def read_poses(value: Any, *, keypoint_format: Any = None, image_id: Any = None,
         keypoint_format: see :func:`.joints.joint_order`.
         image_id: which of several pictures of a COCO json, or a list of them.
         threshold: joints, and people who have a score of their own, are left out below it.
+        relative: x and y lie in 0–1.
 
     Raises:
         TypeError: for other types and number formats.
         ValueError: for other shapes and contents, and values that cannot be what is meant.
         FileNotFoundError: if there is no such file.
     """
-    reader = _Reader(keypoint_format, threshold)
+    reader = _Reader(keypoint_format, threshold, relative)
     if isinstance(value, str | Path):
-        value = _load_json(Path(value))
+        value = _load_json(value)
     if _are_annotations(value) and (image_id is not None or len({one["image_id"] for one in value}) > 1):
         value = {"annotations": value}
     if _is_dataset(value):
@@ -77,7 +85,9 @@ def read_poses(value: Any, *, keypoint_format: Any = None, image_id: Any = None,
         raise ValueError("image_id= chooses a picture of a COCO json, but keypoints is none: leave it out.")
     else:
         poses = reader.pictures(value)
-    _refuse_relative(poses)
+    if not any((pose.people[..., 2] > 0).any() for pose in poses):
+        reader.warn_of_nobody()
+    _refuse_relative([pose for pose in poses if not pose.relative])
     return poses
 
 
@@ -95,9 +105,11 @@ def pictures_apart(value: Any) -> list[Any]:
 class _Reader:
     """Reads people, given what their joints are called and how sure they must be."""
 
-    def __init__(self, keypoint_format: Any, threshold: float):
+    def __init__(self, keypoint_format: Any, threshold: float, relative: bool = False):
         self.format = keypoint_format
         self.threshold = threshold
+        self.relative = relative
+        self.joints, self.highest = 0, 0.0
 
     def pictures(self, value: Any) -> list[Pose]:
         """What is not a COCO json: one picture, or a list or a leading axis for several."""
@@ -123,7 +135,11 @@ class _Reader:
         if isinstance(item, np.ndarray | Tensor) or _is_nested_numbers(item):
             return self.array(_numbers(item))
         if isinstance(item, str | Path) or _is_dataset(item):
-            return read_poses(item, keypoint_format=self.format, threshold=self.threshold)[0]
+            options: dict[str, Any] = {"threshold": self.threshold, "relative": self.relative}
+            return read_poses(item, keypoint_format=self.format, **options)[0]
+        if (found := read_pose_object(item)) is not None:
+            pose = self.array(found.joints, found.order if self.format is None else None)
+            return Pose(pose.people, found.size, found.relative)
         if isinstance(item, Image.Image):
             raise TypeError(_NO_PICTURE)
         if isinstance(item, Mapping):
@@ -151,31 +167,45 @@ class _Reader:
         if not len(array):
             return NOBODY
         order = joint_order(self.format if names is None else names, array.shape[1])
-        if array.shape[-1] == 2:  # programs that give no third number mark missing joints in one of these ways
-            there = ~(np.isnan(array).all(axis=-1) | (array == 0).all(axis=-1))
-            array = np.concatenate([array, there[..., None]], axis=-1)
-        return Pose(to_coco(self._certain(array), order))
+        if array.shape[-1] == 2:
+            array = np.concatenate([array, ~(array == 0).all(axis=-1, keepdims=True)], axis=-1)
+        return Pose(to_coco(self._certain(array), order), relative=self.relative)
 
     def _certain(self, array: np.ndarray) -> np.ndarray:
         """Joints with those that are not there, or not sure enough, set to zero, and the others checked."""
-        sure = array[..., 2]
+        places, sure = array[..., :2], array[..., 2]
+        # the ways in which programs mark joints that they did not find, beside a third number of 0
+        absent = np.isnan(places).all(axis=-1) | (places == -1).all(axis=-1) | np.isnan(sure) | (sure == -1)
+        sure = np.where(absent, 0, sure)
         if not 0 <= sure.min() <= sure.max() <= 2:  # NaN compares as false
             raise ValueError(
                 f"the third number of keypoints runs from {sure.min():.4g} to {sure.max():.4g}; it is COCO's visibility "
                 "(0 not there, 1 hidden, 2 seen) or a score from 0 to 1."
             )
         there = (sure > 0) & (sure >= self.threshold)
+        self.joints += sure.size
+        self.highest = max(self.highest, float(sure.max()))
         if not (np.abs(array[there]) <= FARTHEST).all():
             raise ValueError(
                 "keypoints has coordinates that are no pixels: NaN, infinite, or beyond a million. Set the third number "
                 "of joints that are not there to 0."
             )
-        return np.where(there[..., None], array, 0)
+        return np.where(there[..., None], np.dstack((places, sure)), 0)
+
+    def warn_of_nobody(self) -> None:
+        """Warns where joints were given and none is left; joints that were not found are no joints."""
+        if self.highest > 0:
+            warn(
+                f"none of {self.joints} joints of keypoints reaches keypoint_threshold={self.threshold:g}, the highest is "
+                f"{self.highest:.2g}: nobody is drawn. Pass a lower keypoint_threshold."
+            )
 
     def people(self, people: Sequence[Mapping[str, Any]], names: Any = None) -> Pose:
         """People as dictionaries: annotations of COCO, or what transformers and MMPose return."""
         sure = [one for one in people if "score" not in one or self._is_sure(_numbers(one["score"]))]
-        return Pose(np.concatenate([NOBODY.people, *(self._person(one, names) for one in sure)]))
+        found = [one for one in sure if not _is_nothing(one["keypoints"])]
+        joints = [NOBODY.people, *(self._person(one, names) for one in found)]
+        return Pose(np.concatenate(joints), relative=self.relative)
 
     def _person(self, person: Mapping[str, Any], names: Any) -> np.ndarray:
         """One person as a dictionary -> (1, 17, 3)."""
@@ -236,17 +266,26 @@ class _Reader:
         found = []
         for person in _records(dataset, "annotations"):
             if person.get("image_id") == image_id:
-                if "keypoints" not in person:
+                if "keypoints" not in person and not any(
+                    "keypoints" in one for one in _records(dataset, "annotations")
+                ):
                     raise ValueError("keypoints is a COCO json without keypoints; person_keypoints_*.json has them.")
-                found.append(self.people([person], names.get(person.get("category_id")) if not self.format else None))
+                found.append(
+                    self.people(
+                        [{"keypoints": None, **person}],
+                        names.get(person.get("category_id")) if not self.format else None,
+                    )
+                )
         sizes = [_size(one, "height", "width") for one in _records(dataset, "images") if one.get("id") == image_id]
-        return Pose(np.concatenate([NOBODY.people, *(pose.people for pose in found)]), sizes[0] if sizes else None)
+        people = np.concatenate([NOBODY.people, *(pose.people for pose in found)])
+        return Pose(people, sizes[0] if sizes and not self.relative else None, self.relative)
 
     def _is_sure(self, score: np.ndarray) -> bool:
         return score.size == 1 and bool(score.item() >= self.threshold)
 
 
-def _load_json(path: Path) -> Any:
+def _load_json(given: str | Path) -> Any:
+    path = as_path(given, "keypoints")
     if path.suffix.lower() in _PICTURES:
         raise TypeError(_NO_PICTURE)
     if path.suffix in (".npy", ".npz"):
@@ -256,7 +295,7 @@ def _load_json(path: Path) -> Any:
     if path.stat().st_size > LARGEST_FILE:
         raise ValueError(f"keypoints: {path} has {path.stat().st_size:,} bytes; at most {LARGEST_FILE:,} are read.")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"keypoints: {path} is no JSON file ({error}). {_HELP}") from error
 
@@ -277,6 +316,11 @@ def _are_people(value: Any) -> bool:
 def _are_annotations(value: Any) -> bool:
     """Whether a list holds annotations or results of COCO, without the rest of the json."""
     return _are_people(value) and all("image_id" in one for one in value)
+
+
+def _is_nothing(keypoints: Any) -> bool:
+    """Whether a person of a data set has no keypoints."""
+    return keypoints is None or (isinstance(keypoints, list | tuple) and not keypoints)
 
 
 def _of_several(keypoints: Any) -> bool:
@@ -340,20 +384,29 @@ def _numbers(value: Any) -> np.ndarray:
     if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim > 2 and value.size:
         raise TypeError(_NO_PICTURE)
     try:
-        array = np.asarray(value)
-    except ValueError as error:
+        array = np.asarray(_with_gaps(value))
+        array = array.astype(np.float64) if array.dtype == object else array  # None becomes NaN
+    except (ValueError, TypeError) as error:
         raise ValueError(f"keypoints is a list of unequal lists, no array. {_HELP}") from error
     if array.dtype.kind not in "fiu" and array.size:
         raise TypeError(f"keypoints has values of type {array.dtype}; numbers are expected. {_HELP}")
     return array.astype(np.float64)
 
 
+def _with_gaps(value: Any) -> Any:
+    """Nested lists in which a joint may be ``None``: it becomes one of as many ``None`` as others have numbers."""
+    if not isinstance(value, list | tuple) or not any(part is None for part in value):
+        return value if not isinstance(value, list | tuple) else [_with_gaps(part) for part in value]
+    length = next((len(part) for part in value if isinstance(part, list | tuple)), None)
+    return value if length is None else [[None] * length if part is None else part for part in value]
+
+
 def _refuse_relative(poses: Sequence[Pose]) -> None:
     """Refuses coordinates from 0 to 1, which some programs give: all joints would fall onto one pixel."""
-    joints = np.concatenate([pose.people.reshape(-1, 3) for pose in poses])
+    joints = np.concatenate([np.zeros((0, 3)), *(pose.people.reshape(-1, 3) for pose in poses)])
     joints = joints[joints[:, 2] > 0, :2]
     if len(joints) > 2 and np.abs(joints).max() <= 1:
         raise ValueError(
-            "keypoints has only coordinates from 0 to 1: are they relative? Multiply x by the width and y by the height "
-            "of the picture."
+            "keypoints has only coordinates from 0 to 1: are they relative? Pass keypoints_size=(1, 1), or multiply x by the "
+            "width and y by the height of the picture."
         )

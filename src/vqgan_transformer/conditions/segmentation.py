@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import colorsys
 import json
-import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ..errors import warn
+from ..text_files import read_text
 from ..vqgan.model import VQGAN, VQGANConfig
 from .condition import AlignedForm
-from .data_forms import DataForm, Files
-from .label_maps import read_label_maps
+from .data_forms import DataForm, Files, from_file
+from .label_maps import fill_unlabelled, read_label_maps
 from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, count_labels, translate
 from .label_spaces import label_space as known_space
-from .palettes import paint_labels, resolve_palette
+from .palettes import resolve_palette
 from .tokenized_map import MapLosses, TokenizedMap
 
 __all__ = ["SegmentationCondition", "SegmentationConfig"]
@@ -118,7 +120,10 @@ class SegmentationCondition(TokenizedMap):
         "map",
     )
     config_class: ClassVar[type] = SegmentationConfig
-    in_data: ClassVar[DataForm] = Files("segmentations", ("segmentation_file_name", "mask_file_name", "segmentation"))
+    in_data: ClassVar[DataForm] = Files(
+        "segmentations",
+        ("segmentation_file_name", "mask_file_name", "segmentation", "annotation", "mask", "semantic_segmentation"),
+    )
     losses: ClassVar[MapLosses] = MapLosses(("bce", "cross_entropy"), None, 0.0)
 
     def __init__(
@@ -177,25 +182,25 @@ class SegmentationCondition(TokenizedMap):
         return "labels", self.tokenizer_channels
 
     def for_aligned(self, parsed: Tensor) -> Tensor:
-        """Label ids (B, H, W) -> the numbers of the channels that they are drawn with, (B, H, W)."""
+        """Label ids (B, H, W) -> the numbers of the channels that they are drawn with, (B, H, W); -1 stays -1."""
         channels = self.config.channels
-        return parsed if channels is None else torch.tensor(channels, device=parsed.device)[parsed]
+        return parsed if channels is None else torch.tensor((*channels, -1), device=parsed.device)[parsed]
 
     def from_aligned(self, values: Tensor) -> Tensor:
         """Numbers of channels (B, H, W) -> the first label that is drawn with each, trained ones before others."""
         if self.config.channels is None:
             return values
         names, trained = self.config.labels, set(self.config.trained_labels or self.config.labels)
-        labels = torch.zeros(self.tokenizer_channels, dtype=torch.int64)
+        labels = torch.full((self.tokenizer_channels + 1,), -1)  # the last one is that of -1
         for label in sorted(range(len(names)), key=lambda label: (names[label] in trained, -label)):
             labels[self.config.channels[label]] = label
         return labels.to(values.device)[values]
 
     def tokenizer_input(self, parsed: Tensor, channels: int) -> Tensor:
-        """Label ids (B, H, W) -> one-hot (B, channels, H, W), 1 in the channel that a label is drawn with."""
-        labels = self.for_aligned(parsed)
-        one_hot = torch.zeros(len(labels), channels, *labels.shape[1:], device=labels.device)
-        return one_hot.scatter_(1, labels[:, None], 1)
+        """Label ids (B, H, W) -> one-hot (B, channels, H, W), 1 in the channel of a label; none where it is unknown."""
+        labels = self.for_aligned(parsed)[:, None]
+        one_hot = torch.zeros(len(labels), channels, *labels.shape[2:], device=labels.device)
+        return one_hot.scatter_(1, labels.clamp(min=0), (labels >= 0).float())
 
     def from_tokenizer(self, output: Tensor) -> Tensor:
         """The likeliest label of each place: (B, channels, H, W) -> (B, H, W)."""
@@ -206,9 +211,10 @@ class SegmentationCondition(TokenizedMap):
         value: Any,
         *,
         palette: str | Mapping | Sequence[Colour] | None = None,
-        nearest_colour: bool = False,
-        label_space: LabelSpace | str | None = None,
+        nearest_colour: bool | None = None,
+        label_space: LabelSpace | str | Sequence[str] | Mapping[int, str] | None = None,
         label_map: Mapping[str | int, str | int] | None = None,
+        unlabelled: int | Colour | None = None,
     ) -> Tensor:
         """Label maps from what people keep them in.
 
@@ -224,29 +230,67 @@ class SegmentationCondition(TokenizedMap):
             palette: what the colours mean: "ade20k" (the 150 colours that ControlNet uses; black is unlabelled), a
                 dictionary `{(r, g, b): label}` or `{label: (r, g, b)}` with names or ids, or a list of colours in the
                 order of ids. Without it, the colours of `label_space` or of this checkpoint.
-            nearest_colour: read colours that are not in the palette as the nearest one, and warn.
+            nearest_colour: read colours that are not in the palette as the nearest of those in the picture that are, and
+                warn.
             label_space: what the ids mean, where they are not this checkpoint's own: one of
-                :data:`~vqgan_transformer.conditions.label_spaces.LABEL_SPACES`. Its labels are translated by name, and
-                a warning says which were merged and which stand for something else.
+                :data:`~vqgan_transformer.conditions.label_spaces.LABEL_SPACES`, the names in the order of ids, or names
+                by id, as ``model.config.id2label`` of transformers has them. Labels are translated by name, and a
+                warning says which were merged and which stand for something else.
             label_map: labels to read as others, `{source name or id: name or id of this checkpoint}`. It goes before
                 the translation by name.
+            unlabelled: the id, or the colour, of pixels that nobody labelled, e.g. 255; as masked pixels of a numpy masked
+                array they take the label of the nearest pixel that has one, or stay open in models that can leave them so.
 
         Returns:
-            int64 `(B, H, W)`, ids of this checkpoint's labels.
+            int64 `(B, H, W)`, ids of this checkpoint's labels; -1 where unlabelled.
 
         Raises:
             TypeError: for types and number formats that are no label map.
             ValueError: for shapes, colours and labels that cannot be what is meant; messages say what to do.
         """
+        palette, label_space = self._option("palette", palette), self._option("label_space", label_space)
+        label_map, unlabelled = self._option("label_map", label_map), self._option("unlabelled", unlabelled)
         own, space = self.space, None if label_space is None else known_space(label_space)
-        maps, source = read_label_maps(value, as_colours=palette is not None), space if space is not None else own
+        maps, void = read_label_maps(value, as_colours=palette is not None, unlabelled=unlabelled)
+        source = space if space is not None else own
         if maps.ndim == 4:
             colours = resolve_palette(palette, own, space)
-            maps, source = colours.read(maps, nearest_colour=nearest_colour), colours.space
-        translation, counts = translate(source, own, label_map), count_labels(maps)
-        _refuse_absent(counts, translation)
-        self._warn(counts, translation)
-        return torch.from_numpy(translation.apply(maps))
+            nearest = self._option("nearest_colour", nearest_colour, False)
+            labels = colours.read(maps[~void], nearest_colour=nearest)
+            maps, source = np.zeros(void.shape, dtype=np.int64), colours.space
+            maps[~void] = labels
+            void |= maps == unlabelled if isinstance(unlabelled, int) else False
+        translation = translate(source, own, label_map)
+        if not void.all():
+            counts = count_labels(maps[~void])
+            _refuse_absent(counts, translation)
+            self._warn(counts, translation)
+        parsed = np.full(maps.shape, -1, dtype=np.int64)
+        parsed[~void] = translation.apply(maps[~void])
+        return torch.from_numpy(parsed)
+
+    def read_sample(self, sample: Mapping[str, Any]) -> Tensor:
+        """A label map of the data; pixels that nobody labelled, by what is known of the labels, are -1.
+
+        Raises:
+            KeyError: where the sample has none.
+            TypeError: as :meth:`parse`.
+            ValueError: as :meth:`parse`.
+        """
+        space = self.options.get("label_space")
+        known = self.space if space is None else known_space(space)
+        beyond = known.unknown if known.unknown is not None and known.unknown >= len(known) else None
+        try:
+            return self.parse(from_file(sample[self.name]), unlabelled=self.options.get("unlabelled", beyond))[0]
+        except ValueError as error:
+            # a call's advice, told as it can be followed here
+            message = str(error).partition(" To read them as others")[0]
+            if message == str(error):
+                raise
+            raise ValueError(
+                f"{message} Make the condition with unknown= and the id of pixels that nobody labelled, and they are not "
+                "trained on; other labels are translated by what condition.reading(…) is told of the data."
+            ) from error
 
     def encode(self, parsed: Tensor) -> Tensor:
         """Tokens of label maps: int64 (B, H, W) -> int64 (B, h, w). One-hot maps are made a few at a time.
@@ -266,9 +310,9 @@ class SegmentationCondition(TokenizedMap):
                 f"{tuple(parsed.shape)}. extend_to() repeats their edges."
             )
         low, high = int(parsed.min()), int(parsed.max())
-        if low < 0 or high >= count:
+        if low < -1 or high >= count:
             raise ValueError(f"label maps run from {low} to {high}, but the labels are 0–{count - 1}. See parse().")
-        return super().encode(parsed)
+        return super().encode(parsed if low >= 0 else torch.stack([fill_unlabelled(labels) for labels in parsed]))
 
     def colorize(self, value: Any, **options: Any) -> list[Image.Image]:
         """Label maps as people look at them: RGB pictures in this checkpoint's palette, which :meth:`parse` reads back.
@@ -294,7 +338,9 @@ class SegmentationCondition(TokenizedMap):
         palette: Sequence[Colour] = self.space.palette or [
             _hue(0.618034 * label % 1) for label in range(len(self.config.labels))
         ]
-        return [Image.fromarray(paint_labels(labels, palette)) for labels in parsed.cpu().numpy()]
+        # unlabelled pixels are black
+        colours = np.array([*palette, (0, 0, 0)], dtype=np.uint8)
+        return [Image.fromarray(colours[labels]) for labels in parsed.cpu().numpy()]
 
     def _warn(self, counts: Mapping[int, int], translation: LabelTranslation) -> None:
         """Says once a call what became of the labels in the maps: read as the nearest, merged, drawn as others."""
@@ -335,7 +381,7 @@ def _names(labels: Sequence[str] | str | Path) -> tuple[str, ...]:
             f"labels={str(labels)!r} is no file: give names in a list, or the path of a JSON list of them."
         )
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_text(path))
     except ValueError as error:
         raise ValueError(f"{path} is no JSON: {error}.") from error
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
@@ -347,7 +393,7 @@ def _say(what: str, items: list[str], most: int = 12) -> None:
     """Warns of items, if there are any."""
     if items:
         more = f", and {len(items) - most} more" if len(items) > most else ""
-        warnings.warn(f"{what}: {', '.join(items[:most])}{more}.", stacklevel=2)
+        warn(f"{what}: {', '.join(items[:most])}{more}.", what)
 
 
 def _refuse_absent(counts: Mapping[int, int], translation: LabelTranslation) -> None:

@@ -118,6 +118,14 @@ class TokenizedMap(Condition):
         """The VQGAN of the maps."""
         return self.vqgan
 
+    def check_tokens(self) -> None:
+        """Refuses a condition without a VQGAN.
+
+        Raises:
+            ValueError: that says how to get one.
+        """
+        self._tokenizer()
+
     @classmethod
     def for_tokenizer(cls, config: VQGANConfig | None) -> TokenizedMap:
         """A condition that reads the maps of a VQGAN that is to be trained, where nobody gives one.
@@ -172,6 +180,7 @@ class TokenizedMap(Condition):
     def _tokenizer(self) -> VQGAN:
         if self.vqgan is None:
             raise ValueError(
-                f"this {self.name} condition has no VQGAN that could encode maps: pass vqgan= when making it."
+                f"this {self.name} condition has no VQGAN that could encode maps: train one with "
+                f"train_vqgan(…, kind={self.name!r}) and pass vqgan= when making the condition. Aligned GPTs need none."
             )
         return self.vqgan

@@ -50,22 +50,29 @@ class CallArguments(TypedDict, total=False):
     segmentation_palette: str | Mapping | Sequence[tuple[int, int, int]] | None
     """The same as ``palette``, for segmentation alone."""
 
-    nearest_colour: bool
-    """Of segmentation: read colours that are not in the palette as the nearest one, and warn."""
+    nearest_colour: bool | None
+    """Of segmentation: read colours that are not in the palette as the nearest of those in the picture that are, and
+    warn."""
 
-    label_space: LabelSpace | str | None
-    """Of segmentation: what the ids mean, where they are not this checkpoint's own: one of ``LABEL_SPACES``. Its labels
-    are translated by name, and a warning says which were merged and which stand for something else."""
+    label_space: LabelSpace | str | Sequence[str] | Mapping[int, str] | None
+    """Of segmentation: what the ids mean, where they are not this checkpoint's own: one of ``LABEL_SPACES``, the names
+    in the order of ids, or names by id, as ``model.config.id2label`` of transformers has them. Labels are translated by
+    name, and a warning says which were merged and which stand for something else."""
 
     label_map: Mapping[str | int, str | int] | None
     """Of segmentation: labels to read as others, `{source name or id: name or id of this checkpoint}`. It goes before
     the translation by name."""
 
-    near: Literal["large", "small"]
+    unlabelled: int | tuple[int, int, int] | None
+    """Of segmentation: the id, or the colour, of pixels that nobody labelled, e.g. 255; as masked pixels of a numpy
+    masked array they take the label of the nearest pixel that has one, or stay open in models that can leave them
+    so."""
+
+    near: Literal["large", "small"] | None
     """Of depth: "large" if near places have large values: inverse depth in any unit, which MiDaS, DPT, Depth Anything
-    and ControlNet's pictures (near is white) give. "small" if the values are distances in any unit (metres,
-    millimetres), which laser scanners and metric estimators give; their reciprocal is taken, and infinity is the
-    horizon."""
+    and ControlNet's pictures (near is white) give, and which is taken where nothing is said. "small" if the values are
+    distances in any unit (metres, millimetres), which laser scanners and metric estimators give; their reciprocal is
+    taken, and infinity is the horizon."""
 
     depth_range: tuple[float, float] | None
     """Of depth: (low, high), in the unit of the values, that become the ends of [-1, 1], so that several pictures have
@@ -73,12 +80,13 @@ class CallArguments(TypedDict, total=False):
 
     invalid: float | None
     """Of depth: the value that means "no reading", e.g. 0 in laser and Kinect data, or ``float("nan")``. These pixels
-    are filled from the readings around them (``fill_gaps``)."""
+    are filled from the readings around them (``fill_gaps``), as are masked ones of a numpy masked array."""
 
     keypoints_size: tuple[int, int] | None
-    """Of keypoints: (height, width) of the picture whose pixels x and y are, if not of the one asked for."""
+    """Of keypoints: (height, width) of the picture whose pixels x and y are, if not of the one asked for; (1, 1) for
+    relative ones, in 0–1."""
 
-    keypoint_threshold: float
+    keypoint_threshold: float | None
     """Of keypoints: joints, and people who have a score of their own, are left out below it. A visibility of 1 or 2
     passes, and so do torchvision's joints, whose scores are on no scale."""
 
@@ -96,9 +104,9 @@ class CallArguments(TypedDict, total=False):
     """Of layout: (height, width) of the picture in whose pixels boxes are given. Without it they are relative: (0, 0)
     is the picture's top left corner, (1, 1) the bottom right one."""
 
-    box_format: Literal["xyxy", "xywh", "cxcywh"]
-    """Of layout: "xyxy" (left, top, right, bottom), "xywh" (left, top, width, height; as in COCO's files) or "cxcywh"
-    (centre, width, height)."""
+    box_format: Literal["xyxy", "xywh", "cxcywh"] | None
+    """Of layout: "xyxy" (left, top, right, bottom), which is taken where nothing is said; "xywh" (left, top, width,
+    height; as in COCO's files) or "cxcywh" (centre, width, height)."""
 
     temperature: float
     """Of the sampler: divides the logits; below 1 favours likely codes."""

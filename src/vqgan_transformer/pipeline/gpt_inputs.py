@@ -82,11 +82,7 @@ class OneCondition(AnyConditions):
         if not self.conditions:
             raise ValueError("give at least one condition; Unconditional() stands for none.")
         for condition in self.conditions:
-            if condition.spatial and condition.needs_input and condition.tokenizer is None:
-                raise ValueError(
-                    f"this GPT reads tokens, and the {condition.name} condition has no VQGAN that makes tokens of its maps: "
-                    f"train one with train_vqgan(kind={condition.name!r}), and pass vqgan= when making the condition."
-                )
+            condition.check_tokens()
             if condition.vocab_size > gpt.config.condition_ids:
                 raise ValueError(
                     f"{condition.name} makes {condition.vocab_size} different tokens, but the GPT's vocabulary has only "

@@ -17,6 +17,8 @@ def random_crop(
     short_sides: tuple[int, int] | None,
     flip: bool,
     around: tuple[float, float] | None = None,
+    *,
+    scale_up: bool = False,
 ) -> Crop:
     """A random piece of a picture.
 
@@ -28,6 +30,7 @@ def random_crop(
         flip: whether every other crop is mirrored.
         around: (row, column) in pixels of the picture of what must be seen, somewhere in the middle half of the crop if
             the picture's border allows it.
+        scale_up: whether a picture that is smaller than the crop is scaled up to it.
 
     Raises:
         ValueError: where the crop does not fit into the picture.
@@ -37,6 +40,7 @@ def random_crop(
     if short_sides is not None:
         wanted = short_sides[0] + int(side * (short_sides[1] - short_sides[0] + 1))
         scale = min(1.0, wanted / min(whole))
+    scale = _enough(scale, whole, size) if scale_up else scale
     if around is not None:
         row, column = (
             _share(place * scale, extent * scale, length, random)
@@ -50,10 +54,17 @@ def _share(place: float, extent: float, length: int, random: float) -> float:
     return min(max((place - (0.25 + 0.5 * random) * length) / max(1.0, extent - length), 0.0), 1 - 1e-9)
 
 
-def centre_crop(whole: tuple[int, int], size: tuple[int, int], short_sides: tuple[int, int] | None) -> Crop:
+def centre_crop(
+    whole: tuple[int, int], size: tuple[int, int], short_sides: tuple[int, int] | None, *, scale_up: bool = False
+) -> Crop:
     """The middle of a picture, scaled down to the smaller of ``short_sides``, for validation; otherwise as above."""
     scale = 1.0 if short_sides is None else min(1.0, short_sides[0] / min(whole))
-    return _piece(whole, size, scale, 0.5, 0.5, False)
+    return _piece(whole, size, _enough(scale, whole, size) if scale_up else scale, 0.5, 0.5, False)
+
+
+def _enough(scale: float, whole: tuple[int, int], size: tuple[int, int]) -> float:
+    """The scale, or the least one at which a crop fits into the picture."""
+    return max(scale, *(wanted / there for wanted, there in zip(size, whole, strict=True)))
 
 
 def _piece(
@@ -63,7 +74,7 @@ def _piece(
     if scaled[0] < size[0] or scaled[1] < size[1]:
         raise ValueError(
             f"it has {whole[0]}×{whole[1]} pixels (height×width), and a crop of {size[0]}×{size[1]} does not fit. Leave "
-            "it out, or train with a smaller crop_size."
+            "it out, train with a smaller crop_size, or with scale_up=True."
         )
     top, left = int(row * (scaled[0] - size[0] + 1)), int(column * (scaled[1] - size[1] + 1))
     down, right = whole[0] / scaled[0], whole[1] / scaled[1]

@@ -26,17 +26,21 @@ class RunData:
         samples: the number that is trained on.
         held_out: the number that is validated on.
         fingerprint: of names, sizes and dates of both.
+        left_out: what was found in the data and is not used, and why; a line each.
     """
 
     samples: int
     held_out: int
     fingerprint: str
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, samples: Samples, held_out: Samples | None) -> RunData:
         """The data of a run."""
         both = [part.source.fingerprint() for part in (samples, held_out) if part is not None]
-        return cls(len(samples), len(held_out) if held_out is not None else 0, " ".join(both))
+        lines = [line for part in (samples, held_out) if part is not None for line in part.source.left_out_lines()]
+        unused = tuple(dict.fromkeys(lines))
+        return cls(len(samples), len(held_out) if held_out is not None else 0, " ".join(both), unused)
 
     def facts(self) -> dict[str, Any]:
         """As JSON."""
@@ -69,6 +73,7 @@ def plan(
     since = f" from step {step:,}" if step else ""
     rows = [
         ("data", f"{data.samples:,} samples, {data.held_out:,} held out"),
+        *(("", line) for line in data.left_out),
         *lines,
         ("device", f"{accelerator.device}, {processes}, {precision}"),
         ("plan", f"{steps:,} steps{since} of {samples} samples: {steps * samples / max(1, data.samples):,.1f} epochs"),

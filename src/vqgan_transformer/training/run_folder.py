@@ -117,8 +117,9 @@ class RunFolder:
             (self.path / METRICS).unlink(missing_ok=True)
         else:
             old, new = before.get("training", {}), described["training"]
-            free = (*training.OPERATIONAL, "max_steps")  # of which extended() has spoken
-            changed = [name for name in new if name not in free and old.get(name) != new[name]]
+            # max_steps is what extended() has spoken of; an earlier version's run does not know all settings
+            own = [name for name in new if name not in (*training.OPERATIONAL, "max_steps") and name in old]
+            changed = [name for name in own if old[name] != new[name]]
             changed += [name for name in facts if before.get(name) != described[name]]
             if changed:
                 shown = ", ".join(f"{n} (was {old.get(n, before.get(n))})" for n in changed)

@@ -5,10 +5,9 @@ So a run's numbers depend neither on the number of processes and workers nor on 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..conditions import Condition, KeypointsCondition
+from ..errors import Notice, collect_notices, warn
 from ..images import from_pixels, open_picture, to_pil
 from .crops import Crop, centre_crop, random_crop
 from .data import DataError, Source, open_data, split
@@ -42,8 +42,8 @@ class Samples(Dataset):
     """A source's samples as tensors, addressed by (epoch, index).
 
     An item is a dictionary: "image" float32 (3, h, w) in [-1, 1] if pictures are wanted, and for each condition what its
-    ``parse`` gives, without the batch axis: maps int64 (h, w) or float32 (C, h, w), ids int64 (). Layouts are tokens
-    already, int64 (C,), since these tell where in the picture the crop lies.
+    ``cut`` gives: maps int64 (h, w) or float32 (C, h, w), ids int64 (). Layouts are tokens already, int64 (C,), since
+    these tell where in the picture the crop lies.
 
     Attributes:
         source: of the samples.
@@ -63,22 +63,24 @@ class Samples(Dataset):
         return len(self.source)
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
-        epoch, index = place
-        sample = self.source[index]
+        with collect_notices():  # said once, by check()
+            return self.read(*place)
+
+    def read(self, epoch: int, index: int) -> dict[str, Tensor]:
+        """An item, with what the readers warn of.
+
+        Raises:
+            DataError: that names the sample and what is the matter with it.
+        """
+        epoch = epoch if self.variants is None or epoch < 0 else epoch % self.variants
         try:
-            return self._read(sample, epoch if self.variants is None or epoch < 0 else epoch % self.variants, index)
+            return self._read(self.source[index], epoch, index)
         except (ValueError, TypeError, OSError, KeyError) as error:
             raise DataError("a sample cannot be read:", [f"{self.source.names[index]}: {_short(error)}"]) from error
 
     def _read(self, sample: dict[str, Any], epoch: int, index: int) -> dict[str, Tensor]:
         picture = _picture(sample["image"]) if self.with_image else None
-        sample = {
-            kind: np.load(value, allow_pickle=False) if isinstance(value, Path) and value.suffix == ".npy" else value
-            for kind, value in sample.items()
-        }
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about labels that are read as others: said once, by check()
-            parts = [(condition, condition.read_sample(sample)) for condition in self.conditions]
+        parts = [(condition, condition.read_sample(sample)) for condition in self.conditions]
         extents = {condition.name: condition.extent(part) for condition, part in parts}
         sizes = {name: extent for name, extent in extents.items() if extent is not None}
         if picture is not None:
@@ -92,9 +94,8 @@ class Samples(Dataset):
         if picture is not None:
             tensors["image"] = from_pixels(crop.of_picture(picture))[0]
         for condition, part in parts:
-            tensors[condition.name] = condition.cut(
-                part, crop, whole, random_numbers(self.training.seed, 7, epoch, index)
-            )
+            order = random_numbers(self.training.seed, 7, epoch, index)
+            tensors[condition.name] = condition.cut(part, crop, whole, order)
         return tensors
 
     @staticmethod
@@ -102,25 +103,29 @@ class Samples(Dataset):
         """(height, width) of a picture of which only keypoints or classes are read."""
         if "image" not in sample:
             raise ValueError("nothing says how large its picture is")
-        picture = open_picture(sample["image"], "image")
+        picture = _picture(sample["image"])
         return picture.height, picture.width
 
     def _crop(self, whole: tuple[int, int], epoch: int, index: int, sample: dict[str, Any]) -> Crop:
-        sides = self.training.short_sides if self.training.scale_down else None
+        training = self.training
+        sides = training.short_sides if training.scale_down else None
         if epoch == CENTRE:
-            return centre_crop(whole, self.training.crop, sides)
-        generator = random_numbers(self.training.seed, 1, epoch, index)
-        around = self._someone(sample, epoch, index) if self.training.people_share else None
-        return random_crop(generator, whole, self.training.crop, sides, self.training.flip, around)
+            return centre_crop(whole, training.crop, sides, scale_up=training.scale_up)
+        generator = random_numbers(training.seed, 1, epoch, index)
+        around = self._someone(sample, whole, epoch, index) if training.people_share else None
+        return random_crop(generator, whole, training.crop, sides, training.flip, around, scale_up=training.scale_up)
 
-    def _someone(self, sample: dict[str, Any], epoch: int, index: int) -> tuple[float, float] | None:
+    def _someone(
+        self, sample: dict[str, Any], whole: tuple[int, int], epoch: int, index: int
+    ) -> tuple[float, float] | None:
         """(row, column) of a joint that the crop is cut around, for the share of samples that are cut so."""
         near_someone, which = random_numbers(self.training.seed, 6, epoch, index).random(2)
-        points = KeypointsCondition().read_sample(sample).reshape(-1, 3)
-        points = points[points[:, 2] > 0]
+        readers: dict[str, Any] = {condition.name: condition for condition in (KeypointsCondition(), *self.conditions)}
+        people = readers[KeypointsCondition.name]
+        points = people.joints(people.read_sample(sample), whole)
         if near_someone >= self.training.people_share or not len(points):
             return None
-        column, row, _ = points[int(which * len(points))]
+        column, row = points[int(which * len(points))]
         return row, column
 
 
@@ -135,7 +140,7 @@ def _picture(value: Any) -> Image.Image:
 def _short(error: Exception) -> str:
     if isinstance(error, DataError):
         return error.problems[0]
-    return f"has no {error}" if isinstance(error, KeyError) else str(error)
+    return f"has no {error.args[0]}" if isinstance(error, KeyError) else str(error)
 
 
 def open_samples(
@@ -162,33 +167,58 @@ def open_samples(
     Raises:
         DataError: that names each file that cannot be used, and why.
     """
-    source = open_data(data, kinds)
-    share = min(training.validation_share, training.validation_samples / max(1, len(source)))
-    source, held_out = split(source, share) if validation is None else (source, open_data(validation, kinds))
-    parts = [Samples(part, training, tuple(conditions), **options) for part in (source, held_out) if part is not None]
-    for part in parts if checked else ():
-        check(part)
-    return parts[0], parts[1] if held_out is not None else None
+    parts = []
+    for some in (data,) if validation is None else (data, validation):
+        samples = Samples(open_data(some, kinds, on_bad=training.on_bad), training, tuple(conditions), **options)
+        # what is skipped is skipped before samples are set aside, in a resumed run as in the first
+        parts.append(check(samples) if checked or training.on_bad == "skip" else samples)
+    if validation is not None:
+        return parts[0], parts[1]
+    count = len(parts[0])
+    share = min(training.validation_share, training.validation_samples / max(1, count))
+    source, held_out = split(parts[0].source, share)
+    return replace(parts[0], source=source), None if held_out is None else replace(parts[0], source=held_out)
 
 
-def check(samples: Samples) -> None:
-    """Reads every sample once.
+def check(samples: Samples) -> Samples:
+    """Reads every sample once, and says once what the readers warn of.
+
+    Returns:
+        the samples, with ``on_bad="skip"`` those that can be used.
 
     Raises:
         DataError: that names each file that cannot be used, and why.
     """
 
-    def problem(index: int) -> str | None:
-        try:
-            samples[CENTRE, index]
-        except DataError as error:
-            return error.problems[0]
-        return None
+    def read(index: int) -> tuple[str | None, list[Notice]]:
+        with collect_notices() as notices:
+            try:
+                samples.read(CENTRE, index)
+            except DataError as error:
+                return error.problems[0], notices
+        return None, notices
 
     with ThreadPoolExecutor(8) as pool:  # decoders of pictures release the interpreter
-        problems = [found for found in pool.map(problem, range(len(samples))) if found]
-    if problems:
-        raise DataError(f"{len(problems)} of {len(samples)} samples cannot be used:", problems)
+        results = list(pool.map(read, range(len(samples))))
+    problems = {index: problem for index, (problem, _) in enumerate(results) if problem is not None}
+    if problems and (samples.training.on_bad == "error" or len(problems) == len(samples)):
+        raise DataError(f"{len(problems)} of {len(samples)} samples cannot be used:", [*problems.values()])
+    _say_once(
+        [(samples.source.names[index], notice) for index, (_, notices) in enumerate(results) for notice in notices]
+    )
+    reasons = {index: problem.partition(": ")[2] for index, problem in problems.items()}
+    return replace(samples, source=samples.source.without(reasons)) if problems else samples
+
+
+def _say_once(said: Sequence[tuple[str, Notice]]) -> None:
+    """Warns of each kind of thing once, with the first sample and the number of others."""
+    by_kind: dict[str, dict[str, Notice]] = {}
+    for name, notice in said:
+        by_kind.setdefault(notice.kind, {}).setdefault(name, notice)
+    for kind, notices in by_kind.items():
+        name, first = next(iter(notices.items()))
+        more = f" So it is with {len(notices) - 1:,} more samples." if len(notices) > 1 else ""
+        warn(f"{name}: {first.message}{more}", kind)
 
 
 @lru_cache(maxsize=4)

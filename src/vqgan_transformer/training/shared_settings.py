@@ -31,6 +31,8 @@ class Training:
         short_side: pictures are scaled down until their short side has so many pixels, before they are cut; two numbers
             are a range from which each sample draws. ``None``: the crop's longer side, as in the original.
         scale_down: False cuts from pictures at their own size; ``short_side`` is not used then.
+        scale_up: pictures that are smaller than the crop are scaled up to it, instead of being refused.
+        on_bad: "error" refuses data with files that cannot be used; "skip" trains on the rest and lists them.
         flip: mirror every other sample.
         people_share: of the samples that are cut around someone, where there is anyone; for data with keypoints. People
             are small in most pictures, and would otherwise be learned last.
@@ -79,6 +81,8 @@ class Training:
     crop_size: int | tuple[int, int] = 256
     short_side: int | tuple[int, int] | None = None
     scale_down: bool = True
+    scale_up: bool = False
+    on_bad: Literal["error", "skip"] = "error"
     flip: bool = True
     people_share: float = 0.0
     learning_rate: float = 1e-4
@@ -122,7 +126,11 @@ class Training:
             "clip_gradients": "(0, inf)",
         }
         check_numbers(self, float, reals)
-        choices = {"schedule": ("constant", "cosine"), "optimizer": ("adam", "adamw", "muon")}
+        choices = {
+            "on_bad": ("error", "skip"),
+            "schedule": ("constant", "cosine"),
+            "optimizer": ("adam", "adamw", "muon"),
+        }
         check_choices(self, choices | {"mixed_precision": (None, "no", "bf16", "fp16")})
         if min(self.short_sides) < max(self.crop) and self.scale_down:
             raise ValueError(

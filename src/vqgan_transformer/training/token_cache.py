@@ -82,11 +82,14 @@ def cache_key(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, variants: i
             {
                 "data": samples.source.fingerprint(),
                 "vqgan": _digest(vqgan),
-                "conditions": [[part.name, to_json(part.config), _digest(part)] for part in samples.conditions],
+                "conditions": [
+                    [part.name, to_json(part.config), repr(sorted(part.options.items())), _digest(part)]
+                    for part in samples.conditions
+                ],
                 "form": [config.conditioning, [part.name for part in config.conditions]],
                 "crops": {
                     name: getattr(training, name)
-                    for name in ("seed", "crop", "short_sides", "scale_down", "flip", "people_share")
+                    for name in ("seed", "crop", "short_sides", "scale_down", "scale_up", "flip", "people_share")
                 },
                 "variants": variants,
             }

@@ -1,0 +1,122 @@
+"""Reads what people have for the objects of a layout: boxes in lists, as detectors return them, and in COCO's form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..geometry import Size, same_aspect
+
+__all__ = ["in_picture", "is_object", "taken_apart"]
+
+_LABELS = ("categories", "category", "labels", "label", "names", "name", "category_id")
+_BOXES = ("bbox", "bboxes", "boxes", "box")
+
+
+def is_object(item: Any) -> bool:
+    """Whether something is an object of a layout, not a layout nor one of an object's parts."""
+    if isinstance(item, Mapping):
+        return True
+    return (
+        isinstance(item, list | tuple) and len(item) > 1 and (isinstance(item[0], str) or hasattr(item[0], "__index__"))
+    )
+
+
+def taken_apart(item: Any) -> tuple[Any, tuple[float, float, float, float], tuple[str, ...]]:
+    """The label, box and attributes of an object.
+
+    Raises:
+        TypeError: for something else.
+        ValueError: for a box of other than four finite numbers.
+    """
+    attributes: Any = ()
+    if isinstance(item, Mapping) and {"label", "box"} <= item.keys():
+        label, box, attributes = item["label"], item["box"], item.get("attributes", ())
+        if isinstance(box, Mapping) and {"xmin", "ymin", "xmax", "ymax"} <= box.keys():
+            box = [box[key] for key in ("xmin", "ymin", "xmax", "ymax")]
+    elif isinstance(item, list | tuple) and len(item) in (2, 3, 5):
+        label, box = item[0], item[1:] if len(item) == 5 else item[1]
+        attributes = item[2] if len(item) == 3 else ()
+    else:
+        raise TypeError(f"layout: an object is (label, (x0, y0, x1, y1)), got {item!r}.")
+    try:
+        numbers = [float(number) for number in box]
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"layout: the box of {label!r} should be four numbers, got {box!r}.") from error
+    if len(numbers) != 4 or not all(math.isfinite(number) for number in numbers):
+        raise ValueError(f"layout: the box of {label!r} should be four finite numbers, got {box!r}.")
+    a, b, c, d = numbers
+    return label, (a, b, c, d), (attributes,) if isinstance(attributes, str) else tuple(attributes)
+
+
+def in_picture(value: Any, whole: Size, box_format: str | None) -> tuple[list[Any], Size | None]:
+    """The objects that a data set has of a picture, and the picture of which their boxes are pixels, if they are.
+
+    Boxes in COCO's form are cut off at the picture's edge, beyond which data sets often reach by a fraction of a pixel;
+    those of which nothing is left are no objects. Boxes that all lie in 0–1 are relative.
+
+    Args:
+        value: a COCO json of one picture; ``{"bbox": …, "categories": …}``, as Hugging Face's detection data have it, in
+            pixels; or a list of objects as ``LayoutCondition.parse`` takes it, relative or in pixels.
+        whole: (height, width) of the picture.
+        box_format: of the boxes; for COCO's forms "xywh" where nothing is said.
+
+    Raises:
+        TypeError: for something else.
+        ValueError: for boxes that are not of the picture.
+    """
+    if not isinstance(value, Mapping):
+        boxes = np.array([taken_apart(item)[1] for item in value]).reshape(-1, 4)
+        return list(value), whole if boxes.max(initial=0) >= 2 else None
+    if "annotations" in value:
+        names = {category["id"]: category["name"] for category in value.get("categories", ())}
+        labels = [names.get(one.get("category_id"), one.get("category_id")) for one in value["annotations"]]
+        boxes, own = _boxes([one["bbox"] for one in value["annotations"]]), _size(value)
+    else:
+        label_key, box_key = (next((name for name in names if name in value), None) for names in (_LABELS, _BOXES))
+        if label_key is None or box_key is None:
+            raise ValueError(
+                f"layout is a dictionary with {sorted(map(str, value))}, but without 'bbox' and 'categories'."
+            )
+        labels, boxes, own = value[label_key], _boxes(value[box_key]), None
+    if own is not None and not same_aspect(own, whole):
+        raise ValueError(
+            f"the boxes are of a picture of {own[0]}×{own[1]} pixels, but the picture has {whole[0]}×{whole[1]} "
+            "(height×width), another aspect: it was cut or turned since."
+        )
+    relative = len(boxes) > 0 and boxes.max() <= 1 and not np.array_equal(boxes, np.round(boxes))
+    size = (1, 1) if relative else own or whole
+    low, high = _corners(boxes, box_format or "xywh")
+    low, high = (corner.clip(0, size[::-1]) for corner in (low, high))
+    there: np.ndarray = np.all(high > low, axis=1)
+    objects = zip(labels, np.concatenate((low, high), axis=1), there, strict=True)
+    return [(label, tuple(box.tolist())) for label, box, seen in objects if seen], size
+
+
+def _corners(boxes: np.ndarray, box_format: str) -> tuple[np.ndarray, np.ndarray]:
+    """The corners, top left and bottom right, of boxes (N, 4) in a format: (N, 2) each."""
+    first, second = boxes[:, :2], boxes[:, 2:]
+    if box_format == "xyxy":
+        return first, second
+    return (first, first + second) if box_format == "xywh" else (first - second / 2, first + second / 2)
+
+
+def _boxes(given: Sequence[Any]) -> np.ndarray:
+    """Boxes as float64 (N, 4)."""
+    boxes = np.asarray(given, dtype=np.float64).reshape(-1, 4)
+    if not np.isfinite(boxes).all():
+        raise ValueError("layout: a box has numbers that are not finite.")
+    return boxes
+
+
+def _size(table: Mapping[str, Any]) -> Size | None:
+    """(height, width) that a COCO json of one picture gives for it."""
+    sides = [(image.get("height"), image.get("width")) for image in table.get("images", ())]
+    if len(sides) > 1:
+        raise ValueError(f"layout is a COCO json of {len(sides)} pictures, where that of one is expected.")
+    height, width = sides[0] if sides else (None, None)
+    whole = isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0
+    return (int(height), int(width)) if whole else None  # type: ignore[arg-type]  # mypy does not follow `whole`
