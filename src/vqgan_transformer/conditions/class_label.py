@@ -118,6 +118,10 @@ class ClassCondition(Condition):
             value = int(value)
         return self.parse(value)[0]
 
+    def call_value(self, sample: Mapping[str, Any]) -> Any:
+        """The id."""
+        return int(self.read_sample(sample))
+
     def chosen_by(self, seeds: Sequence[int]) -> Tensor | None:
         """A class for each picture, int64 (B,), that its seed chooses; ``None`` where that is left to the model."""
         if not self.config.chosen_by_seed:

@@ -297,7 +297,7 @@ class Condition(Pretrained, nn.Module):
 
     def call_value(self, sample: Mapping[str, Any]) -> Any:
         """What a pipeline's call takes for the condition that a training sample has."""
-        return sample[self.name]
+        return from_file(sample[self.name])
 
     def extent(self, sample: Any) -> tuple[int, int] | None:
         """(height, width) of what :meth:`read_sample` gave, where it tells the size of its picture."""

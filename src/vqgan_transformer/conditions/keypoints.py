@@ -82,10 +82,10 @@ class KeypointsCondition(TokenizedMap):
 
     def call_value(self, sample: Mapping[str, Any]) -> Any:
         """People in COCO's form, which says how large the picture is that their joints are pixels of, where it is known."""
-        people = self.read_sample(sample)
         if "image" not in sample:
-            return people
+            return sample[self.name]
         height, width = from_pixels(sample["image"]).shape[-2:]
+        people = self._in_picture(self.read_sample(sample), (height, width))
         return {
             "images": [{"id": 0, "height": height, "width": width}],
             "annotations": [{"image_id": 0, "keypoints": joints.ravel().tolist()} for joints in people],

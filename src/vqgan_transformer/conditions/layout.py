@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import nearest_name
 from ..geometry import Canvas
+from ..images import from_pixels
 from .class_label import class_id
 from .condition import Condition
 from .crop import Crop
@@ -194,6 +195,17 @@ class LayoutCondition(Condition):
         """What the data have, in one of the forms of :func:`.layout_objects.in_picture`."""
         return from_file(sample[self.name])
 
+    def call_value(self, sample: Mapping[str, Any]) -> Any:
+        """The objects as relative boxes; without the picture, as the data have them."""
+        if "image" not in sample:
+            return sample[self.name]
+        height, width = from_pixels(sample["image"]).shape[-2:]
+        taken_apart = [
+            (divmod(int(token), self.config.number_of_classes), tuple(box))
+            for token, *box in self.objects_of(self.read_sample(sample), (height, width)).tolist()
+        ]
+        return [(label, box, _attributes(modifier)) for (modifier, label), box in taken_apart]
+
     def cut(self, sample: Any, crop: Crop, whole: tuple[int, int], order: np.random.Generator) -> Tensor:
         """Tokens of the objects that reach into a piece of a picture, int64 (C,), in an order drawn anew.
 
@@ -254,7 +266,7 @@ class LayoutCondition(Condition):
         """The name of an object's token, with its attributes."""
         modifier, label = divmod(token, self.config.number_of_classes)
         name = self.config.labels[label] if self.config.labels is not None else str(label)
-        return ", ".join([name, *(attribute for attribute, bit in ATTRIBUTES.items() if modifier & bit)])
+        return ", ".join([name, *_attributes(modifier)])
 
     def _object(self, item: Any, layout_size: tuple[int, int] | None, box_format: BoxFormat) -> list[float]:
         """One object of a user's layout: id with attributes, left, top, right, bottom."""
@@ -361,6 +373,11 @@ class LayoutWindows:
             count = int((down.astype(np.float32) @ across.T.astype(np.float32)).max())  # (tops, lefts)
             if count > most:
                 raise _too_many(count, most)
+
+
+def _attributes(modifier: int) -> tuple[str, ...]:
+    """The names of the attributes whose bits are set."""
+    return tuple(attribute for attribute, bit in ATTRIBUTES.items() if modifier & bit)
 
 
 def _order(objects: Tensor, seed: int) -> list[int]:

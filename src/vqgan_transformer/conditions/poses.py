@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,29 +12,16 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import warn
-from ..images import as_items
-from ..text_files import as_path, read_text
 from .joints import JOINT_ORDERS, joint_order, to_coco
+from .pose_files import HELP, NO_PICTURE, load_json, records, stated_size, wanted_pictures
 from .pose_objects import read_pose_object
 from .skeleton import JOINTS
 
 __all__ = ["Pose", "pictures_apart", "read_poses"]
 
-LARGEST_FILE = 2**29
-"""Bytes that a JSON file may have; the annotations of COCO's whole training set are half as large."""
-
 FARTHEST = 1e6
 """Pixels from the corner, far beyond any picture: what lies farther off is no coordinate."""
 
-_HELP = (
-    "Pass an array or tensor (people, 17, 3) of x, y and visibility or score, the path or content of a COCO json, what a "
-    "pose model returns, or a list with one of these for each picture."
-)
-_NO_PICTURE = (
-    "keypoints is a picture, whose joints cannot be told without knowing what its colours mean: pass palette='openpose' "
-    f"if it is a skeleton as ControlNet's preprocessors draw it. {_HELP}"
-)
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _SCORES = ("scores", "keypoint_scores")  # of joints, as transformers and MMPose call them
 
 
@@ -76,11 +62,11 @@ def read_poses(
     """
     reader = _Reader(keypoint_format, threshold, relative)
     if isinstance(value, str | Path):
-        value = _load_json(value)
+        value = load_json(value)
     if _are_annotations(value) and (image_id is not None or len({one["image_id"] for one in value}) > 1):
         value = {"annotations": value}
     if _is_dataset(value):
-        poses = [reader.dataset(value, wanted) for wanted in _wanted_pictures(value, image_id)]
+        poses = [reader.dataset(value, wanted) for wanted in wanted_pictures(value, image_id)]
     elif image_id is not None:
         raise ValueError("image_id= chooses a picture of a COCO json, but keypoints is none: leave it out.")
     else:
@@ -121,7 +107,7 @@ class _Reader:
         if not isinstance(value, list | tuple) or _are_people(value):
             return [self.picture(value)]
         if not value:
-            raise ValueError(f"keypoints is an empty list; a picture without people is [[]]. {_HELP}")
+            raise ValueError(f"keypoints is an empty list; a picture without people is [[]]. {HELP}")
         dimensions = [getattr(item, "ndim", 0) for item in value]
         if dimensions.count(2) > 1:
             raise ValueError(
@@ -141,12 +127,12 @@ class _Reader:
             pose = self.array(found.joints, found.order if self.format is None else None)
             return Pose(pose.people, found.size, found.relative)
         if isinstance(item, Image.Image):
-            raise TypeError(_NO_PICTURE)
+            raise TypeError(NO_PICTURE)
         if isinstance(item, Mapping):
             return self.dictionary(item)
         if isinstance(item, list | tuple) and (not item or _are_people(item)):
             return self.people(item)
-        raise TypeError(f"keypoints is given as {type(item).__name__}. {_HELP}")
+        raise TypeError(f"keypoints is given as {type(item).__name__}. {HELP}")
 
     def dictionary(self, item: Mapping[str, Any]) -> Pose:
         """One picture as a dictionary."""
@@ -154,7 +140,7 @@ class _Reader:
             return self.openpose(item)
         if "keypoints" not in item:
             raise ValueError(
-                f"keypoints is a dictionary with {sorted(map(str, item))}, but without 'keypoints'. {_HELP}"
+                f"keypoints is a dictionary with {sorted(map(str, item))}, but without 'keypoints'. {HELP}"
             )
         return self.detections(item) if _of_several(item["keypoints"]) else self.people([item])
 
@@ -252,23 +238,21 @@ class _Reader:
     def openpose(self, content: Mapping[str, Any]) -> Pose:
         """One picture as OpenPose writes it; some programs add the size of the canvas."""
         people = []
-        for person in _records(content, "people"):
+        for person in records(content, "people"):
             joints = _numbers(person.get("pose_keypoints_2d", ()))
             if joints.ndim == 1 and joints.size % 3 == 0:
                 joints = joints.reshape(-1, 3)
             names = {18: "openpose", 25: "openpose25"}.get(len(joints)) if self.format is None else None
             people.append(self.array(joints, names).people if joints.size else NOBODY.people)
-        return Pose(np.concatenate([NOBODY.people, *people]), _size(content, "canvas_height", "canvas_width"))
+        return Pose(np.concatenate([NOBODY.people, *people]), stated_size(content, "canvas_height", "canvas_width"))
 
     def dataset(self, dataset: Mapping[str, Any], image_id: Any) -> Pose:
         """One picture of a COCO json, whose categories may say what the joints are."""
-        names = {kind.get("id"): kind.get("keypoints") for kind in _records(dataset, "categories")}
+        names = {kind.get("id"): kind.get("keypoints") for kind in records(dataset, "categories")}
         found = []
-        for person in _records(dataset, "annotations"):
+        for person in records(dataset, "annotations"):
             if person.get("image_id") == image_id:
-                if "keypoints" not in person and not any(
-                    "keypoints" in one for one in _records(dataset, "annotations")
-                ):
+                if "keypoints" not in person and not any("keypoints" in one for one in records(dataset, "annotations")):
                     raise ValueError("keypoints is a COCO json without keypoints; person_keypoints_*.json has them.")
                 found.append(
                     self.people(
@@ -276,28 +260,12 @@ class _Reader:
                         names.get(person.get("category_id")) if not self.format else None,
                     )
                 )
-        sizes = [_size(one, "height", "width") for one in _records(dataset, "images") if one.get("id") == image_id]
+        sizes = [stated_size(one, "height", "width") for one in records(dataset, "images") if one.get("id") == image_id]
         people = np.concatenate([NOBODY.people, *(pose.people for pose in found)])
         return Pose(people, sizes[0] if sizes and not self.relative else None, self.relative)
 
     def _is_sure(self, score: np.ndarray) -> bool:
         return score.size == 1 and bool(score.item() >= self.threshold)
-
-
-def _load_json(given: str | Path) -> Any:
-    path = as_path(given, "keypoints")
-    if path.suffix.lower() in _PICTURES:
-        raise TypeError(_NO_PICTURE)
-    if path.suffix in (".npy", ".npz"):
-        raise ValueError(f"keypoints is {str(path)!r}, a file of arrays: pass the array, numpy.load({str(path)!r}).")
-    if not path.is_file():
-        raise FileNotFoundError(f"keypoints: there is no file {str(path)!r}.")
-    if path.stat().st_size > LARGEST_FILE:
-        raise ValueError(f"keypoints: {path} has {path.stat().st_size:,} bytes; at most {LARGEST_FILE:,} are read.")
-    try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"keypoints: {path} is no JSON file ({error}). {_HELP}") from error
 
 
 def _is_dataset(value: Any) -> bool:
@@ -327,48 +295,6 @@ def _of_several(keypoints: Any) -> bool:
     return getattr(keypoints, "ndim", 0) == 3
 
 
-def _wanted_pictures(dataset: Mapping[str, Any], image_id: Any) -> list[Any]:
-    """The ids of the pictures that are meant."""
-    images = _records(dataset, "images")
-    annotated = dict.fromkeys(one.get("image_id") for one in _records(dataset, "annotations"))
-    ids = [one.get("id") for one in images] or list(annotated)
-    listed = ", ".join(map(repr, ids[:8])) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
-    if image_id is None:
-        if not ids:
-            raise ValueError("keypoints is a COCO json without a picture.")
-        if len(ids) > 1:
-            raise ValueError(
-                f"keypoints is a COCO json of {len(ids)} pictures: pass image_id=, one of {listed}, or a list of them."
-            )
-        return ids
-    by_file = {one["file_name"]: one.get("id") for one in images if "file_name" in one}
-    wanted = [by_file.get(one, one) for one in as_items(image_id, "image_id")]
-    for one in wanted:
-        if one not in ids:
-            raise ValueError(f"keypoints has no picture with the image_id {one!r}; it has {listed}.")
-    return wanted
-
-
-def _records(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """A list of dictionaries in a JSON file; an empty one if there is none.
-
-    Raises:
-        ValueError: if something else stands there.
-    """
-    records = content.get(name, ())
-    if not isinstance(records, list | tuple) or not all(isinstance(one, Mapping) for one in records):
-        raise ValueError(f"keypoints has {name!r}, but not as a list of dictionaries: it is damaged or no such json.")
-    return list(records)
-
-
-def _size(content: Mapping[str, Any], height: str, width: str) -> tuple[int, int] | None:
-    """(height, width) where a JSON file has both as positive whole numbers."""
-    sides = content.get(height), content.get(width)
-    if all(isinstance(side, int) and side > 0 for side in sides):
-        return sides  # type: ignore[return-value]
-    return None
-
-
 def _is_nested_numbers(value: Any) -> bool:
     """Whether a list is an array written as lists."""
     while isinstance(value, list | tuple) and value:
@@ -382,14 +308,14 @@ def _numbers(value: Any) -> np.ndarray:
         value = value.detach().cpu()
         value = value.double().numpy() if value.is_floating_point() else value.numpy()
     if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim > 2 and value.size:
-        raise TypeError(_NO_PICTURE)
+        raise TypeError(NO_PICTURE)
     try:
         array = np.asarray(_with_gaps(value))
         array = array.astype(np.float64) if array.dtype == object else array  # None becomes NaN
     except (ValueError, TypeError) as error:
-        raise ValueError(f"keypoints is a list of unequal lists, no array. {_HELP}") from error
+        raise ValueError(f"keypoints is a list of unequal lists, no array. {HELP}") from error
     if array.dtype.kind not in "fiu" and array.size:
-        raise TypeError(f"keypoints has values of type {array.dtype}; numbers are expected. {_HELP}")
+        raise TypeError(f"keypoints has values of type {array.dtype}; numbers are expected. {HELP}")
     return array.astype(np.float64)
 
 

@@ -51,16 +51,10 @@ class LabelAgreement(Agreement[SegmentationCondition]):
 
     def _parsed(self, value: Any) -> tuple[Tensor, Tensor]:
         """Ids (1, H, W), and which pixels nobody labelled; these have some id or other."""
-        maps = read_label_maps(value, as_colours="palette" in self.options)
         given = self.options.get("label_space")
         source = self.condition.space if given is None else label_space(given)
-        unlabelled = np.zeros(maps.shape[:3], dtype=bool)
-        if maps.ndim == 3 and source.unknown is not None:
-            unlabelled = maps == source.unknown
-            if unlabelled.all():
-                return torch.zeros(maps.shape, dtype=torch.int64), torch.from_numpy(unlabelled)
-            maps = np.where(unlabelled, maps[~unlabelled][0], maps)  # the pipeline may have no label for them
-        return self.condition.parse(maps[0], **self.options), torch.from_numpy(unlabelled)
+        labels = self.condition.parse(value, **{"unlabelled": source.unknown, **self.options})
+        return labels.clamp(min=0), labels < 0
 
     def compare(self, tally: Tally, index: int, target: Tensor, reading: Any, size: tuple[int, int]) -> float:
         """Adds to the confusion matrix; the picture's score is its pixel accuracy."""
@@ -80,7 +74,7 @@ class LabelAgreement(Agreement[SegmentationCondition]):
         Raises:
             ValueError: for ids that are none.
         """
-        labels = torch.from_numpy(read_label_maps(reading, as_colours=False).astype(np.int64))
+        labels = torch.from_numpy(read_label_maps(reading, as_colours=False)[0].astype(np.int64))
         highest = int(labels.max())
         if highest >= len(self.labels):
             raise ValueError(

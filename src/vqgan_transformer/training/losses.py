@@ -22,6 +22,8 @@ __all__ = [
     "adversarial_loss",
     "balance",
     "discriminator_loss",
+    "label_accuracy",
+    "label_cross_entropy",
     "lecam_loss",
     "reconstruction_loss",
     "segmentation_loss",
@@ -63,13 +65,26 @@ def segmentation_loss(labels: Tensor, logits: Tensor) -> Tensor:
     """Binary cross-entropy of a label map's reconstruction: each label against its own logit, as the paper has it.
 
     Args:
-        labels: `(B, N, H, W)`, one-hot.
+        labels: `(B, N, H, W)`, one-hot; all zero where the label is unknown.
         logits: `(B, N, H, W)`, what a VQGAN with N output channels gives.
 
     Returns:
-        The mean over all elements, a scalar.
+        The mean over all elements of known pixels, a scalar.
     """
-    return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+    known = labels.any(dim=1, keepdim=True)
+    loss = F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), weight=known.to(logits.dtype))
+    return loss * (known.numel() / known.sum().clamp(min=1))
+
+
+def label_cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
+    """Cross-entropy of a label map's reconstruction: one label a pixel; arguments and result as above."""
+    return F.cross_entropy(logits, labels.argmax(1).where(labels.any(dim=1), -100))
+
+
+def label_accuracy(labels: Tensor, logits: Tensor) -> Tensor:
+    """The share of known pixels whose likeliest label is the right one; arguments as above."""
+    known = labels.any(dim=1)
+    return ((logits.argmax(1) == labels.argmax(1)) & known).sum() / known.sum().clamp(min=1)
 
 
 def adversarial_loss(logits_fake: Tensor) -> Tensor:

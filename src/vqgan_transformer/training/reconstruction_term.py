@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..conditions import KeypointsCondition
-from .losses import reconstruction_loss, segmentation_loss
+from .losses import label_cross_entropy, reconstruction_loss, segmentation_loss
 from .settings import VQGANTraining
 
 __all__ = ["ReconstructionTerm"]
@@ -34,7 +34,7 @@ class ReconstructionTerm:
         if kind == "bce":
             return segmentation_loss(images, reconstruction)
         if kind == "cross_entropy":
-            return F.cross_entropy(reconstruction, images.argmax(1))
+            return label_cross_entropy(images, reconstruction)
         assert kind is not None
         weight = self.training.perceptual_weight
         return reconstruction_loss(images, reconstruction, self.perceptual, weight, importance, pixels=kind)

@@ -15,6 +15,7 @@ from ..contact_sheet import contact_sheet
 from ..images import to_pil
 from ..vqgan.model import VQGAN, VQGANOutput
 from .evaluating import evaluating
+from .losses import label_accuracy
 from .reconstruction_term import ReconstructionTerm
 from .samples import CENTRE, Samples, stack
 from .settings import VQGANTraining
@@ -92,4 +93,4 @@ def fidelity(images: Tensor, reconstruction: Tensor, in_pixels: bool) -> dict[st
     """PSNR of values in [-1, 1], accuracy of labels."""
     if in_pixels:
         return {"psnr": 10 * torch.log10(4 / F.mse_loss(reconstruction, images))}
-    return {"accuracy": (reconstruction.argmax(1) == images.argmax(1)).float().mean()}
+    return {"accuracy": label_accuracy(images, reconstruction)}
