@@ -37,7 +37,8 @@ ARROWS: dict[str, set[str]] = {
     "pipeline": MODELS | {"images", "picture_files", "geometry", "storage"},
     "checkpoints": MODELS | {"storage"},
     "evaluation": MODELS | {"pipeline", "images", "geometry", "contact_sheet", "training"},
-    "training": MODELS | {"pipeline", "images", "picture_files", "contact_sheet", "geometry", "storage", "scenes", "checkpoints"},
+    "training": MODELS
+    | {"pipeline", "images", "picture_files", "contact_sheet", "geometry", "storage", "scenes", "checkpoints"},
     "conversion": MODELS | {"pipeline", "storage"},
     "verification": MODELS | {"conversion", "checkpoints", "storage"},
     "demo": MODELS | {"pipeline", "images", "geometry", "storage"},

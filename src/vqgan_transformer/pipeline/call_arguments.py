@@ -137,3 +137,12 @@ class CallArguments(TypedDict, total=False):
     condition_strength: dict[str, float]
     """Of the sampler: for models with several conditions, from a kind's name to how much it counts, at no further work:
     0 as if it were not given, 1 as in training. Somewhat more than 1 makes pictures follow it more closely."""
+
+    guidance_schedule: float | None
+    """Of the sampler: with a number p guidance grows along the raster of a window, from none to guidance_scale s: at
+    place t of T it is 1 + (s - 1) · (1 - cos(π · (t / T)^p)) / 2 (RAR; Yu et al. 2024). ``None`` keeps it the same
+    everywhere."""
+
+    min_p: float
+    """Of the sampler: then among codes at least so likely in relation to the likeliest one (Nguyen et al. 2024); 0 for
+    all."""
