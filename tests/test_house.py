@@ -40,7 +40,8 @@ ARROWS: dict[str, set[str]] = {
     "training": MODELS
     | {"pipeline", "images", "picture_files", "contact_sheet", "geometry", "storage", "scenes", "checkpoints"},
     "conversion": MODELS | {"pipeline", "storage"},
-    "verification": MODELS | {"conversion", "checkpoints", "storage"},
+    "picture_likelihood": MODELS | {"pipeline"},
+    "verification": MODELS | {"conversion", "checkpoints", "picture_likelihood", "pipeline", "storage"},
     "demo": MODELS | {"pipeline", "images", "geometry", "storage"},
     "cli": MODELS
     | {"checkpoints", "conversion", "demo", "images", "pipeline", "public", "storage", "training", "verification"},

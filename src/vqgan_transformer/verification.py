@@ -15,6 +15,8 @@ from torch import Tensor
 from .conversion import load_checkpoint
 from .errors import CheckpointError
 from .gpt.model import CondGPT
+from .picture_likelihood import PictureLikelihood, picture_likelihood
+from .pipeline.pipeline import ImageSynthesisPipeline
 from .storage.checkpoint_report import CheckpointReport
 from .storage.provenance import sha256
 from .storage.short_names import by_short_name
@@ -34,6 +36,7 @@ class Verification:
         psnr: of a reconstruction of the test picture, in dB; ``None`` where nothing is decoded.
         codes_used: different codes among the picture's tokens.
         tokens: of the test picture.
+        likelihood: of a generator, what it says of the test picture's tokens in place and shuffled.
         original: the program that it was compared with; ``None`` if it is not installed or not known.
         tokens_equal: share of tokens that are those of the program.
         largest_difference: between its picture and ours, both decoded from the program's tokens, in [-1, 1].
@@ -45,6 +48,7 @@ class Verification:
     psnr: float | None = None
     codes_used: int | None = None
     tokens: int | None = None
+    likelihood: PictureLikelihood | None = None
     original: str | None = None
     tokens_equal: float | None = None
     largest_difference: float | None = None
@@ -56,6 +60,8 @@ class Verification:
             lines.append(f"  test picture: {self.codes_used} different codes in {self.tokens} tokens")
         if self.psnr is not None:
             lines.append(f"  reconstruction: {self.psnr:.2f} dB PSNR")
+        if self.likelihood is not None:
+            lines.append(f"  likelihood of the test picture: {self.likelihood}")
         if self.original is not None:
             lines.append(f"  against {self.original}: {self.tokens_equal:.2%} of the tokens equal")
             if self.largest_difference is not None:
@@ -116,6 +122,8 @@ def verify_checkpoint(source: str | os.PathLike[str], **options: Any) -> Verific
     if vqgan.config.has_decoder and vqgan.config.in_channels <= 3:
         error = (vqgan.decode(tokens).clamp(-1, 1) - picture).float().pow(2).mean().item()
         found["psnr"] = float(10 * np.log10(4 / max(error, 1e-20)))
+    if isinstance(model, ImageSynthesisPipeline):
+        found |= _likelihood(model)
     comparison = ORIGINALS.get(report.format)
     if comparison is None:
         found["notes"].append(f"there is no comparison with the program of {report.format}")
@@ -132,6 +140,19 @@ def verify_checkpoint(source: str | os.PathLike[str], **options: Any) -> Verific
         ours = vqgan.decode(theirs.view_as(tokens).to(tokens.device)).float().cpu()
         found["largest_difference"] = (decode() - ours).abs().max().item()
     return Verification(report, hashes, **found)
+
+
+def _likelihood(pipe: ImageSynthesisPipeline) -> dict[str, Any]:
+    try:
+        likelihood = picture_likelihood(pipe, make_test_picture)
+    except (TypeError, ValueError) as error:
+        return {"notes": [f"the likelihood of the test picture was not computed: {error}"]}
+    if likelihood.told_apart:
+        return {"likelihood": likelihood}
+    doubt = (
+        "the model does not tell the test picture from its tokens shuffled: it is untrained, loaded wrongly, or has "
+    )
+    return {"likelihood": likelihood, "notes": [f"{doubt}the tokenizer of another"]}
 
 
 Program = Callable[[Tensor], tuple[Tensor, Callable[[], Tensor] | None]]
