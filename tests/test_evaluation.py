@@ -227,6 +227,9 @@ def test_two_processes_measure_and_paint_to_the_last_bit_what_one_does(folders, 
     ]
     once = evaluated_models.measure(*folders, tmp_path / "one")
     assert [process.wait() for process in processes] == [0, 0]
+    # each of the two measured a part of the chunks
+    parts = sorted(path.name for path in (tmp_path / "two" / "reconstruction" / "progress").iterdir())
+    assert parts == ["reconstruction-0.npz", "reconstruction-1.npz"]
     for expected, part in zip(once, ("reconstruction", "generation"), strict=True):
         stored = json.loads((tmp_path / "two" / part / "result.json").read_text())
         assert stored["numbers"] == expected["numbers"] and stored["worst"] == expected["worst"]

@@ -33,14 +33,20 @@ class Processes:
 
     @classmethod
     def here(cls) -> Processes:
-        """The processes of this run; one by itself where nothing launched several."""
-        if int(os.environ.get("WORLD_SIZE", "1")) < 2 and not (
-            torch.distributed.is_available() and torch.distributed.is_initialized()
-        ):
-            return cls()
-        from accelerate import PartialState
+        """The processes of this run; one by itself where nothing launched several.
 
-        state = PartialState()
+        Raises:
+            RuntimeError: where several were launched that do not know of each other.
+        """
+        launched = int(os.environ.get("WORLD_SIZE", "1"))
+        if launched < 2:
+            return cls()
+        state = _state()
+        if state.num_processes != launched:
+            raise RuntimeError(
+                f"{launched} processes were launched, but accelerate's state knows {state.num_processes}. On CPUs make it with "
+                "PartialState(cpu=True), or launch with accelerate launch --cpu."
+            )
         return cls(state.process_index, state.num_processes)
 
     @classmethod
@@ -50,9 +56,7 @@ class Processes:
             return torch.device(wanted)
         if cls.here().count == 1:
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        from accelerate import PartialState
-
-        return torch.device(PartialState().device)
+        return torch.device(_state().device)
 
     @property
     def first(self) -> bool:
@@ -135,6 +139,14 @@ def go_through(
     for part in processes.gather(tally.cpu()):
         whole.merge(part)
     return whole
+
+
+def _state() -> Any:
+    """The state that accelerate keeps of this process; on machines without an accelerator, and where it is told so, of CPUs."""
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.cuda.is_available())
 
 
 def _path(folder: Path, title: str, process: int) -> Path:
