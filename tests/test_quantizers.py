@@ -13,6 +13,7 @@ from training_data import short_training, tiny_vqgan, write_pictures
 from vqgan_transformer import VQGAN, VQGANConfig, train_vqgan
 from vqgan_transformer.vqgan.finite_scalar import FiniteScalarQuantizer
 from vqgan_transformer.vqgan.inner_product import InnerProductQuantizer, entropy_loss
+from vqgan_transformer.vqgan.lookup_free import LookupFreeQuantizer
 from vqgan_transformer.vqgan.quantizer_kinds import QUANTIZERS
 
 
@@ -127,6 +128,23 @@ def test_gradients_pass_straight_through_the_rounding():
     assert torch.allclose(latents.grad[0], expected[0], atol=1e-6)
 
 
+def test_the_signs_of_a_feature_are_the_bits_of_its_token():
+    quantizer = LookupFreeQuantizer(3)
+    latents = torch.tensor([[0.3, -2.0, 0.1], [-0.3, 5.0, -1e-9]]).T[None, :, :, None]  # (1, 3, 2, 1)
+    assert quantizer.tokens(latents).flatten().tolist() == [1 + 4, 2]
+    assert quantizer(latents).latents[0, :, :, 0].T.tolist() == [[1, -1, 1], [-1, 1, -1]]
+
+
+def test_bits_are_pulled_to_and_used_alike():
+    quantizer = LookupFreeQuantizer(3, commitment_weight=0.5, entropy_weight=0.1).train()
+    latents = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    distance = F.mse_loss(latents, quantizer.lookup(quantizer.tokens(latents)))
+    products = 2 * torch.einsum("b d h w, k d -> b h w k", latents, quantizer.codes).flatten(0, 2)
+    expected = 0.5 * distance + 0.1 * entropy_loss(products, 0.01)
+    assert quantizer(latents).loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert quantizer.eval()(latents).loss.item() == pytest.approx(0.5 * distance.item(), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -134,6 +152,11 @@ def test_gradients_pass_straight_through_the_rounding():
         ({"quantizer": "fsq", "code_levels": (8, 1)}, "two or more"),
         ({"quantizer": "fsq", "code_levels": (8, 5)}, "make 40 codes of length 2, got codebook_size=1024"),
         ({"quantizer": "inner_product", "normalize_codes": True}, "normalize_codes=False"),
+        (
+            {"quantizer": "lookup_free"},
+            "2\\^code_dim codes, of at most 30 bits; got codebook_size=1024 and code_dim=256",
+        ),
+        ({"quantizer": "lookup_free", "code_dim": 10, "normalize_codes": True}, "normalize_codes=False"),
         ({"quantizer": "inner_product", "entropy_weight": -1.0}, "entropy_weight must not be negative"),
     ],
 )

@@ -33,7 +33,7 @@ class VQGANConfig:
         dropout: probability inside residual blocks.
         latent_channels: channels between the encoder and the projection to codes.
         quantizer: how features become codes: ``"nearest"``, the original's; ``"gumbel"``; ``"inner_product"`` (IBQ);
-            or ``"fsq"``, finite scalar quantization. See :data:`vqgan_transformer.vqgan.quantizer_kinds.QUANTIZERS`.
+            ``"fsq"``, finite scalar quantization; or ``"lookup_free"``, bits. See :data:`vqgan_transformer.vqgan.quantizer_kinds.QUANTIZERS`.
         codebook_size: number of codes.
         code_dim: length of a code.
         normalize_codes: compare and use codes and features as unit vectors.
@@ -41,7 +41,7 @@ class VQGANConfig:
         legacy_commitment: put beta on the codebook's term instead of the encoder's, as in all published checkpoints
             of the original. Only training sees a difference.
         kl_weight: weight of the Gumbel quantizer's divergence from uniform codes.
-        entropy_weight: weight of the entropy term with which inner-product codes are trained.
+        entropy_weight: weight of the entropy term with which inner-product codes and bits are trained.
         code_levels: of finite scalar quantization, how many values each number of a code takes; their product is
             ``codebook_size``, their count ``code_dim``.
         unit_range: the network's own pictures lie in [0, 1], as in MaskGIT and aMUSEd. Those that are encoded and
