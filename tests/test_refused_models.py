@@ -26,6 +26,10 @@ FILES = {
     "Infinity": (["cfg_uncond", "pos_start", "word_embed.weight", "lvl_embed.weight"], {}, "Infinity.*growing size"),
     "Infinity's tokenizer": (["encoder.conv_in.conv.weight", "quantizer.lfq.mask"], {}, "Infinity"),
     "TiTok": (["latent_tokens", "encoder.latent_token_positional_embedding"], {}, "TiTok.*without places"),
+    "Open-MAGVIT2": (
+        ["encoder.conv_in.weight", "decoder.adaptive.0.gamma.weight", "decoder.up.0.block.0.conv1.weight"], {},
+        "Open-MAGVIT2.*statistics of all codes"
+    ),
     "Emu3": (["encoder.time_res_stack.0.conv1.conv.weight", "quantize.embedding.weight"], {}, "Emu3.*videos"),
     "Emu3 by its class": (["x"], {"model_type": "Emu3VisionVQ"}, "Emu3.*videos"),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CheckpointError, nearest_name
-from . import chameleon, diffusers, flax, ibq, janus, latent_diffusion, llamagen, muse, taming
+from . import chameleon, diffusers, flax, ibq, janus, latent_diffusion, llamagen, maskbit, muse, taming
 from .family import Family
 from .opened import Opened
 from .refused_models import refuse
@@ -25,7 +25,7 @@ COMMON = ("weights",)
 
 FAMILIES: dict[str, Family] = {
     module.FAMILY.name: module.FAMILY
-    for module in (chameleon, diffusers, flax, ibq, janus, latent_diffusion, llamagen, muse, taming)
+    for module in (chameleon, diffusers, flax, ibq, janus, latent_diffusion, llamagen, maskbit, muse, taming)
 }
 """The families by name, in the order in which a checkpoint is tried."""
 

@@ -22,7 +22,7 @@ from .original_names import rename_vqgan, replaced
 from .original_vqgan import is_original
 from .vqgan_shapes import config_from_shapes, count, half_missing
 
-__all__ = ["FAMILY"]
+__all__ = ["FAMILY", "biased", "identity_around_codes"]
 
 NAMES = [
     (r"^quantize\.embedding\.", "quantizer.codebook."),
@@ -68,9 +68,14 @@ def _from_maskgit(opened: Opened) -> Tensors:
         # level 0 is the one that runs last
         name = re.sub(r"^decoder\.up\.(\d+)\.", lambda match: f"decoder.levels.{levels - 1 - int(match[1])}.", name)
         renamed[replaced(name, NAMES)] = tensor
+    return identity_around_codes(biased(renamed, opened))
+
+
+def biased(renamed: Tensors, where: object) -> Tensors:
+    """Tensors of MaskGIT's network by our names, with the biases it lacks and its shortcuts folded into convolutions."""
     for name in [name for name in renamed if name.endswith(".shortcut.weight")]:
         block = name.removesuffix(".shortcut.weight")
-        _fold_shortcut(renamed, block, opened)
+        _fold_shortcut(renamed, block, where)
     for name in [name for name in renamed if re.search(r"(conv_in|conv_out|conv1|conv2|shortcut)\.weight$", name)]:
         bias = name.replace(".weight", ".bias")
         renamed.setdefault(bias, _zeros(renamed[name].shape[:1], renamed[name].dtype))
@@ -78,19 +83,32 @@ def _from_maskgit(opened: Opened) -> Tensors:
     if last is not None and last.shape[2:] == (1, 1):
         widened = StoredTensor((*last.shape[:2], 3, 3), last.dtype, lambda: F.pad(last.read(), (1, 1, 1, 1)))
         renamed["encoder.conv_out.weight"] = widened
-    codes = renamed.get("quantizer.codebook.weight")
-    if codes is not None and len(codes.shape) == 2:
-        for name in ("to_codes", "from_codes"):
-            renamed[f"{name}.weight"] = _identity(codes.shape[1], codes.dtype)
-            renamed[f"{name}.bias"] = _zeros(codes.shape[1:], codes.dtype)
     return renamed
 
 
-def _fold_shortcut(renamed: Tensors, block: str, opened: Opened) -> None:
+def identity_around_codes(renamed: Tensors, code_dim: int | None = None) -> Tensors:
+    """The same with identities in the place of the 1×1 convolutions around the codes.
+
+    Args:
+        renamed: by our names; is changed.
+        code_dim: length of a code; by default that of the codebook.
+    """
+    codes = renamed.get("quantizer.codebook.weight")
+    if codes is not None and len(codes.shape) == 2:
+        code_dim = codes.shape[1]
+    last = renamed.get("encoder.conv_out.weight")
+    if code_dim is not None and last is not None:
+        for name in ("to_codes", "from_codes"):
+            renamed[f"{name}.weight"] = _identity(code_dim, last.dtype)
+            renamed[f"{name}.bias"] = _zeros((code_dim,), last.dtype)
+    return renamed
+
+
+def _fold_shortcut(renamed: Tensors, block: str, where: object) -> None:
     conv1, conv2 = renamed.get(f"{block}.conv1.weight"), renamed.get(f"{block}.conv2.weight")
     projection = renamed[f"{block}.shortcut.weight"]
     if conv1 is None or conv2 is None or projection.shape != (*conv2.shape[:1] * 2, 1, 1):
-        raise CheckpointError(f"{opened}: the shortcut of {block} does not fit its convolutions. Is the file complete?")
+        raise CheckpointError(f"{where}: the shortcut of {block} does not fit its convolutions. Is the file complete?")
 
     def folded() -> torch.Tensor:
         kernel, added = conv2.read(), projection.read().flatten(1).double()

@@ -90,6 +90,11 @@ REFUSED: tuple[RefusedModel, ...] = (
         "its tokens form a sequence without places, a VQGAN's form a grid",
         lambda opened: {"latent_tokens", "encoder.latent_token_positional_embedding"} <= opened.tensors.keys(),
     ),
+    RefusedModel(
+        "a tokenizer of Open-MAGVIT2",
+        "its decoder rescales every level by statistics of all codes of a picture, which no option of a VQGAN here does",
+        lambda opened: "decoder.adaptive.0.gamma.weight" in opened.tensors,
+    ),
     RefusedModel("the tokenizer of Emu3", "it encodes videos, with convolutions over time", _emu3),
     RefusedModel(
         "an autoencoder with continuous latents (AutoencoderKL)",

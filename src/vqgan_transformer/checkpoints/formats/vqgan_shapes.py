@@ -64,7 +64,7 @@ def config_from_shapes(
         "mid_attention": "encoder.middle.attention.query.weight" in tensors,
         "latent_channels": latent_channels,
         "quantizer": "gumbel" if gumbel else "nearest",
-        "codebook_size": shape("quantizer.codebook.weight", 2)[0],
+        "codebook_size": known.get("codebook_size") or shape("quantizer.codebook.weight", 2)[0],
         "code_dim": code_dim,
         "has_decoder": has_decoder,
     }
