@@ -262,7 +262,7 @@ def test_classes_by_id_and_name(given, expected):
         (-1, ValueError, "class_label -1 is out of range"),
         ("wintre", ValueError, "no class 'wintre'. Did you mean 'winter'"),
         ("SPRINGS", ValueError, r"no class 'SPRINGS'. Did you mean 'spring'\?"),
-        ("sumer season", ValueError, r"Did you mean 'high season' or 'summer'\?"),
+        ("sumer season", ValueError, r"Did you mean 'high season'\?"),
         ("fall", ValueError, "pass one of the ids 2, 4"),
         (True, TypeError, "got True"),
         (torch.tensor([True]), TypeError, "got True"),

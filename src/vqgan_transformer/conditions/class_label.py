@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -91,7 +92,8 @@ class ClassCondition(Condition):
 
         Args:
             value: an id or a name, or a list, 1-D integer array or tensor of them, one for each picture. Names are
-                compared without regard to case; one of several synonyms is enough.
+                compared without regard to case, hyphens and underscores; one of several synonyms is enough, and so are
+                words of a name that no other class has.
 
         Returns:
             int64 (B,).
@@ -174,14 +176,38 @@ def _by_name(item: str, labels: Sequence[str] | None, count: int, name: str) -> 
             f"{name} is the name {item!r}, but this checkpoint has no names: pass an id from 0 to {count - 1}."
         )
     spellings = [[part.strip() for part in (label, *label.split(","))] for label in labels]
-    wanted = item.strip()
-    # where only the case tells two names apart, it does
-    found = [label for label, names in enumerate(spellings) if wanted in names] or [
-        label for label, names in enumerate(spellings) if wanted.casefold() in map(str.casefold, names)
-    ]
-    if not found:
-        known = {part.strip() for label in labels for part in label.split(",")}
-        raise ValueError(f"this checkpoint has no class {item!r}.{nearest_name(item, sorted(known), most=3)}")
-    if len(found) > 1:
-        raise ValueError(f"several classes are called {item!r}: pass one of the ids {', '.join(map(str, found))}.")
-    return found[0]
+    wanted, words = item.strip(), set(_spelt(item).split())
+    # where only the case or a hyphen tells two names apart, it does; then any part of a name will do that one class has
+    ways: tuple[Callable[[str], bool], ...] = (
+        lambda name: name == wanted,
+        lambda name: name.casefold() == wanted.casefold(),
+        lambda name: _spelt(name) == _spelt(wanted),
+        lambda name: bool(words) and words <= set(_spelt(name).split()),
+    )
+    matching = ([label for label, names in enumerate(spellings) if any(map(way, names))] for way in ways)
+    number, candidates = next(((k, found) for k, found in enumerate(matching) if found), (0, []))
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates and number < 3:
+        ids = ", ".join(map(str, candidates))
+        raise ValueError(f"several classes are called {item!r}: pass one of the ids {ids}.")
+    if candidates:
+        raise ValueError(
+            f"{item!r} is a part of the names of {len(candidates)} classes, {_listed([labels[k] for k in candidates])}: "
+            f"pass one of them, or {name}=[…] with several for a picture of each."
+        )
+    known = {part.strip() for label in labels for part in label.split(",")}
+    raise ValueError(
+        f"this checkpoint has no class {item!r}.{nearest_name(item, sorted(known), most=3)} "
+        f"It has {len(labels)} classes: {_listed(labels)}."
+    )
+
+
+def _spelt(name: str) -> str:
+    """A name in the form in which names are compared."""
+    return re.sub(r"[-_\s]+", " ", name.strip().casefold())
+
+
+def _listed(names: Sequence[str], most: int = 16) -> str:
+    """Some names, with dots where there are more."""
+    return ", ".join(map(repr, names[:most])) + (", …" if len(names) > most else "")

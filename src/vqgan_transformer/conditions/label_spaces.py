@@ -219,6 +219,9 @@ def label_space(space: LabelSpace | str | Sequence[str] | Mapping[int, str]) -> 
             f"a label space is given by its name, one of {', '.join(LABEL_SPACES)}, or by the names of its labels; got "
             f"{space!r}."
         )
+    beginning = [name for name in LABEL_SPACES if name.rpartition("-")[0] == space.casefold()]
+    if len(beginning) == 1:
+        space = beginning[0]
     if space not in LABEL_SPACES:
         several = [f"{name!r} ({what})" for name, what in LABEL_SPACES.items() if name.startswith(space.casefold())]
         near = f" Did you mean {' or '.join(several)}?" if several else nearest_name(space, LABEL_SPACES)

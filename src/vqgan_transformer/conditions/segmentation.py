@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -294,9 +295,19 @@ class SegmentationCondition(TokenizedMap):
         merged = {target: [name for name in some if name in names] for target, some in translation.merged.items()}
         several = [f"{' and '.join(map(repr, some))} as {target!r}" for target, some in merged.items() if len(some) > 1]
         _say(f"labels of {source.title} that {own.title} does not tell apart are merged", several)
-        present = sorted({translation.table[label] for label in counts})
-        drawn = [f"{own.names[label]!r} is drawn as {other}" for label in present if (other := self._drawn_as(label))]
-        _say("this checkpoint was not trained on all labels of the map", drawn)
+        present: Counter[int] = Counter()
+        for label, count in counts.items():
+            present[translation.table[label]] += count
+        others = {label: other for label in sorted(present) if (other := self._drawn_as(label))}
+        share = sum(present[label] for label in others) / sum(present.values())
+        what = "this checkpoint was not trained on all labels of the map"
+        if share > 0.5:
+            what = (
+                f"{share:.0%} of the pixels have labels that this checkpoint was not trained on; if the ids are those of "
+                "another label set, say what they mean with label_space= or label_map=. As it is"
+            )
+        drawn = [f"{own.names[label]!r} is drawn as {other}" for label, other in others.items()]
+        _say(what, drawn, "labels not trained on")
 
     def _drawn_as(self, label: int) -> str | None:
         """The trained label in whose place a label is drawn; None for labels that were trained themselves."""
@@ -332,11 +343,11 @@ def _names(labels: Sequence[str] | str | Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _say(what: str, items: list[str], most: int = 12) -> None:
+def _say(what: str, items: list[str], kind: str | None = None, most: int = 12) -> None:
     """Warns of items, if there are any."""
     if items:
         more = f", and {len(items) - most} more" if len(items) > most else ""
-        warn(f"{what}: {', '.join(items[:most])}{more}.", what)
+        warn(f"{what}: {', '.join(items[:most])}{more}.", kind or what)
 
 
 def _refuse_absent(counts: Mapping[int, int], translation: LabelTranslation) -> None:
