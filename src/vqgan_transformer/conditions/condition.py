@@ -263,6 +263,24 @@ class Condition(Pretrained, nn.Module):
         """Tokens that a GPT of the paper's form reads for a window of (height, width) tokens."""
         return window[0] * window[1] if self.spatial else 1
 
+    def beside(
+        self, followed: Mapping[str, Tensor], others: Sequence[Condition], options: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
+        """What becomes of other conditions of the same pictures, by their names; nothing, for most kinds.
+
+        Args:
+            followed: what ``parse`` gave of each kind, this one's included, in one size.
+            others: the other kinds.
+            options: of this one.
+        """
+        del followed, others, options
+        return {}
+
+    @property
+    def person_label(self) -> int | None:
+        """The label of people in a label map; ``None`` for other kinds, and where there is none."""
+        return None
+
     def check_tokens(self) -> None:
         """Refuses a condition that cannot make tokens as it is.
 

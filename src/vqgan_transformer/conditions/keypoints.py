@@ -12,9 +12,11 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ..errors import warn
 from ..geometry import requested_size, same_aspect
 from ..images import check_one_size, from_pixels, to_numpy
 from ..vqgan.model import VQGANConfig
+from .condition import Condition
 from .crop import Crop
 from .data_forms import Annotations, DataForm, from_file
 from .joints import JOINT_ORDERS, to_coco
@@ -132,6 +134,7 @@ class KeypointsCondition(TokenizedMap):
         keypoint_format: str | Sequence[str] | None = None,
         image_id: int | str | Sequence[int | str] | None = None,
         palette: str | None = None,
+        label_limbs: bool = False,
     ) -> Tensor:
         """Skeleton pictures of poses in the forms people have them.
 
@@ -159,6 +162,9 @@ class KeypointsCondition(TokenizedMap):
             palette: "openpose" reads the joints back from the colours of a skeleton picture, and draws them anew. Only
                 pictures that these joints explain are accepted: bodies without hands and faces, not resized, no JPEG.
 
+            label_limbs: where a label map is passed beside the keypoints, put its label of people under the limbs. Without
+                that label there, a person becomes a smear.
+
         Returns:
             float32 `(B, 3, H, W)` in [-1, 1], black being -1: of `size` where the aspect is that of the keypoints' own
             picture, else of the latter, in whose pixels they are drawn.
@@ -176,12 +182,36 @@ class KeypointsCondition(TokenizedMap):
             "image_id": image_id,
             "palette": palette,
         }
+        del label_limbs  # see beside()
         options = {**self.options, **{name: option for name, option in given.items() if option is not None}}
         own_size = options.get("keypoints_size")
         own_size = None if own_size is None else requested_size(own_size, None, None)
         pictures = [_drawn(pose, size, own_size) for pose in self._poses(value, **options)]
         check_one_size([(picture.shape[0], picture.shape[1]) for picture in pictures], self.name)
         return _as_tensor(pictures)
+
+    def beside(
+        self, followed: Mapping[str, Tensor], others: Sequence[Condition], options: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
+        """Label maps with people under the limbs, if that is asked for; otherwise a warning where nobody is."""
+        limbs = (followed[self.name] > -1).any(dim=1)  # (b, H, W)
+        changed = {}
+        for other in others:
+            label = other.person_label
+            if label is None or not bool(limbs.any()):
+                continue
+            labels = followed[other.name]
+            if options.get("label_limbs", self.options.get("label_limbs", False)):
+                changed[other.name] = torch.where(limbs, label, labels)
+            elif (
+                float(((labels == label) & limbs).sum() / limbs.expand(max(len(labels), len(limbs)), -1, -1).sum())
+                < 0.1
+            ):
+                warn(
+                    f"{self.name} shows people where {other.name} has none: the label under their limbs decides, and they "
+                    "become smears. Draw people into the map, or pass label_limbs=True."
+                )
+        return changed
 
     def _poses(
         self,
@@ -192,8 +222,10 @@ class KeypointsCondition(TokenizedMap):
         image_id: Any = None,
         palette: str | None = None,
         keypoints_size: Any = None,
+        label_limbs: bool = False,
     ) -> list[Pose]:
         """The people of each picture."""
+        del label_limbs  # see beside()
         if isinstance(keypoint_threshold, bool) or not isinstance(keypoint_threshold, numbers.Real):
             raise TypeError(f"keypoint_threshold is a number from 0 to 1, got {keypoint_threshold!r}.")
         if not 0 <= keypoint_threshold <= 1:

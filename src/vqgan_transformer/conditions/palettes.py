@@ -116,31 +116,11 @@ class Palette:
         examples = ", ".join(f"{_unpacked(others[k])} ({counts[k] / total:.2%})" for k in common)
         return (
             f"{counts.sum() / total:.2%} of the pixels of segmentation have colours that are not in {self.title}: "
-            f"{len(others)} colours, the most common of them {examples}. {self._advice(others, counts, total)}"
-        )
-
-    def _advice(self, others: np.ndarray, counts: np.ndarray, total: int) -> str:
-        """What to do about colours that are not in the palette, by what they look like."""
-        for name, space in _NAMED.items():
-            palette = label_space(space).palette
-            if palette is None or label_space(space) is self.space:
-                continue
-            known = np.isin(others, _packed(np.array([*palette, (0, 0, 0)])))
-            if counts[known].sum() > 0.95 * total:
-                return f"They are colours of {space}: pass palette={name!r}."
-        channels = np.array([_unpacked(code) for code in others[np.argsort(-counts, kind="stable")[:MOST_LABELS]]])
-        if (channels == channels[:, :1]).all():
-            return "All of them are gray: if the gray values are ids, pass the picture with one channel, convert('L')."
-        if len(others) > MOST_LABELS and counts.sum() > 0.5 * total:
-            return "It looks like a photograph, not like a map of labels."
-        return (
-            "JPEG files and maps that were resized smoothly have such colours: save maps as PNG and resize them with "
-            "nearest neighbour, or pass nearest_colour=True. Or they belong to another palette: pass palette={(r, g, b): "
-            "'label name', …}."
+            f"{len(others)} colours, the most common of them {examples}. {_advice(others, counts, total)}"
         )
 
 
-def resolve_palette(palette: Any, own: LabelSpace, space: LabelSpace | None) -> Palette:
+def resolve_palette(palette: Any, own: LabelSpace, space: LabelSpace | None, colours: np.ndarray) -> Palette:
     """What a user means by `palette=`.
 
     Args:
@@ -149,6 +129,7 @@ def resolve_palette(palette: Any, own: LabelSpace, space: LabelSpace | None) -> 
         own: the checkpoint's labels.
         space: the label space that the user named; the labels of a dictionary or list are this space's, or the
             checkpoint's without one.
+        colours: uint8 (..., 3), of the picture, for advice.
 
     Raises:
         ValueError: for an unknown name, a colour or label that is none, a colour given twice, and where there is no
@@ -160,14 +141,16 @@ def resolve_palette(palette: Any, own: LabelSpace, space: LabelSpace | None) -> 
     labels = space if space is not None else own
     if palette is None:
         if labels.palette is None:
+            others, counts = np.unique(_packed(colours), return_counts=True)
+            advice = _advice(others, counts, counts.sum())
             raise ValueError(
-                f"segmentation is a colour picture, and the labels of {labels.title} have no colours. Say what its "
-                "colours mean: palette='ade20k', or palette={(r, g, b): 'label name', …}; or pass ids instead."
+                f"segmentation is a colour picture, and the labels of {labels.title} have no colours. {advice} Or say what its "
+                "colours mean: palette={(r, g, b): 'label name', …}; or pass ids instead."
             )
         return Palette(f"the palette of {labels.title}", labels, _with_unlabelled(labels))
     pairs = _pairs(palette, labels)
-    colours = [colour for colour, _ in pairs]
-    twice = sorted({colour for colour in colours if colours.count(colour) > 1})
+    named = [colour for colour, _ in pairs]
+    twice = sorted({colour for colour in named if named.count(colour) > 1})
     if twice:
         raise ValueError(f"palette gives the colour {twice[0]} to several labels; each colour can mean only one.")
     return Palette("the palette given", labels, tuple(pairs))
@@ -183,6 +166,29 @@ def paint_labels(labels: np.ndarray, palette: Sequence[Colour]) -> np.ndarray:
     if low < 0 or high >= len(palette):
         raise ValueError(f"labels run from {low} to {high}, but the palette has colours for 0–{len(palette) - 1}.")
     return np.array(palette, dtype=np.uint8)[labels]
+
+
+def _advice(others: np.ndarray, counts: np.ndarray, total: int) -> str:
+    """What to do about colours that nothing is known of, by what they look like.
+
+    Args:
+        others: the colours, packed.
+        counts: how many pixels have each.
+        total: all pixels.
+    """
+    for name, title in _NAMED.items():
+        known = np.isin(others, _packed(np.array([*(label_space(title).palette or ()), (0, 0, 0)])))
+        if counts[known].sum() > 0.95 * total:
+            return f"They are colours of {title}: pass palette={name!r}."
+    channels = np.array([_unpacked(code) for code in others[np.argsort(-counts, kind="stable")[:MOST_LABELS]]])
+    if (channels == channels[:, :1]).all():
+        return "All of them are gray: if the gray values are ids, pass the picture with one channel, convert('L')."
+    if len(others) > MOST_LABELS and counts.sum() > 0.5 * total:
+        return "It looks like a photograph, not like a map of labels."
+    return (
+        "JPEG files and maps that were resized smoothly have such colours: save maps as PNG and resize them with nearest "
+        "neighbour, or pass nearest_colour=True. Or they belong to another palette: pass palette={(r, g, b): 'label name', …}."
+    )
 
 
 def _named(name: str, space: LabelSpace | None) -> Palette:

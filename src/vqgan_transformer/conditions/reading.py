@@ -1,4 +1,4 @@
-"""Reading what was passed for several kinds of condition at once: maps first, since they tell others how large a picture is."""
+"""What was passed for several kinds of condition at once: read, maps first, since they tell others how large a picture is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .condition import Condition
 
-__all__ = ["read_together"]
+__all__ = ["read_together", "see_together"]
 
 
 def read_together(
@@ -39,3 +39,16 @@ def read_together(
             known = [(row.shape[-2], row.shape[-1]) for row in rows[condition.name]]
             check_sizes(known)
     return rows, known
+
+
+def see_together(given: Iterable[tuple[Condition, Mapping[str, Any]]], rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What is followed when each kind has seen the others: see :meth:`.Condition.beside`.
+
+    Args:
+        given: each kind, with its options.
+        rows: by the kinds' names what ``parse`` gave, for pictures of one size.
+    """
+    seen, kinds = dict(rows), list(given)
+    for condition, options in kinds:
+        seen |= condition.beside(seen, [other for other, _ in kinds if other is not condition], options)
+    return seen

@@ -115,6 +115,13 @@ class SegmentationCondition(TokenizedMap):
         )
 
     @property
+    def person_label(self) -> int | None:
+        """The label of people, if the checkpoint was trained on it."""
+        ids = self.space.ids_by_spelling()
+        label = next((ids[name] for name in ("person", "people", "pedestrian") if name in ids), None)
+        return None if label is None or self._drawn_as(label) is not None else label
+
+    @property
     def tokenizer_channels(self) -> int:
         """Channels of one-hot maps; labels may share one."""
         channels = self.config.channels
@@ -198,7 +205,7 @@ class SegmentationCondition(TokenizedMap):
         maps, void = read_label_maps(value, as_colours=palette is not None, unlabelled=unlabelled)
         source = space if space is not None else own
         if maps.ndim == 4:
-            colours = resolve_palette(palette, own, space)
+            colours = resolve_palette(palette, own, space, maps)
             nearest = self._option("nearest_colour", nearest_colour, False)
             labels = colours.read(maps[~void], nearest_colour=nearest)
             maps, source = np.zeros(void.shape, dtype=np.int64), colours.space

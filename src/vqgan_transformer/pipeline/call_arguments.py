@@ -100,6 +100,10 @@ class CallArguments(TypedDict, total=False):
     keypoints_palette: str | None
     """The same as ``palette``, for keypoints alone."""
 
+    label_limbs: bool
+    """Of keypoints: where a label map is passed beside the keypoints, put its label of people under the limbs. Without
+    that label there, a person becomes a smear."""
+
     layout_size: tuple[int, int] | None
     """Of layout: (height, width) of the picture in whose pixels boxes are given. Without it they are relative: (0, 0)
     is the picture's top left corner, (1, 1) the bottom right one."""

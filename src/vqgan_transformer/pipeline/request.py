@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..conditions import Condition
-from ..conditions.reading import read_together
+from ..conditions.reading import read_together, see_together
 from ..geometry import Canvas, Size, same_aspect
 from ..sampler.seeds import picture_seeds
 from ..sampler.token_grids import check_model
@@ -85,6 +85,7 @@ def read_batches(
             name: _fitted(parts.condition(name), rows, pictures, size, sized_by, resize)
             for name, rows in parsed.items()
         }
+        fitted = see_together([(parts.condition(name), options) for name, (_, options) in given.items()], fitted)
         followed = parts.inputs.defaults(fitted, size) | fitted
         numbers = [num_images * picture + k for picture in pictures for k in range(num_images)]
         own_seeds = [seeds[number] for number in numbers]
