@@ -44,7 +44,18 @@ ARROWS: dict[str, set[str]] = {
     "verification": MODELS | {"conversion", "checkpoints", "picture_likelihood", "pipeline", "storage"},
     "demo": MODELS | {"pipeline", "images", "geometry", "storage"},
     "cli": MODELS
-    | {"checkpoints", "conversion", "demo", "images", "pipeline", "public", "storage", "training", "verification"},
+    | {
+        "checkpoints",
+        "conversion",
+        "demo",
+        "evaluation",
+        "images",
+        "pipeline",
+        "public",
+        "storage",
+        "training",
+        "verification",
+    },
     "__main__": {"cli"},
     "public": MODELS | {"pipeline", "training"},
     "": {"public", "checkpoints", "evaluation"},  # the public names, and what fills the slots

@@ -6,6 +6,7 @@ from .checkpoints import CONVERT, INSPECT, VERIFY
 from .checks import CHECKS
 from .command import Command
 from .demo import DEMO
+from .evaluate import FAITHFULNESS, GENERATE, GENERATION, RECONSTRUCTION
 from .models import MODELS
 from .sample import COMPLETE, SAMPLE
 from .tokens import RECONSTRUCT, TOKENIZE
@@ -22,6 +23,10 @@ COMMANDS: dict[str, Command] = {
         RECONSTRUCT,
         TRAIN_VQGAN,
         TRAIN_GPT,
+        GENERATE,
+        RECONSTRUCTION,
+        GENERATION,
+        FAITHFULNESS,
         MODELS,
         INSPECT,
         VERIFY,

@@ -59,9 +59,12 @@ def _run(words: list[str]) -> int:
     if words[0] in ("-V", "--version"):
         print(f"vqgan-transformer {__version__}")
         return 0
-    name, rest = words[0], words[1:]
+    count = 2 if " ".join(words[:2]) in COMMANDS else 1
+    name, rest = " ".join(words[:count]), words[count:]
     if name not in COMMANDS:
-        raise UsageError(f"there is no command {name!r}.{nearest_name(name, COMMANDS)} See vqgan-transformer --help.")
+        within = [known for known in COMMANDS if known.startswith(f"{name} ")]
+        hint = f" There are {', '.join(within)}." if within else nearest_name(name, COMMANDS)
+        raise UsageError(f"there is no command {name!r}.{hint} See vqgan-transformer --help.")
     command = COMMANDS[name]
     options = command.options()
     taken_apart = _take_apart(command, options, rest)

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import Option, parameters_as_options, prefixed
+from .docstrings import argument_texts
+from .options import Option, fields_as_options, parameters_as_options, prefixed
 from .types import Source, Value
 
 if TYPE_CHECKING:
     from ..conditions import Condition
     from ..pipeline import ImageSynthesisPipeline
 
-__all__ = ["BUILTIN", "condition_options", "condition_value", "kinds", "load_pipeline", "model_options", "place_of"]
+__all__ = [
+    "BUILTIN",
+    "best_device",
+    "condition_options",
+    "condition_value",
+    "given_for",
+    "kinds",
+    "load_pipeline",
+    "make_condition",
+    "making_options",
+    "model_options",
+    "place_of",
+    "place_options",
+    "reading_options",
+]
 
 BUILTIN = "builtin:scenes"
 PLACE = ("subfolder", "filename", "format", "revision", "token", "cache_dir", "local_files_only")
@@ -70,11 +87,9 @@ def best_device() -> str:
 
 def kinds() -> list[type[Condition]]:
     """The kinds of condition that the package knows."""
-    from .. import public
-    from ..conditions import Condition
+    from ..conditions.registry import KINDS
 
-    values = [getattr(public, name) for name in public.__all__]
-    return [value for value in values if isinstance(value, type) and issubclass(value, Condition)]
+    return list(KINDS.values())
 
 
 def condition_options() -> list[Option]:
@@ -82,12 +97,11 @@ def condition_options() -> list[Option]:
     options: list[Option] = []
     taken: dict[str, Option] = {}
     for kind in kinds():
-        if inspect.signature(kind.parse).parameters["value"].default is None:
-            continue  # nothing to pass
+        if not kind.needs_input:
+            continue
         value = Option(kind.name, Value, None, _value_text(kind), f"condition: {kind.name}", several=True)
-        own = [option for option in parameters_as_options(kind.parse, value.group) if option.name != "size"]
         options.append(value)
-        for option in own:
+        for option in reading_options(kind):
             if option.name in taken:
                 first = taken[option.name]
                 options += [*prefixed([first], first.group.removeprefix("condition: ")), *prefixed([option], kind.name)]
@@ -95,6 +109,38 @@ def condition_options() -> list[Option]:
                 taken[option.name] = option
                 options.append(option)
     return options
+
+
+def reading_options(kind: type[Condition]) -> list[Option]:
+    """How what is passed for a condition is to be read."""
+    return [option for option in parameters_as_options(kind.parse, f"condition: {kind.name}") if option.name != "size"]
+
+
+def making_options(kind: type[Condition]) -> list[Option]:
+    """What a new condition is made from, with the kind's name in front."""
+    group, parameters = f"condition: {kind.name}", inspect.signature(kind).parameters
+    named = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    texts = argument_texts(kind.config_class)
+    options = parameters_as_options(kind, group, named, {"vqgan": Source | None}, texts)
+    if len(named) < len(parameters):  # the rest are fields of its config
+        options += fields_as_options(kind.config_class, group, without=(*named, "vqgan"))
+    return [replace(option, default=None) for option in prefixed(options, kind.name)]
+
+
+def given_for(kind: type[Condition], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given to make a condition, by the names of its arguments."""
+    names = {option.name: option.name.removeprefix(f"{kind.name}_") for option in making_options(kind)}
+    return {names[name]: value for name, value in values.items() if name in names}
+
+
+def make_condition(kind: type[Condition], values: Mapping[str, Any]) -> Condition:
+    """A new condition from what was given."""
+    from ..vqgan.model import VQGAN
+
+    given = given_for(kind, values)
+    if given.get("vqgan") is not None:
+        given["vqgan"] = VQGAN.from_pretrained(given["vqgan"])
+    return kind(**given)
 
 
 def _value_text(kind: type[Condition]) -> str:

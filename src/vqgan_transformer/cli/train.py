@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .command import Command, Console
-from .docstrings import argument_texts
-from .options import Option, fields_as_options, parameters_as_options, prefixed
+from .options import Option, fields_as_options, parameters_as_options
 from .settings_file import write_settings
-from .sources import kinds
+from .sources import given_for, kinds, make_condition, making_options
 from .types import Source, literal, repeated
 
 if TYPE_CHECKING:
-    from ..conditions import Condition
+    pass
 
 __all__ = ["TRAIN_GPT", "TRAIN_VQGAN"]
 
@@ -56,23 +55,6 @@ def _recipe_option(training: type) -> Option:
     )
 
 
-def _kind_options(of: Iterable[type[Condition]]) -> list[Option]:
-    """What the conditions of new models are made from, with the kind's name in front."""
-    options = []
-    for kind in of:
-        texts = argument_texts(kind.config_class) if kind.config_class is not None else {}
-        names = [name for name, parameter in _parameters(kind).items() if name != "self"]
-        made = parameters_as_options(kind, f"condition: {kind.name}", names, {"vqgan": Source | None}, texts)
-        options += [Option(**{**vars(option), "default": None}) for option in prefixed(made, kind.name)]
-    return options
-
-
-def _parameters(kind: type) -> Mapping[str, Any]:
-    import inspect
-
-    return inspect.signature(kind).parameters
-
-
 def _vqgan_options() -> list[Option]:
     from ..training.settings import VQGANTraining
     from ..training.vqgan_training import train_vqgan
@@ -85,7 +67,7 @@ def _vqgan_options() -> list[Option]:
         *fields_as_options(VQGANTraining.modern(), "recipe"),
         Option("architecture", literal(("modern", "paper")), "modern", "where the fields below start from", "model"),
         *fields_as_options(VQGANConfig.modern(), "model"),
-        *_kind_options(kinds()),
+        *(option for kind in kinds() for option in making_options(kind)),
     ]
 
 
@@ -110,24 +92,8 @@ def _gpt_options() -> list[Option]:
         _recipe_option(GPTTraining),
         *fields_as_options(GPTTraining.modern(), "recipe"),
         *fields_as_options(CondGPTConfig, "model", without=(*DERIVED, *own)),
-        *_kind_options(kinds()),
+        *(option for kind in kinds() for option in making_options(kind)),
     ]
-
-
-def _make_condition(kind: type[Condition], values: Mapping[str, Any]) -> Condition:
-    """A condition from its flags."""
-    from ..vqgan.model import VQGAN
-
-    prefix = f"{kind.name}_"
-    known = _parameters(kind)
-    given = {
-        name[len(prefix) :]: value
-        for name, value in values.items()
-        if name.startswith(prefix) and name[len(prefix) :] in known
-    }
-    if given.get("vqgan") is not None:
-        given["vqgan"] = VQGAN.from_pretrained(given["vqgan"])
-    return kind(**given)
 
 
 def _part(values: Mapping[str, Any], config: type) -> dict[str, Any]:
@@ -148,7 +114,8 @@ def train_vqgan(values: dict[str, Any], console: Console) -> None:
 
     recipe = getattr(VQGANTraining, values.get("recipe", "modern"))(**_part(values, VQGANTraining))
     kind = values.get("kind", "image")
-    condition = next((_make_condition(k, values) for k in kinds() if k.name == kind and _is_given(k, values)), None)
+    named = [known for known in kinds() if known.name == kind and given_for(known, values)]
+    condition = make_condition(named[0], values) if named else None
     shape = _part(values, VQGANConfig)
     config = None
     if shape or "architecture" in values:
@@ -184,7 +151,7 @@ def train_gpt(values: dict[str, Any], console: Console) -> None:
     init = ImageSynthesisPipeline.from_pretrained(values["init"]) if "init" in values else None
     named = values.get("condition", ())
     names = [named] if isinstance(named, str) else list(named)
-    made = [_make_condition(kind, values) for name in names for kind in kinds() if kind.name == name]
+    made = [make_condition(kind, values) for name in names for kind in kinds() if kind.name == name]
     sizes = {name: value for name, value in _part(values, CondGPTConfig).items() if name != "pkeep"}
     config = None
     if sizes and vqgan is not None:
@@ -195,10 +162,6 @@ def train_gpt(values: dict[str, Any], console: Console) -> None:
         **_run_arguments(values, console),
     )  # fmt: skip
     _end(values, console, "pipeline")
-
-
-def _is_given(kind: type[Condition], values: Mapping[str, Any]) -> bool:
-    return any(f"{kind.name}_{name}" in values for name in _parameters(kind))
 
 
 def _begin(command: str, values: Mapping[str, Any], recipe: Any) -> None:

@@ -155,7 +155,9 @@ def read_as(hint: Any, value: Any, where: str, folder: Path) -> Any:
         return _located_within(value, folder)
     if Source in kinds or Path in kinds:
         return _located(value, folder, must=Path in kinds)
-    if get_origin(hint) is tuple and get_args(hint)[-1] is Ellipsis and not isinstance(value, list | tuple):
+    [only, *others] = [member for member in kinds if member is not type(None)]
+    is_list = get_origin(only) is tuple and get_args(only)[-1] is Ellipsis and not others
+    if is_list and value is not None and not isinstance(value, list | tuple):
         value = [value]
     if get_origin(hint) is tuple and get_args(hint)[0] in (Path, Source):
         return [_located(item, folder, must=get_args(hint)[0] is Path) for item in value]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-import warnings
 from typing import Any
 
 import numpy as np
@@ -51,7 +50,7 @@ def _condition(condition: Condition) -> dict[str, Any]:
             {"id": number, "name": label, "colour": colour, "trained": label in trained}
             for number, (label, colour) in enumerate(zip(labels, colours, strict=True))
         ],
-        "unlabelled": _unlabelled(condition) if condition.spatial else None,
+        "unlabelled": _unlabelled(condition, len(labels)) if condition.spatial else None,
     }
 
 
@@ -67,20 +66,11 @@ def _colours(condition: Condition, count: int) -> list[str]:
     return ["#" + "".join(f"{part:02x}" for part in colour) for colour in shown]
 
 
-def _unlabelled(condition: Condition) -> int | None:
-    """The id of unlabelled pixels, if the model takes maps with some."""
-    unknown: int | None = getattr(getattr(condition, "space", None), "unknown", None)
-    if unknown is None:
+def _unlabelled(condition: Condition, count: int) -> int | None:
+    """The id of unlabelled pixels on the page, if the model takes maps with some."""
+    if "unlabelled" not in condition.option_names:
         return None
-    labels = torch.zeros(2, 2, dtype=torch.int64)
-    labels[0, 0] = unknown
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            condition.parse(labels)
-    except ValueError:
-        return None
-    return unknown
+    return 255 if count <= 255 else 65535
 
 
 def _start(conditions: list[dict[str, Any]]) -> dict[str, Any]:

@@ -134,6 +134,7 @@ export function settings() {
     if ($(id).value !== "") chosen[name] = +$(id).value;
   }
   chosen.top_k = $("top-k").value === "" ? null : +$("top-k").value;
+  if (labels?.unlabelled != null && map.data.includes(labels.unlabelled)) chosen.unlabelled = labels.unlabelled;
   if (byName.keypoints && people.list.length) {
     chosen.keypoints = people.list;
     chosen.keypoints_size = [map.height, map.width];
