@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
+import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +24,9 @@ SAFE_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+
+
+DRAIN_SECONDS = 5.0
 
 
 class Guard:
@@ -52,6 +58,8 @@ class Guard:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refusal(scope["path"], headers)
         if refusal is not None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(_drain(receive, 4 * self.max_upload), DRAIN_SECONDS)
             await _answer(send, *refusal)
             return
         left = self.max_upload
@@ -106,9 +114,16 @@ def _hostname(host: str) -> str:
         return ""
 
 
-async def _answer(send: Send, status: int, message: str) -> None:
-    import json
+async def _drain(receive: Receive, most: int) -> None:
+    """Reads a body that nobody wants, within bounds: who is still sending would not hear the answer."""
+    while most > 0:
+        message = await receive()
+        most -= len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
 
+
+async def _answer(send: Send, status: int, message: str) -> None:
     body = json.dumps({"error": message}).encode()
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
