@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import product
 
@@ -31,6 +32,20 @@ def test_the_modern_recipe_trains_every_kind_as_it_is(kind, tmp_path):
     )
     assert vqgan.config.quantizer == kind
     assert all(torch.isfinite(parameter).all() for parameter in vqgan.parameters())
+
+
+def test_a_run_from_before_a_config_had_a_field_goes_on(tmp_path):
+    arguments = {"config": tiny_vqgan(), "training": short_training(max_steps=2, checkpoint_every=1), "progress": False}
+    pictures, run = write_pictures(tmp_path / "p"), tmp_path / "r"
+    train_vqgan(pictures, run, **arguments)
+    settings = json.loads((run / "training.json").read_text())
+    del settings["config"]["entropy_weight"]
+    (run / "training.json").write_text(json.dumps(settings))
+    train_vqgan(pictures, run, resume=True, **arguments)
+    settings["config"]["code_dim"] = 5
+    (run / "training.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match="these settings differ: config"):
+        train_vqgan(pictures, run, resume=True, **arguments)
 
 
 @pytest.mark.parametrize("kind", QUANTIZERS)

@@ -120,7 +120,7 @@ class RunFolder:
             # max_steps is what extended() has spoken of; an earlier version's run does not know all settings
             own = [name for name in new if name not in (*training.OPERATIONAL, "max_steps") and name in old]
             changed = [name for name in own if old[name] != new[name]]
-            changed += [name for name in facts if before.get(name) != described[name]]
+            changed += [name for name in facts if not _agree(before.get(name), described[name])]
             if changed:
                 shown = ", ".join(f"{n} (was {old.get(n, before.get(n))})" for n in changed)
                 raise ValueError(f"a resumed run goes on as it began, but these settings differ: {shown}.")
@@ -291,6 +291,13 @@ def _step(path: Path) -> int | None:
 
 def _shown(data: dict[str, Any]) -> str:
     return f"{data.get('samples', '?')} samples and {data.get('held_out', '?')} held out"
+
+
+def _agree(old: Any, new: Any) -> bool:
+    """Whether two facts are one; of a config, the fields that both versions of the package know."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(value == new.get(name) for name, value in old.items())
+    return bool(old == new)
 
 
 def _write(path: Path, text: str) -> None:

@@ -118,7 +118,7 @@ def save_diffusers(vqgan: VQGAN, folder: Path, dtype: torch.dtype | None = None)
     """
     config = vqgan.config
     obstacles = {
-        "a Gumbel quantizer": config.quantizer != "nearest",
+        f"quantizer={config.quantizer!r}": config.quantizer != "nearest",
         "unit codes (normalize_codes)": config.normalize_codes,
         "patches (patch_size)": config.patch_size > 1,
         "channel normalisation": config.norm == "channel",
