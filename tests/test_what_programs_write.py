@@ -304,13 +304,29 @@ def test_classes_in_any_spelling(given, label):
     assert CLASSES.parse(given).tolist() == [label]
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [("winter", "2 classes, 'winter day', 'winter night': pass one"), ("", "It has 4 classes: 'winter day'")],
-)
-def test_parts_of_several_classes_are_asked_for(given, message):
-    with pytest.raises(ValueError, match=message):
-        CLASSES.parse(given)
+def test_among_several_classes_the_seed_chooses():
+    parsed = CLASSES.parse(["winter", "summer day"])
+    assert CLASSES.describe(parsed[0]) == "winter day or winter night"
+    chosen = CLASSES.settled(parsed, list(range(20)))
+    assert set(chosen[:10].tolist()) == {0, 1} and chosen[10:].tolist() == [2] * 10
+    assert CLASSES.settled(parsed[:1], [7]).item() == chosen[7]
+    assert CLASSES.settled(parsed[1:], [7, 8]).tolist() == [2]  # nothing is left to chance
+
+
+def test_a_pipeline_paints_one_of_several_classes():
+    pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
+    options = {"size": (16, 16), "progress": False, "output_type": "tokens"}
+    several = pipe(class_label="winter", seed=3, num_images=2, **options).tokens
+    condition = pipe.condition("class_label")
+    ids = condition.settled(condition.parse("winter"), [3, 4]).tolist()
+    assert torch.equal(
+        several, torch.cat([pipe(class_label=k, seed=3 + n, **options).tokens for n, k in enumerate(ids)])
+    )
+
+
+def test_absent_classes_are_refused_with_those_that_are_there():
+    with pytest.raises(ValueError, match="It has 4 classes: 'winter day'"):
+        CLASSES.parse("")
 
 
 def test_warnings_show_the_users_line():

@@ -93,10 +93,10 @@ class ClassCondition(Condition):
         Args:
             value: an id or a name, or a list, 1-D integer array or tensor of them, one for each picture. Names are
                 compared without regard to case, hyphens and underscores; one of several synonyms is enough, and so are
-                words of a name that no other class has.
+                words of a name. Among several classes that have these words each picture's seed chooses.
 
         Returns:
-            int64 (B,).
+            int64 (B,). A number below -1 stands for several classes: -1 minus the sum of 2^k for each class k.
 
         Raises:
             TypeError: for anything but whole numbers and names.
@@ -107,9 +107,22 @@ class ClassCondition(Condition):
                 raise ValueError(f"class_label is one id, or a list of ids; got the shape {tuple(value.shape)}.")
             value = value.tolist()
         items = as_items(value, self.name)
-        return torch.tensor(
-            [class_id(item, self.config.labels, self.config.number_of_classes, self.name) for item in items]
-        )
+        return torch.tensor([self._id_or_several(item) for item in items])
+
+    def _id_or_several(self, item: Any) -> int:
+        """A class, or a number below -1 for those that have some words in their names."""
+        labels, count = self.config.labels, self.config.number_of_classes
+        several = classes_with(item, labels) if isinstance(item, str) and labels is not None else []
+        if 1 < len(several) and count < 63:  # bits of an int64
+            return -1 - sum(1 << label for label in several)
+        return class_id(item, labels, count, self.name)
+
+    def settled(self, parsed: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Ids in which each seed has chosen among several classes: int64 (B,) as it is, or one for each seed."""
+        if not len(parsed) or int(parsed.min()) >= -1:
+            return parsed
+        rows = parsed.repeat_interleave(len(seeds) // len(parsed)).tolist()
+        return torch.tensor([_chosen(_classes(label), seed) for label, seed in zip(rows, seeds, strict=True)])
 
     def read_sample(self, sample: Mapping[str, Any]) -> Tensor:
         """The id of a training sample's class; digits in a table of text are a name where there is such a name."""
@@ -118,7 +131,10 @@ class ClassCondition(Condition):
             value = str(value)
         if isinstance(value, str) and value.isdecimal() and self.config.labels is None:
             value = int(value)
-        return self.parse(value)[0]
+        label = self.parse(value)[0]
+        if int(label) < 0:
+            raise ValueError(f"class_label {value!r} is a part of several names: {self.describe(label)}.")
+        return label
 
     def call_value(self, sample: Mapping[str, Any]) -> Any:
         """The id."""
@@ -128,8 +144,7 @@ class ClassCondition(Condition):
         """A class for each picture, int64 (B,), that its seed chooses; ``None`` where that is left to the model."""
         if not self.config.chosen_by_seed:
             return None
-        numbers = [int(np.random.SeedSequence(seed).generate_state(1)[0]) for seed in seeds]
-        return torch.tensor([number % self.vocab_size for number in numbers])
+        return torch.tensor([_chosen(range(self.vocab_size), seed) for seed in seeds])
 
     def encode(self, parsed: Tensor) -> Tensor:
         """Class ids (B,) -> tokens (B, 1).
@@ -144,7 +159,19 @@ class ClassCondition(Condition):
     def describe(self, parsed: Tensor) -> str:
         """The name of a class, or its id."""
         label = int(parsed)
+        if label < -1:
+            return " or ".join(self.describe(torch.tensor(one)) for one in _classes(label))
         return self.config.labels[label] if self.config.labels is not None else f"class {label}"
+
+
+def _chosen(classes: Sequence[int], seed: int) -> int:
+    """One of some classes, by the seed of a picture."""
+    return classes[int(np.random.SeedSequence(seed).generate_state(1)[0]) % len(classes)]
+
+
+def _classes(label: int) -> list[int]:
+    """The classes that a number below -1 stands for; of an id, the id itself."""
+    return [label] if label >= -1 else [number for number in range(63) if (-1 - label) >> number & 1]
 
 
 def class_id(item: Any, labels: Sequence[str] | None, count: int, name: str) -> int:
@@ -175,32 +202,41 @@ def _by_name(item: str, labels: Sequence[str] | None, count: int, name: str) -> 
         raise ValueError(
             f"{name} is the name {item!r}, but this checkpoint has no names: pass an id from 0 to {count - 1}."
         )
-    spellings = [[part.strip() for part in (label, *label.split(","))] for label in labels]
-    wanted, words = item.strip(), set(_spelt(item).split())
-    # where only the case or a hyphen tells two names apart, it does; then any part of a name will do that one class has
-    ways: tuple[Callable[[str], bool], ...] = (
-        lambda name: name == wanted,
-        lambda name: name.casefold() == wanted.casefold(),
-        lambda name: _spelt(name) == _spelt(wanted),
-        lambda name: bool(words) and words <= set(_spelt(name).split()),
-    )
-    matching = ([label for label, names in enumerate(spellings) if any(map(way, names))] for way in ways)
-    number, candidates = next(((k, found) for k, found in enumerate(matching) if found), (0, []))
-    if len(candidates) == 1:
-        return candidates[0]
-    if candidates and number < 3:
-        ids = ", ".join(map(str, candidates))
-        raise ValueError(f"several classes are called {item!r}: pass one of the ids {ids}.")
+    candidates = _called(item, labels)
+    if not candidates:
+        candidates = classes_with(item, labels)
+        if len(candidates) > 1:
+            listed = _listed([labels[label] for label in candidates])
+            raise ValueError(
+                f"{item!r} is a part of the names of {len(candidates)} classes, {listed}: pass one of them."
+            )
+    if len(candidates) > 1:
+        raise ValueError(f"several classes are called {item!r}: pass one of the ids {', '.join(map(str, candidates))}.")
     if candidates:
-        raise ValueError(
-            f"{item!r} is a part of the names of {len(candidates)} classes, {_listed([labels[k] for k in candidates])}: "
-            f"pass one of them, or {name}=[…] with several for a picture of each."
-        )
+        return candidates[0]
     known = {part.strip() for label in labels for part in label.split(",")}
     raise ValueError(
         f"this checkpoint has no class {item!r}.{nearest_name(item, sorted(known), most=3)} "
         f"It has {len(labels)} classes: {_listed(labels)}."
     )
+
+
+def _called(item: str, labels: Sequence[str]) -> list[int]:
+    """The classes of a name, of which commas separate several: as it is written, or else up to case, or up to spelling."""
+    names = [[part.strip() for part in (label, *label.split(","))] for label in labels]
+    ways: tuple[Callable[[str], str], ...] = (str.strip, lambda name: name.strip().casefold(), _spelt)
+    found = ([label for label, own in enumerate(names) if way(item) in map(way, own)] for way in ways)
+    return next(filter(None, found), [])
+
+
+def classes_with(item: str, labels: Sequence[str]) -> list[int]:
+    """The classes that have all words of an item in one of their names, if no name is the item itself."""
+    words = set(_spelt(item).split())
+    if not words or _called(item, labels):
+        return []
+    return [
+        label for label, names in enumerate(labels) if any(words <= {*_spelt(own).split()} for own in names.split(","))
+    ]
 
 
 def _spelt(name: str) -> str:

@@ -162,6 +162,16 @@ class Condition(Pretrained, nn.Module):
         del seeds
         return None
 
+    def settled(self, parsed: Tensor, seeds: Sequence[int]) -> Tensor:
+        """What :meth:`parse` gave, with what it leaves to chance decided by the pictures' seeds.
+
+        Args:
+            parsed: one row for each picture, or for several that follow each other.
+            seeds: of the pictures.
+        """
+        del seeds
+        return parsed
+
     def resize(self, parsed: Tensor, size: tuple[int, int]) -> Tensor:
         """A map scaled to (height, width): nearest for labels, bilinear for numbers (anti-aliased on the way down).
 
@@ -214,7 +224,8 @@ class Condition(Pretrained, nn.Module):
             edge. Kinds whose tokens differ from window to window return a
             :class:`~vqgan_transformer.sampler.windows.WindowCondition`.
         """
-        return self.encode(self.extend_to(parsed, canvas.painted)).repeat_interleave(len(seeds) // len(parsed), dim=0)
+        tokens = self.encode(self.extend_to(self.settled(parsed, seeds), canvas.painted))
+        return tokens.repeat_interleave(len(seeds) // len(tokens), dim=0)
 
     def show(self, parsed: Tensor, size: tuple[int, int] = (256, 256)) -> list[Image.Image]:
         """What :meth:`parse` gave, as people look at it: an RGB picture of each.

@@ -63,7 +63,9 @@ class AnyConditions:
     def read(self, given: Mapping[str, Tensor], canvas: Canvas, seeds: Sequence[int]) -> Any:
         """What the sampler takes for pictures of a canvas with these seeds: a map or id of each kind, one row a seed."""
         read = {
-            condition.name: condition.for_aligned(condition.extend_to(given[condition.name], canvas.painted))
+            condition.name: condition.for_aligned(
+                condition.extend_to(condition.settled(given[condition.name], seeds), canvas.painted)
+            )
             for condition in self.conditions
             if condition.name in given
         }
