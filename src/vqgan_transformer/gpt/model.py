@@ -22,6 +22,7 @@ from .dictionary_conditioning import DictionaryConditioning
 from .form import Form
 from .grid_decoder import GridDecoder
 from .neighbourhood_form import NeighbourhoodForm
+from .picture_encoder import PictureFeatures
 from .token_conditioning import TokenConditioning
 from .transformer import Transformer
 from .window_form import WindowForm
@@ -187,6 +188,25 @@ class CondGPT(Pretrained, Transformer):
             ValueError: for a model that was trained without dropping its condition.
         """
         return self.conditioning.null(condition)
+
+    def control_features(self, name: str, pictures: Tensor) -> Tensor:
+        """What a model sees of pictures that it follows, before any block has its share of it.
+
+        Args:
+            name: of a condition of the form "picture".
+            pictures: float (B, 3, H, W) in [-1, 1], whose sides are multiples of ``config.downsample_factor``.
+
+        Returns:
+            float (B, h·w, n_embd), a feature for each place of the token grid.
+
+        Raises:
+            KeyError: for a name that is none of such a condition.
+        """
+        kinds = [kind.name for kind in self.config.conditions if kind.form == "picture"]
+        if name not in kinds:
+            raise KeyError(f"this GPT follows the pictures {kinds}, not {name!r}.")
+        read: PictureFeatures = self.aligned.pictures[name]  # type: ignore[assignment]  # a ModuleDict forgets types
+        return read.control(pictures).flatten(1, 2)
 
     def parameter_groups(self, weight_decay: float = 0.01) -> list[dict[str, Any]]:
         """Parameters for AdamW, as the original groups them: decay for the weights of linear layers, none for others.

@@ -111,13 +111,13 @@ class PictureFeatures(nn.Module):
             return {int(layer): nothing for layer in self.injections}
         known = pictures.isfinite().flatten(1).all(1)
         # those that are unknown are encoded like the others: picking rows would make a GPU wait
-        shared = self.control(pictures.to(weight).where(known[:, None, None, None], 0))
-        seen = shared * known[:, None, None, None]
+        control = self.control(pictures.to(weight).where(known[:, None, None, None], 0))
+        seen = self.shared(control) * known[:, None, None, None]
         return {int(layer): strength * inject(seen) for layer, inject in self.injections.items()}
 
     def control(self, pictures: Tensor) -> Tensor:
-        """What all blocks take their features from: (B, 3, H, W) -> (B, h, w, n_embd)."""
-        features: Tensor = self.shared(self.to_width(self.encoder(pictures)))
+        """What is seen of pictures: (B, 3, H, W) in [-1, 1] -> (B, h, w, n_embd)."""
+        features: Tensor = self.to_width(self.encoder(pictures))
         return features
 
 

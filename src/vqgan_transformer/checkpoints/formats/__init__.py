@@ -12,7 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CheckpointError, nearest_name
-from . import chameleon, diffusers, flax, ibq, janus, latent_diffusion, llamagen, maskbit, muse, taming
+from . import (
+    chameleon,
+    controlar,
+    diffusers,
+    flax,
+    ibq,
+    ibq_ar,
+    janus,
+    latent_diffusion,
+    llamagen,
+    maskbit,
+    muse,
+    rar,
+    taming,
+)
 from .family import Family
 from .opened import Opened
 from .refused_models import refuse
@@ -25,7 +39,21 @@ COMMON = ("weights",)
 
 FAMILIES: dict[str, Family] = {
     module.FAMILY.name: module.FAMILY
-    for module in (chameleon, diffusers, flax, ibq, janus, latent_diffusion, llamagen, maskbit, muse, taming)
+    for module in (
+        chameleon,
+        controlar,
+        diffusers,
+        flax,
+        ibq_ar,
+        ibq,
+        janus,
+        latent_diffusion,
+        llamagen,
+        maskbit,
+        muse,
+        rar,
+        taming,
+    )
 }
 """The families by name, in the order in which a checkpoint is tried."""
 

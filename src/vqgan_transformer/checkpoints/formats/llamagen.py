@@ -14,9 +14,19 @@ from ...gpt.config import CondGPTConfig
 from ...sampler.sampler import SamplerConfig
 from ...vqgan.model import VQGANConfig
 from .family import Family, Known, Tensors
+from .llamagen_gpt import (
+    BLOCK_NAMES,
+    CAPTION_NAMES,
+    HEADS,
+    blocks,
+    caption_fields,
+    heads_of,
+    layers_of,
+    rename_llamagen,
+)
 from .opened import Opened
-from .original_names import replaced, stacked
-from .vqgan_shapes import config_from_shapes, count, made
+from .original_names import Replacement, replaced
+from .vqgan_shapes import config_from_shapes, made
 
 __all__ = ["FAMILY"]
 
@@ -37,30 +47,21 @@ VQGAN_NAMES = [
     (r"\.v\.", ".value."),
     (r"\.proj_out\.", ".out."),
 ]
-GPT_NAMES = [
+GPT_NAMES: list[tuple[str, Replacement]] = [
     (r"^cls_embedding\.embedding_table\.", "condition_embedding."),
-    (r"^tok_embeddings\.", "token_embedding."),
-    (r"^layers\.", "blocks."),
-    (r"\.attention\.wqkv\.", ".attention.qkv."),
-    (r"\.attention\.wo\.", ".attention.out."),
-    (r"\.attention_norm\.", ".norm1."),
-    (r"\.ffn_norm\.", ".norm2."),
-    (r"\.feed_forward\.w2\.", ".mlp.out."),
-    (r"^norm\.", "norm_out."),
-    (r"^output\.", "head."),
+    *CAPTION_NAMES,
+    *BLOCK_NAMES,
 ]
-HEADS = {  # (layers, width) of the published sizes: B, L, XL, XXL, XXXL, 1B, 3B, 7B
-    (12, 768): 12, (24, 1024): 16, (36, 1280): 20, (48, 1536): 24, (48, 2560): 40,
-    (22, 2048): 32, (24, 3200): 32, (32, 4096): 32,
-}  # fmt: skip
 WHOLE_VQGAN = "encoder.conv_blocks.0.res.0.norm1.weight"
+TEXT = "cls_embedding.cap_proj.fc1.weight"
 WHOLE_GPT = "layers.0.attention.wqkv.weight"
 TOKENIZER = "vq_ds16_c2i.pt"
 
 
 def detect(opened: Opened) -> bool:
-    """Whether it is a tokenizer, also inside Janus's original file, or a GPT."""
-    return WHOLE_GPT in opened.tensors or len(opened.prefixes(WHOLE_VQGAN)) == 1
+    """Whether it is a tokenizer, also inside Janus's original file, or a GPT without an adapter for pictures."""
+    gpt = WHOLE_GPT in opened.tensors and not any(name.startswith("adapter_mlp.") for name in opened.tensors)
+    return gpt or len(opened.prefixes(WHOLE_VQGAN)) == 1
 
 
 def read_vqgan(opened: Opened) -> tuple[VQGANConfig, Tensors]:
@@ -81,7 +82,7 @@ def read_vqgan(opened: Opened) -> tuple[VQGANConfig, Tensors]:
 def read_gpt(
     opened: Opened, *, n_head: int | None = None, window: Sequence[int] | None = None
 ) -> tuple[CondGPTConfig, Tensors]:
-    """A class-conditional GPT.
+    """A class-conditional GPT, or a text-conditional one, which reads embeddings of flan-t5-xl under the name "text".
 
     Args:
         opened: the file.
@@ -89,31 +90,36 @@ def read_gpt(
         window: (height, width) in tokens of the pictures it was trained on, where the file's name does not tell
             (c2i_B_256.pt, c2i_L_384.pt): (16, 16) for 256 pixels, (24, 24) for 384.
     """
-    if "cls_embedding.cap_proj.fc1.weight" in opened.tensors:
-        raise CheckpointError(f"{opened} is conditioned on text, which is not supported; c2i models are, on classes.")
     vocab_size, width = opened.shape("tok_embeddings.weight", 2)
-    classes, _ = opened.shape("cls_embedding.embedding_table.weight", 2)
     hidden, _ = opened.shape("layers.0.feed_forward.w1.weight", 2)
-    layers = count(opened.tensors, r"layers\.(\d+)\.")
+    layers = layers_of(opened, "layers.")
     height, columns = window if window is not None else _window(opened)
     config = made(
         CondGPTConfig,
         opened,
         vocab_size=vocab_size,
-        block_size=height * columns,
         n_layer=layers,
         n_head=n_head if n_head is not None else _heads(opened, layers, width),
         n_embd=width,
         window=(height, columns),
-        null_token=classes - 1,
-        condition_vocab_size=classes,
-        norm="rms",
-        feed_forward="swiglu",
         feed_forward_width=hidden,
-        bias=False,
-        position="rope2d",
+        **_condition(opened, height * columns),
+        **blocks(),
     )
-    return config, _renamed_gpt(opened)
+    tensors = {name: tensor for name, tensor in opened.tensors.items() if name != "freqs_cis"}
+    return config, rename_llamagen(tensors, GPT_NAMES, opened)
+
+
+def _condition(opened: Opened, tokens: int) -> dict[str, Any]:
+    """What stands in front: a class, or a caption."""
+    if TEXT in opened.tensors:
+        caption, length = caption_fields(opened)
+        return {
+            "block_size": length + tokens - 1, "conditioning": "aligned", "conditions": (caption,),
+            "downsample_factor": 16,
+        }  # fmt: skip
+    classes, _ = opened.shape("cls_embedding.embedding_table.weight", 2)
+    return {"block_size": tokens, "null_token": classes - 1, "condition_vocab_size": classes}
 
 
 def read_pipeline(
@@ -133,6 +139,10 @@ def read_pipeline(
         window: as for :func:`read_gpt`.
         labels: names of the classes, where they are not ImageNet's thousand.
     """
+    if TEXT in opened.tensors:
+        raise CheckpointError(
+            f"{opened} is conditioned on text: load it by CondGPT.from_pretrained and pass embeddings."
+        )
     config, tensors = read_gpt(opened, n_head=n_head, window=window)
     assert opened.file is not None
     tokenizer = Path(vqgan).expanduser() if vqgan is not None else opened.file.parent / TOKENIZER
@@ -168,33 +178,17 @@ def _heads(opened: Opened, layers: int, width: int) -> int:
     angles = opened.tensors.get("freqs_cis")
     if angles is not None and len(angles.shape) == 3:
         return width // (2 * angles.shape[1])
-    if (layers, width) not in HEADS:
-        raise CheckpointError(
-            f"{opened} has {layers} layers of width {width}, which is none of the published sizes, and weights do not "
-            "say how many attention heads there are. Pass n_head=."
-        )
-    return HEADS[layers, width]
-
-
-def _renamed_gpt(opened: Opened) -> Tensors:
-    renamed: Tensors = {}
-    for name, tensor in opened.tensors.items():
-        gate = re.fullmatch(r"layers\.(\d+)\.feed_forward\.w([13])\.weight", name)
-        if gate is None:
-            if name != "freqs_cis":
-                renamed[replaced(name, GPT_NAMES)] = tensor
-        elif gate[2] == "1":
-            value = opened.tensors.get(name.replace(".w1.", ".w3."))
-            if value is None or value.shape != tensor.shape or value.dtype != tensor.dtype:
-                raise CheckpointError(f"{opened}: {name} and w3 should have one shape. Is the file complete?")
-            renamed[f"blocks.{gate[1]}.mlp.gate_and_value.weight"] = stacked([tensor, value])
-    return renamed
+    return heads_of(opened, HEADS, layers, width)
 
 
 FAMILY = Family(
     name="llamagen",
-    description="LlamaGen's tokenizers and class-conditional GPTs (vq_ds16_c2i.pt, c2i_B_256.pt, …)",
-    examples=("FoundationVision/LlamaGen, vq_ds16_c2i.pt", "FoundationVision/LlamaGen, c2i_XL_384.pt"),
+    description="LlamaGen's tokenizers and GPTs, class- and text-conditional (vq_ds16_c2i.pt, c2i_B_256.pt, …)",
+    examples=(
+        "FoundationVision/LlamaGen, vq_ds16_c2i.pt",
+        "FoundationVision/LlamaGen, c2i_XL_384.pt",
+        "peizesun/llamagen_t2i, t2i_XL_stage2_512.pt",
+    ),
     gives="encode, decode; a pipeline for class labels with guidance",
     checked="LlamaGen",
     detect=detect,
