@@ -25,9 +25,12 @@ from vqgan_transformer import (
     LayoutCondition,
     SegmentationCondition,
     Unconditional,
+    slots,
     train_cond_gpt,
 )
+from vqgan_transformer.images import to_numpy
 from vqgan_transformer.training import token_cache
+from vqgan_transformer.training.callbacks import Callbacks
 from vqgan_transformer.training.conditioning import condition_inputs, known_tokens, read_by
 from vqgan_transformer.training.data import open_data
 from vqgan_transformer.training.gpt_parts import parts_of_a_run
@@ -323,3 +326,47 @@ def test_what_does_not_fit_is_refused_before_training(tmp_path):
             pictures, tmp_path / "r", vqgan=vqgan, config=config, training=training.but(condition_dropout=0.1)
         )
     assert not (tmp_path / "r").exists()
+
+
+# ---------------------------------------------------------------- samples measured on the way
+
+
+def test_samples_are_measured_on_the_way_always_the_same_ones(tmp_path, monkeypatch):
+    calls, steps = [], []
+
+    def measure(samples, reference):
+        calls.append((np.stack(samples), np.stack(reference)))
+        return {"fid": float(len(calls))}
+
+    monkeypatch.setattr(slots.sample_evaluation, "_load", lambda: lambda inception, device: measure)
+    data = write_pictures(tmp_path / "pictures", 12)
+    recipe = short_training(max_steps=5, evaluate_every=2, evaluate_samples=6, validation_share=0.5, learning_rate=0.0)
+    vqgan = tokenizer()
+    train_cond_gpt(
+        data, tmp_path / "run", vqgan=vqgan, config=cond_gpt(block_size=17, null_token=None).config, training=recipe,
+        progress=False, callbacks=Callbacks(on_step=lambda step, scalars: steps.append(step)),
+    )  # fmt: skip
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["samples_fid"]) for line in lines if "samples_fid" in line] == [(2, 1), (4, 2), (5, 3)]
+    assert steps == [1, 2, 3, 4, 5]
+    assert all(np.array_equal(*pair) for pair in zip(calls[0], calls[2], strict=True))  # nothing was learned
+    assert calls[0][0].shape == calls[0][1].shape == (6, 16, 16, 3)
+    crops = Samples(open_data(data, ("image",)), recipe)
+    with torch.no_grad():
+        copies = [to_numpy(vqgan.decode(vqgan.encode(crops[-1, k]["image"][None]))).tobytes() for k in range(12)]
+    assert all(row.tobytes() in copies for row in calls[0][1])  # held-out pictures, as the tokenizer gives them back
+
+
+def test_what_measures_samples_is_there_before_a_run_begins(tmp_path, monkeypatch):
+    def missing(inception, device):
+        raise RuntimeError(f"the weights {inception} are not here")
+
+    monkeypatch.setattr(slots.sample_evaluation, "_load", lambda: missing)
+    data, shared = write_pictures(tmp_path / "pictures", 12), {"vqgan": tokenizer(), "progress": False}
+    recipe = short_training(evaluate_every=2, evaluate_inception="inception.pth", validation_share=0.5)
+    with pytest.raises(RuntimeError, match=r"the weights inception\.pth are not here"):
+        train_cond_gpt(data, tmp_path / "run", training=recipe, **shared)
+    with pytest.raises(ValueError, match="needs 5 held-out samples, there are 1"):
+        train_cond_gpt(data, tmp_path / "other", training=recipe.but(validation_share=0.1), **shared)
+    with pytest.raises(ValueError, match="evaluate_every"):
+        recipe.but(evaluate_every=0)

@@ -30,8 +30,15 @@ def _diagnosis() -> Callable[..., Any]:
     return diagnose
 
 
+def _sample_evaluation() -> Callable[..., Any]:
+    from .evaluation.generation import sample_evaluation
+
+    return sample_evaluation
+
+
 slots.foreign_formats.fill(_foreign_formats)
 slots.diagnosis.fill(_diagnosis)
+slots.sample_evaluation.fill(_sample_evaluation)
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,8 @@
 """What lower rooms ask of higher ones, handed in when the package is imported.
 
-All other imports point one way. Two calls must reach up: ``from_pretrained`` of a lower class meets a checkpoint of
-another program, and ``pipe.diagnose`` belongs to the evaluation of a pipeline. Each has a slot here, which
+All other imports point one way. Three calls must reach up: ``from_pretrained`` of a lower class meets a checkpoint of
+another program, ``pipe.diagnose`` belongs to the evaluation of a pipeline, and a training measures its samples on the way.
+Each has a slot here, which
 ``vqgan_transformer/__init__.py`` fills with a function that imports the higher room when it is first needed.
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ForeignFormats", "Slot", "diagnosis", "foreign_formats"]
+__all__ = ["ForeignFormats", "Slot", "diagnosis", "foreign_formats", "sample_evaluation"]
 
 T = TypeVar("T")
 
@@ -72,3 +73,4 @@ class ForeignFormats(Protocol):
 
 foreign_formats: Slot[ForeignFormats] = Slot("readers for checkpoints of other programs")
 diagnosis: Slot[Callable[..., Any]] = Slot("the evaluation of a pipeline")
+sample_evaluation: Slot[Callable[..., Any]] = Slot("the evaluation of samples")

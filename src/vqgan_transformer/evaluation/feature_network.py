@@ -135,13 +135,13 @@ class _Module(FeatureNetwork):
         return self
 
 
-def open_network(inception: str | Path | nn.Module | None) -> FeatureNetwork:
+def open_network(inception: str | Path | nn.Module | FeatureNetwork | None) -> FeatureNetwork:
     """The network by which pictures are compared.
 
     Args:
         inception: ``None``: Inception-v3 with its published weights, downloaded when first used; the path of a file with
             them (or others, after which the metrics are named then); or any module that gives a vector for each picture,
-            float (B, 3, H, W) in [-1, 1] -> (B, D).
+            float (B, 3, H, W) in [-1, 1] -> (B, D). One that is open already stays as it is.
 
     Raises:
         ImportError: for Inception without the extra ``evaluate``.
@@ -149,6 +149,8 @@ def open_network(inception: str | Path | nn.Module | None) -> FeatureNetwork:
         ValueError: for other weights.
         TypeError: for anything else.
     """
+    if isinstance(inception, FeatureNetwork):
+        return inception
     if isinstance(inception, nn.Module):
         return _Module(inception)
     if inception is None:

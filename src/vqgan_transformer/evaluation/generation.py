@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from ..contact_sheet import contact_sheet
@@ -38,7 +39,7 @@ def evaluate_generation(
     size: int | tuple[int, int] | None = None,
     resize: str = "bicubic",
     metrics: Sequence[str] | None = None,
-    inception: str | Path | nn.Module | None = None,
+    inception: str | Path | nn.Module | FeatureNetwork | None = None,
     batch_size: int = 32,
     compared: int = 10_000,
     neighbours: int = 3,
@@ -139,7 +140,7 @@ def write_reference(
     *,
     size: int | tuple[int, int] | None = None,
     resize: str = "bicubic",
-    inception: str | Path | nn.Module | None = None,
+    inception: str | Path | nn.Module | FeatureNetwork | None = None,
     batch_size: int = 32,
     device: str | torch.device | None = None,
     progress: bool = True,
@@ -167,6 +168,27 @@ def write_reference(
     tally = go_through(len(there), batch_size, measure, title="reference", identity="", progress=progress)
     write_gaussians(path, {n: Gaussian.of_sums(tally, n) for n in ("pool", "spatial") if f"{n} sum" in tally.sums})
     return path
+
+
+def sample_evaluation(
+    inception: str | None, device: torch.device
+) -> Callable[[Sequence[Image.Image], Sequence[Image.Image]], dict[str, float]]:
+    """What a training measures its samples with: a function from samples and reference to numbers.
+
+    Args:
+        inception: weights, as for :func:`evaluate_generation`; they are read at once.
+        device: where features are computed.
+    """
+    network = open_network(inception).to(device)
+
+    def measure(samples: Sequence[Image.Image], reference: Sequence[Image.Image]) -> dict[str, float]:
+        wanted = ("fid", "kid", "precision", "recall")
+        result = evaluate_generation(
+            samples, reference=reference, metrics=wanted, inception=network, device=device, progress=False
+        )
+        return dict(result.numbers)
+
+    return measure
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from ..contact_sheet import contact_sheet
 from ..geometry import round_up
 from ..images import to_numpy
+from ..training.evaluating import evaluating
 from ..vqgan.model import VQGAN
 from .feature_network import FeatureNetwork, add_features, open_network
 from .frechet import Gaussian, frechet_distance
@@ -114,19 +114,6 @@ def evaluate_reconstruction(
     if folder is not None:
         result.save(folder)
     return result
-
-
-@contextmanager
-def evaluating(*modules: nn.Module) -> Iterator[None]:
-    """Modules in eval mode, and as they were afterwards."""
-    before = [module.training for module in modules]
-    try:
-        for module in modules:
-            module.eval()
-        yield
-    finally:
-        for module, training in zip(modules, before, strict=True):
-            module.train(training)
 
 
 class _Reconstruction:

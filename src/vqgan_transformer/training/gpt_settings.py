@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from .setting_ranges import check_numbers, checked_number
 from .shared_settings import FINETUNING_STEPS, Training
@@ -29,7 +29,16 @@ class GPTTraining(Training):
         structured_tables: a new GPT learns embedding, head and positions as sums in which similar codes and neighbouring
             places share; they are folded into ordinary tables when saved.
         sample_top_k: of the samples in the picture grids.
+        evaluate_every: steps between evaluations, which write FID, KID, precision and recall of a few samples against
+            held-out pictures as the tokenizer gives them back, always of the same conditions and seeds; ``None``: never.
+            Such numbers of few pictures compare steps of a run, and with nothing else. Needs the extra ``evaluate``.
+        evaluate_samples: so many.
+        evaluate_inception: a file with the weights of Inception; by default the published ones, downloaded when first used.
     """
+
+    OPERATIONAL: ClassVar[tuple[str, ...]] = (
+        *Training.OPERATIONAL, "evaluate_every", "evaluate_samples", "evaluate_inception",
+    )  # fmt: skip
 
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     weight_decay: float = 0.01
@@ -39,10 +48,14 @@ class GPTTraining(Training):
     token_variants: int = 4
     structured_tables: bool = False
     sample_top_k: int = 100
+    evaluate_every: int | None = None
+    evaluate_samples: int = 64
+    evaluate_inception: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_numbers(self, int, {"token_variants": "[0, inf)", "sample_top_k": "[1, inf)"})
+        check_numbers(self, int, {"evaluate_every": "[1, inf)", "evaluate_samples": "[5, inf)"})
         check_numbers(self, float, {"pkeep": "(0, 1]", "condition_dropout": "[0, 1)"})
         if not isinstance(self.kind_dropout, Mapping):
             check_numbers(self, float, {"kind_dropout": "[0, 1)"})

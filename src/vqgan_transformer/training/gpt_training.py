@@ -19,7 +19,6 @@ from ..conditions import Condition, KeypointsCondition
 from ..contact_sheet import contact_sheet
 from ..gpt.config import CondGPTConfig
 from ..gpt.model import CondGPT
-from ..images import to_pil
 from ..pipeline.pipeline import ImageSynthesisPipeline
 from ..sampler.sampler import SlidingWindowSampler
 from ..storage.config_json import to_json
@@ -28,6 +27,7 @@ from .callbacks import Callbacks
 from .conditioning import encode_conditions, known_tokens, read_by
 from .evaluating import evaluating
 from .gpt_parts import finetuning, fitting_config, parts_of_a_run
+from .gpt_samples import beside_what_they_should_be, with_evaluation
 from .gradient_checkpointing import checkpoint_gradients
 from .loop import accelerator_for, run_training
 from .noisy_samples import NoisySamples, kinds_of
@@ -41,7 +41,7 @@ from .spread import folder_classes, spread
 from .state_files import load_network, load_optimizer, network_state, optimizer_state
 from .structured_tables import StructuredTables
 from .token_cache import TokenCache, held_out_cache, open_or_encode
-from .token_orders import draw_window, reading_order
+from .token_orders import reading_order
 from .weight_average import WeightAverage
 
 if TYPE_CHECKING:
@@ -149,9 +149,10 @@ def train_cond_gpt(
         trainer = GPTTrainer(gpt, vqgan, conditions, recipe, accelerator, cached, validated, fresh=init is None)
         if former is not None:
             trainer.take_over(former)
+        told = with_evaluation(callbacks, recipe, accelerator, run, trainer.samples_to_evaluate, len(trainer.shown))
         run_training(
             trainer, NoisySamples(cached, recipe, gpt.config, vqgan.codebook_size), run, recipe, accelerator, data=found,
-            resume=resume, progress=progress, name="gpt", from_checkpoint=init is not None, callbacks=callbacks,
+            resume=resume, progress=progress, name="gpt", from_checkpoint=init is not None, callbacks=told,
         )  # fmt: skip
         is_main = accelerator.is_main_process
     result = ImageSynthesisPipeline.from_pretrained(run.path)
@@ -190,6 +191,7 @@ class GPTTrainer:
         self.vqgan = vqgan.eval().requires_grad_(False)
         self.conditions = tuple(condition.eval().requires_grad_(False) for condition in conditions)
         self.samples, self.held_out = samples, held_out
+        self.shown: Any = samples if held_out is None else held_out
         self.config = gpt.config
         self.drop_condition = gpt.drop_condition
         self.order = reading_order(gpt.config.token_order, *gpt.config.window)
@@ -322,21 +324,28 @@ class GPTTrainer:
 
     def picture(self) -> Image.Image | None:
         """Conditions beside what is drawn from them."""
-        shown = self.held_out if self.held_out is not None else self.samples
-        batch = stack([shown[CENTRE, index] for index in range(min(SHOWN, len(shown)))])  # type: ignore[arg-type]
-        tokens, conditions = self.tokens(batch)
-        gpt, count, condition = self.gpt(), self.vqgan.codebook_size, read_by(self.config, conditions)
-        if self.config.token_order == "row_major":
-            sampler = SlidingWindowSampler(top_k=self.training.sample_top_k)
-            drawn = sampler(gpt, condition, self.config.window, seed=list(range(len(tokens))), codebook_size=count)
-        else:
-            assert isinstance(condition, Tensor)
-            drawn = draw_window(gpt, condition, seed=0, top_k=self.training.sample_top_k, codebook_size=count)
-        raster = torch.empty_like(tokens.flatten(1))
-        raster[:, self.order.to(tokens.device)] = tokens.flatten(1)
-        columns = [to_pil(self.vqgan.decode(grid.view_as(tokens))) for grid in (raster, drawn)]
-        columns[1:1] = [pictures for kind in self.conditions if (pictures := self._shown(kind, conditions))]
-        return contact_sheet(list(zip(*columns, strict=True)))
+        true, drawn, conditions = self._painted(self.gpt(), range(min(SHOWN, len(self.shown))))
+        maps = [pictures for kind in self.conditions if (pictures := self._shown(kind, conditions))]
+        return contact_sheet(list(zip(true, *maps, drawn, strict=True)))
+
+    def samples_to_evaluate(self) -> tuple[list[Image.Image], list[Image.Image]]:
+        """Samples under the conditions of the first held-out pictures, and these as the tokenizer gives them back."""
+        gpt, count = self.gpt(), min(self.training.evaluate_samples, len(self.shown))
+        samples: list[Image.Image] = []
+        reference: list[Image.Image] = []
+        for start in range(0, count, self.training.batch_size):
+            true, drawn, _ = self._painted(gpt, range(start, min(start + self.training.batch_size, count)))
+            reference, samples = reference + true, samples + drawn
+        return samples, reference
+
+    def _painted(self, gpt: CondGPT, indices: range) -> tuple[list[Image.Image], list[Image.Image], dict[str, Tensor]]:
+        """Some pictures as tokens give them, samples under their conditions, and these conditions."""
+        tokens, conditions = self.tokens(stack([self.shown[CENTRE, index] for index in indices]))
+        true, drawn = beside_what_they_should_be(
+            gpt, self.vqgan, tokens, read_by(self.config, conditions), order=self.order,
+            top_k=self.training.sample_top_k, first_seed=indices.start,
+        )  # fmt: skip
+        return true, drawn, conditions
 
     def _shown(self, kind: Condition, conditions: Mapping[str, Tensor]) -> list[Image.Image]:
         """A condition as pictures, if it is a map."""
