@@ -24,6 +24,7 @@ from vqgan_transformer.training import Samples, check, open_data
 from vqgan_transformer.training.data import DataError, split
 from vqgan_transformer.training.samples import CENTRE, open_samples
 
+JOINTS = np.stack([np.linspace(4, 28, 17), np.linspace(3, 21, 17), np.full(17, 2)], axis=1)[None]
 THREE = SegmentationCondition(labels=("a", "b", "c"))
 
 
@@ -266,8 +267,55 @@ def test_points_and_boxes_in_pixels_or_relative():
     relative = [("dog", (0.25, 0.25, 0.75, 0.75))]
     expected = sample_of(condition, relative)
     for same in ([("dog", (8, 6, 24, 18))], {"bbox": [[8, 6, 16, 12]], "category": [0]},
-                 {"bbox": [[0.25, 0.25, 0.5, 0.5]], "categories": ["dog"]}):  # fmt: skip
+                 {"bbox": [[0.25, 0.25, 0.5, 0.5]], "categories": ["dog"]},
+                 [{"bbox": [8, 6, 16, 12], "category": "dog"}]):  # fmt: skip
         assert torch.equal(sample_of(condition, same), expected)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        JOINTS,
+        JOINTS.tolist(),
+        JOINTS.reshape(1, 51).tolist(),
+        JOINTS.ravel().tolist(),
+        [{"keypoints": JOINTS[0].tolist()}],
+    ],
+    ids=["array", "lists", "flat", "one flat", "dictionaries"],
+)
+def test_people_in_the_forms_of_data_sets(value):
+    assert torch.equal(sample_of(KeypointsCondition(), value), sample_of(KeypointsCondition(), JOINTS))
+
+
+def test_pictures_may_show_nobody_and_nothing():
+    assert sample_of(KeypointsCondition(), []).eq(-1).all()
+    layout = LayoutCondition(labels=("dog",))
+    for nothing in ([], {"bbox": [], "category": []}):
+        assert sample_of(layout, nothing)[:3].eq(layout.config.none).all()
+    condition = SegmentationCondition(labels=("a", "b"), unknown=255)
+    assert sample_of(condition, np.full((24, 32), 255, np.uint8)).eq(-1).all()
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [KeypointsCondition(), LayoutCondition(labels=("dog",)), THREE, DepthCondition(), ClassCondition(("a",))],
+)
+def test_nothing_in_the_place_of_a_condition_is_a_problem(condition):
+    with pytest.raises(DataError, match=rf"sample 0: has nothing \(None\) as {condition.name}"):
+        sample_of(condition, None)
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "advice"),
+    [
+        (THREE, np.full((24, 32), -1), r"unlabelled=-1"),
+        (DepthCondition(), np.where(np.eye(24, 32) > 0, np.nan, 1.0), r"invalid=float"),
+        (KeypointsCondition(), np.linspace(0.1, 0.9, 51).reshape(1, 17, 3), r"keypoints_size=\(1, 1\)"),
+    ],
+)
+def test_advice_says_where_options_are_given_in_training(condition, value, advice):
+    with pytest.raises(DataError, match=rf"{advice}.*condition\.reading\(…\)"):
+        sample_of(condition, value)
 
 
 # ---------------------------------------------------------------- what is bad, and what is said

@@ -34,7 +34,7 @@ def read_text(path: Path) -> str:
         if content.startswith(mark):
             return content.decode(encoding)
     beginning = content[:200]
-    if len(content) > 1 and beginning.count(0) >= len(beginning) // 3:
+    if 3 * beginning.count(0) >= len(beginning) > 1:
         return content.decode("utf-16-le" if beginning[1] == 0 else "utf-16-be")
     try:
         return content.decode("utf-8")

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import nearest_name
 from ..images import as_items
 from .condition import AlignedForm, Condition
-from .data_forms import ClassFolders, DataForm, NumberInText
+from .data_forms import ClassFolders, DataForm, NumberInText, value_of
 
 __all__ = ["ClassCondition", "ClassConfig", "class_id"]
 
@@ -126,7 +126,7 @@ class ClassCondition(Condition):
 
     def read_sample(self, sample: Mapping[str, Any]) -> Tensor:
         """The id of a training sample's class; digits in a table of text are a name where there is such a name."""
-        value = sample[self.name]
+        value = value_of(sample, self.name)
         if isinstance(value, NumberInText) and str(value) in (self.config.labels or ()):
             value = str(value)
         if isinstance(value, str) and value.isdecimal() and self.config.labels is None:

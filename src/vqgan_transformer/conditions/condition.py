@@ -24,7 +24,7 @@ from ..images import to_pil
 from ..storage.pretrained import Pretrained
 from ..vqgan.model import VQGAN
 from .crop import Crop
-from .data_forms import DataForm, from_file
+from .data_forms import DataForm, value_of
 
 __all__ = ["AlignedForm", "Condition"]
 
@@ -322,11 +322,11 @@ class Condition(Pretrained, nn.Module):
             TypeError: as :meth:`parse`.
             ValueError: as :meth:`parse`.
         """
-        return self.parse(from_file(sample[self.name]))[0] if self.needs_input else None
+        return self.parse(value_of(sample, self.name))[0] if self.needs_input else None
 
     def call_value(self, sample: Mapping[str, Any]) -> Any:
         """What a pipeline's call takes for the condition that a training sample has."""
-        return from_file(sample[self.name])
+        return value_of(sample, self.name)
 
     def extent(self, sample: Any) -> tuple[int, int] | None:
         """(height, width) of what :meth:`read_sample` gave, where it tells the size of its picture."""

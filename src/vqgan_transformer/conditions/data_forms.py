@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,23 @@ from ..picture_files import picture_endings
 from ..text_files import read_text
 from .data_files import ARRAYS, Inventory, list_files
 
-__all__ = ["Annotations", "ClassFolders", "DataForm", "Files", "NumberInText", "from_file"]
+__all__ = ["Annotations", "ClassFolders", "DataForm", "Files", "NumberInText", "value_of"]
 
 
 class NumberInText(int):
     """A whole number that stood in a table of text, where it may as well be a name."""
 
 
-def from_file(value: Any) -> Any:
-    """A training sample's value, read if it is the path of an array."""
+def value_of(sample: Mapping[str, Any], name: str) -> Any:
+    """What a training sample has of a kind, read if it is the path of an array.
+
+    Raises:
+        KeyError: where the sample has no such thing.
+        ValueError: where it has nothing (``None``) in its place.
+    """
+    value = sample[name]
+    if value is None:
+        raise ValueError(f"has nothing (None) as {name}")
     is_array = isinstance(value, Path) and value.suffix.lower() in ARRAYS
     return np.load(value, allow_pickle=False) if is_array else value
 
@@ -154,6 +162,8 @@ class Annotations(DataForm):
             shared = {part: table.get(part, []) for part in self.parts}
             by_id: dict[Any, list[Any]] = {image["id"]: [] for image in table["images"]}
             for annotation in table["annotations"]:
+                if annotation["image_id"] not in by_id:
+                    raise ValueError(f"an annotation is of the picture {annotation['image_id']!r}, which is not listed")
                 by_id[annotation["image_id"]].append(annotation)
             for image in table["images"]:
                 value = {"images": [image], "annotations": by_id[image["id"]], **shared}

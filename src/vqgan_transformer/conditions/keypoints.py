@@ -18,7 +18,7 @@ from ..images import check_one_size, from_pixels, to_numpy
 from ..vqgan.model import VQGANConfig
 from .condition import Condition
 from .crop import Crop
-from .data_forms import Annotations, DataForm, from_file
+from .data_forms import Annotations, DataForm, value_of
 from .joints import JOINT_ORDERS, to_coco
 from .openpose_picture import read_openpose_picture
 from .poses import Pose, pictures_apart, read_poses
@@ -77,7 +77,8 @@ class KeypointsCondition(TokenizedMap):
             TypeError: as :meth:`parse`.
             ValueError: as :meth:`parse`, and for people of several pictures.
         """
-        poses = self._poses(from_file(sample[self.name]), **self.options)
+        value = value_of(sample, self.name)
+        poses = self._poses([value] if isinstance(value, list | tuple) and not value else value, **self.options)
         if len(poses) != 1:
             raise ValueError(f"keypoints are of {len(poses)} pictures, where those of one are expected.")
         return poses[0]

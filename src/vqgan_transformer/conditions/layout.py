@@ -16,7 +16,7 @@ from ..images import from_pixels
 from .class_label import class_id
 from .condition import Condition
 from .crop import Crop
-from .data_forms import Annotations, DataForm, from_file
+from .data_forms import Annotations, DataForm, value_of
 from .layout_config import ATTRIBUTES, Attribute, LayoutConfig
 from .layout_objects import in_picture, is_object, taken_apart
 
@@ -193,7 +193,7 @@ class LayoutCondition(Condition):
 
     def read_sample(self, sample: Mapping[str, Any]) -> Any:
         """What the data have, in one of the forms of :func:`.layout_objects.in_picture`."""
-        return from_file(sample[self.name])
+        return value_of(sample, self.name)
 
     def call_value(self, sample: Mapping[str, Any]) -> Any:
         """The objects as relative boxes; without the picture, as the data have them."""

@@ -68,6 +68,10 @@ def in_picture(value: Any, whole: Size, box_format: str | None) -> tuple[list[An
         TypeError: for something else.
         ValueError: for boxes that are not of the picture.
     """
+    if not isinstance(value, list | tuple | Mapping):
+        raise TypeError(f"layout is a list of objects or a dictionary of boxes, got {type(value).__name__}.")
+    if value and all(isinstance(item, Mapping) and "bbox" in item for item in value):
+        value = {key: [item[key] for item in value] for key in value[0] if all(key in item for item in value)}
     if not isinstance(value, Mapping):
         boxes = np.array([taken_apart(item)[1] for item in value]).reshape(-1, 4)
         return list(value), whole if boxes.max(initial=0) >= 2 else None

@@ -100,7 +100,7 @@ class _Reader:
     def pictures(self, value: Any) -> list[Pose]:
         """What is not a COCO json: one picture, or a list or a leading axis for several."""
         if isinstance(value, np.ndarray | Tensor) or _is_nested_numbers(value):
-            array = _numbers(value)
+            array = _unflattened(_numbers(value))
             if array.ndim == 4 and not len(array):
                 raise ValueError(f"keypoints has the shape {array.shape}: a batch of no pictures.")
             return [self.array(one) for one in array] if array.ndim == 4 else [self.array(array)]
@@ -119,7 +119,7 @@ class _Reader:
     def picture(self, item: Any) -> Pose:
         """One picture."""
         if isinstance(item, np.ndarray | Tensor) or _is_nested_numbers(item):
-            return self.array(_numbers(item))
+            return self.array(_unflattened(_numbers(item)))
         if isinstance(item, str | Path) or _is_dataset(item):
             options: dict[str, Any] = {"threshold": self.threshold, "relative": self.relative}
             return read_poses(item, keypoint_format=self.format, **options)[0]
@@ -317,6 +317,12 @@ def _numbers(value: Any) -> np.ndarray:
     if array.dtype.kind not in "fiu" and array.size:
         raise TypeError(f"keypoints has values of type {array.dtype}; numbers are expected. {HELP}")
     return array.astype(np.float64)
+
+
+def _unflattened(array: np.ndarray) -> np.ndarray:
+    """Joints in COCO's form, x, y, v, x, y, v, … in one row for each person, as (…, joints, 3)."""
+    flat = array.ndim in (1, 2, 3) and array.size and array.shape[-1] == 3 * len(JOINTS)
+    return array.reshape(*(array.shape[:-1] or (1,)), len(JOINTS), 3) if flat else array
 
 
 def _with_gaps(value: Any) -> Any:

@@ -19,7 +19,7 @@ from ..errors import warn
 from ..text_files import read_text
 from ..vqgan.model import VQGAN, VQGANConfig
 from .condition import AlignedForm
-from .data_forms import DataForm, Files, from_file
+from .data_forms import DataForm, Files, value_of
 from .label_maps import fill_unlabelled, read_label_maps
 from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, count_labels, translate
 from .label_spaces import label_space as known_space
@@ -212,12 +212,12 @@ class SegmentationCondition(TokenizedMap):
             maps[~void] = labels
             void |= maps == unlabelled if isinstance(unlabelled, int) else False
         translation = translate(source, own, label_map)
+        parsed = np.full(maps.shape, -1, dtype=np.int64)
         if not void.all():
             counts = count_labels(maps[~void])
             _refuse_absent(counts, translation)
             self._warn(counts, translation)
-        parsed = np.full(maps.shape, -1, dtype=np.int64)
-        parsed[~void] = translation.apply(maps[~void])
+            parsed[~void] = translation.apply(maps[~void])
         return torch.from_numpy(parsed)
 
     def read_sample(self, sample: Mapping[str, Any]) -> Tensor:
@@ -232,7 +232,7 @@ class SegmentationCondition(TokenizedMap):
         known = self.space if space is None else known_space(space)
         beyond = known.unknown if known.unknown is not None and known.unknown >= len(known) else None
         try:
-            return self.parse(from_file(sample[self.name]), unlabelled=self.options.get("unlabelled", beyond))[0]
+            return self.parse(value_of(sample, self.name), unlabelled=self.options.get("unlabelled", beyond))[0]
         except ValueError as error:
             # a call's advice, told as it can be followed here
             message = str(error).partition(" To read them as others")[0]

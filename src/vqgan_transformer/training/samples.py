@@ -80,7 +80,7 @@ class Samples(Dataset):
 
     def _read(self, sample: dict[str, Any], epoch: int, index: int) -> dict[str, Tensor]:
         picture = _picture(sample["image"]) if self.with_image else None
-        parts = [(condition, condition.read_sample(sample)) for condition in self.conditions]
+        parts = [(condition, _read(condition, sample)) for condition in self.conditions]
         extents = {condition.name: condition.extent(part) for condition, part in parts}
         sizes = {name: extent for name, extent in extents.items() if extent is not None}
         if picture is not None:
@@ -127,6 +127,17 @@ class Samples(Dataset):
             return None
         column, row = points[int(which * len(points))]
         return row, column
+
+
+def _read(condition: Condition, sample: dict[str, Any]) -> Any:
+    """What a sample has of a condition; advice to pass an option says where it is passed here."""
+    try:
+        return condition.read_sample(sample)
+    except (ValueError, TypeError) as error:
+        if not any(f"{option}=" in str(error) for option in condition.option_names):
+            raise
+        message = f"{error} In training such options are given to the condition: condition.reading(…)."
+        raise type(error)(message) from error
 
 
 def _picture(value: Any) -> Image.Image:
