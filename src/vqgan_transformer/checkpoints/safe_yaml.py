@@ -10,6 +10,7 @@ import yaml
 
 from ..errors import CheckpointError, UnsafeFileError, shortened
 from ..storage.file_kinds import JSON, refuse_other_kinds
+from .yaml_references import resolved
 
 __all__ = ["read_yaml"]
 
@@ -25,7 +26,7 @@ LONGEST_NUMBER = 40
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a yaml file; tags that stand for Python objects are refused.
+    """The mapping in a yaml file, references followed; tags that stand for Python objects are refused.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -42,6 +43,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if node is not None:
             _count(node, path)
         data = loader.construct_document(node) if node is not None else None
+        data = resolved(data, path) if isinstance(data, dict) else data
     except RecursionError as error:
         raise CheckpointError(f"{path} cannot be read as plain yaml: it is nested too deeply") from error
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:

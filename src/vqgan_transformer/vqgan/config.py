@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..storage.diffusers_settings import DiffusersSettings
 from .quantizer_kinds import QUANTIZERS, QuantizerKind
 
 __all__ = ["VQGANConfig"]
@@ -47,6 +48,8 @@ class VQGANConfig:
         unit_range: the network's own pictures lie in [0, 1], as in MaskGIT and aMUSEd. Those that are encoded and
             decoded lie in [-1, 1] all the same.
         has_decoder: false for checkpoints that can encode only, e.g. Chameleon's.
+        diffusers: what the pipelines of diffusers want to know of a checkpoint that comes from there; ``save_diffusers``
+            writes it, and nothing else uses it.
 
     Raises:
         ValueError: where two fields contradict each other or one is out of range.
@@ -77,6 +80,7 @@ class VQGANConfig:
     has_decoder: bool = True
     entropy_weight: float = 0.05
     code_levels: tuple[int, ...] = ()
+    diffusers: DiffusersSettings | None = None
 
     def __post_init__(self) -> None:
         levels = len(self.channel_multipliers)

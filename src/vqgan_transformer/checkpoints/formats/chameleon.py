@@ -45,7 +45,9 @@ def read_vqgan(opened: Opened) -> tuple[VQGANConfig, Tensors]:
     tensors = opened.below(opened.prefixes(BEGINNING)[0])
     half = {name: t for name, t in tensors.items() if name.startswith(("encoder.", "quantize.", "quant_conv."))}
     renamed = rename_vqgan(half)
-    return config_from_shapes(renamed, opened, encoder_only=True, legacy_commitment=True), renamed
+    return config_from_shapes(
+        renamed, opened, claims=opened.config.get("vq_config", opened.config), encoder_only=True, legacy_commitment=True
+    ), renamed
 
 
 FAMILY = Family(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, shown
 from ...storage.atomic_folder import atomic_folder
+from ...storage.config_json import from_json, to_json
+from ...storage.diffusers_settings import DiffusersSettings
 from ...storage.weights import StoredTensor
 from ...vqgan.model import VQGANConfig
 from .family import Family, Tensors
@@ -77,23 +81,25 @@ def detect(opened: Opened) -> bool:
     return {"encoder.down_blocks.0.resnets.0.norm1.weight", "quantize.embedding.weight"} <= opened.tensors.keys()
 
 
-def read_vqgan(opened: Opened, *, unit_range: bool | None = None) -> tuple[VQGANConfig, Tensors]:
+def read_vqgan(
+    opened: Opened, *, unit_range: bool | None = None, norm_groups: int | None = None
+) -> tuple[VQGANConfig, Tensors]:
     """A VQModel. What shapes do not tell (groups, activation) comes from its config.json.
 
     Args:
         opened: the folder, or its file.
         unit_range: whether it was trained on pictures in [0, 1] instead of [-1, 1]. By default those of aMUSEd were,
             which are known by their settings.
+        norm_groups: of its normalisations, where there is no config.json; 32 by default.
     """
-    config = opened.config
-    if config.get("act_fn", "silu") not in ("silu", "swish"):
-        raise CheckpointError(f"{opened}: act_fn is {config['act_fn']!r}; known is 'silu'.")
-    groups = config.get("norm_num_groups", 32)
+    settings = opened.config
+    if settings.get("act_fn", "silu") not in ("silu", "swish"):
+        raise CheckpointError(f"{opened}: act_fn is {shown(settings['act_fn'])}; known is 'silu'.")
+    groups = settings.get("norm_num_groups", norm_groups or 32)
     if type(groups) is not int or groups < 1:
-        raise CheckpointError(f"{opened}: norm_num_groups should be a whole number, got {groups!r}.")
-    if unit_range is None:
-        amused = config.get("lookup_from_codebook") is True and config.get("mid_block_add_attention") is False
-        unit_range = config.get(UNIT_RANGE, amused) is True
+        raise CheckpointError(f"{opened}: norm_num_groups should be a whole number, got {shown(groups)}.")
+    if norm_groups not in (None, groups):
+        raise ValueError(f"norm_groups={norm_groups} contradicts the config.json of {opened}, which says {groups}.")
     spatial = "decoder.conv_norm_out.norm_layer.weight" in opened.tensors
     if spatial and groups != 32:
         raise CheckpointError(f"{opened}: spatial normalisation has 32 groups in diffusers, not {groups}.")
@@ -101,8 +107,37 @@ def read_vqgan(opened: Opened, *, unit_range: bool | None = None) -> tuple[VQGAN
     for name, tensor in renamed.items():
         if "attention" in name and len(tensor.shape) == 2:
             renamed[name] = _as_convolution(tensor)
+    widths = {tensor.shape[:1] for name, tensor in renamed.items() if name.endswith(".norm1.weight")}
+    if not settings and norm_groups is None and any(width % groups for (width,) in filter(None, widths)):
+        raise CheckpointError(
+            f"{opened} has no config.json beside it, and is not divided into {groups} groups, as is usual: put the config.json "
+            "there, or pass norm_groups= and unit_range=."
+        )
     norm: dict[str, Any] = {"norm": "spatial" if spatial else "group", "norm_groups": groups}
-    return config_from_shapes(renamed, opened, legacy_commitment=True, unit_range=unit_range, **norm), renamed
+    config = config_from_shapes(renamed, opened, claims=settings, legacy_commitment=True, **norm)
+    if unit_range is None:
+        unit_range = _is_amused(config, opened) if UNIT_RANGE not in settings else settings[UNIT_RANGE] is True
+    if not settings:
+        warnings.warn(
+            f"{opened} has no config.json beside it, which weights do not replace: taken to have {groups} groups in its "
+            f"normalisations and pictures in {'[0, 1]' if unit_range else '[-1, 1]'}. Put the config.json there, or pass "
+            "norm_groups= and unit_range=.",
+            stacklevel=2,
+        )
+    return replace(config, unit_range=unit_range, diffusers=_kept(settings, opened)), renamed
+
+
+def _is_amused(config: VQGANConfig, opened: Opened) -> bool:
+    """Whether it is a tokenizer of aMUSEd: its latents are looked up, and there is no attention at its core."""
+    looked_up = opened.config.get("lookup_from_codebook", not opened.config) is True
+    return looked_up and not config.mid_attention
+
+
+def _kept(settings: Mapping[str, Any], opened: Opened) -> DiffusersSettings | None:
+    """The settings for pipelines of diffusers, where they are other than by default."""
+    fields = {name: settings[name] for name in DiffusersSettings.__dataclass_fields__ if settings.get(name) is not None}
+    kept: DiffusersSettings = from_json(DiffusersSettings, fields, f"the config.json of {opened}")
+    return kept if kept != DiffusersSettings() else None
 
 
 def _as_convolution(tensor: StoredTensor) -> StoredTensor:
@@ -168,6 +203,7 @@ def _diffusers_config(config: VQGANConfig) -> Mapping[str, Any]:
         "norm_type": config.norm,
         "num_vq_embeddings": config.codebook_size,
         "vq_embed_dim": config.code_dim,
+        **to_json(config.diffusers or DiffusersSettings()),
     }
 
 

@@ -34,7 +34,9 @@ def read_vqgan(opened: Opened, *, unit_range: bool = False) -> tuple[VQGANConfig
         unit_range: whether it was trained on pictures in [0, 1] instead of [-1, 1]; the published ones were not.
     """
     renamed = rename_vqgan({replaced(name, NAMES): _turned(tensor) for name, tensor in opened.tensors.items()})
-    return config_from_shapes(renamed, opened, legacy_commitment=True, unit_range=unit_range), renamed
+    return config_from_shapes(
+        renamed, opened, claims=opened.config, legacy_commitment=True, unit_range=unit_range
+    ), renamed
 
 
 def _turned(tensor: StoredTensor) -> StoredTensor:

@@ -70,6 +70,9 @@ def read_vqgan(opened: Opened, *, config: str | Path | None = None) -> tuple[VQG
     """
     document = opened.with_yaml(config)
     section = _section(document) if document is not None else None
+    if document is not None and section is None and opened.format is not None and "model" in document:
+        model = document.section("model")  # the user knows that it is one, whatever its class is called
+        section = Section({"target": "IBQ", "params": model.data.get("params")}, model.where)
     if document is not None and section is None:
         raise CheckpointError(f"{document.where} describes no tokenizer of IBQ.")
     return ibq_tokenizer(section, opened.tensors, opened)

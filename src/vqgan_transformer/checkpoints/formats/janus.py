@@ -31,7 +31,13 @@ def read_vqgan(opened: Opened) -> tuple[VQGANConfig, Tensors]:
     renamed = rename_vqgan(opened.below(opened.prefixes(LOWEST_FIRST)[0]), first_runs_last=False)
     parts = ("encoder.", "decoder.", "quantizer.", "to_codes.", "from_codes.")
     renamed = {name: tensor for name, tensor in renamed.items() if name.startswith(parts)}
-    return config_from_shapes(renamed, opened, normalize_codes=True, legacy_commitment=True), renamed
+    return config_from_shapes(
+        renamed,
+        opened,
+        claims=opened.config.get("vq_config", opened.config),
+        normalize_codes=True,
+        legacy_commitment=True,
+    ), renamed
 
 
 FAMILY = Family(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ WHOLE_VQGAN = "encoder.conv_blocks.0.res.0.norm1.weight"
 TEXT = "cls_embedding.cap_proj.fc1.weight"
 WHOLE_GPT = "layers.0.attention.wqkv.weight"
 TOKENIZER = "vq_ds16_c2i.pt"
+PUBLISHED_CODES = (16384, 8)
+"""How many there are in the published tokenizers, and how long they are."""
 
 
 def detect(opened: Opened) -> bool:
@@ -64,11 +67,13 @@ def detect(opened: Opened) -> bool:
     return gpt or len(opened.prefixes(WHOLE_VQGAN)) == 1
 
 
-def read_vqgan(opened: Opened) -> tuple[VQGANConfig, Tensors]:
-    """A tokenizer. All that matters follows from shapes.
+def read_vqgan(opened: Opened, *, normalize_codes: bool | None = None) -> tuple[VQGANConfig, Tensors]:
+    """A tokenizer. Nearly all that matters follows from shapes.
 
     Args:
         opened: the file.
+        normalize_codes: whether it was trained to compare codes as unit vectors (LlamaGen's ``codebook-l2-norm``), as all
+            published ones were.
     """
     prefixes = opened.prefixes(WHOLE_VQGAN)
     if len(prefixes) != 1:
@@ -76,7 +81,15 @@ def read_vqgan(opened: Opened) -> tuple[VQGANConfig, Tensors]:
     parts = ("encoder.", "decoder.", "quantize.embedding.", "quant_conv.", "post_quant_conv.")
     tensors = {name: tensor for name, tensor in opened.below(prefixes[0]).items() if name.startswith(parts)}
     renamed = {replaced(name, VQGAN_NAMES): tensor for name, tensor in tensors.items()}
-    return config_from_shapes(renamed, opened, normalize_codes=True), renamed
+    unit_codes = True if normalize_codes is None else normalize_codes
+    config = config_from_shapes(renamed, opened, normalize_codes=unit_codes)
+    if normalize_codes is None and (config.codebook_size, config.code_dim) != PUBLISHED_CODES:
+        warnings.warn(
+            f"{opened} does not say whether its codes are compared as unit vectors; those of all published tokenizers of "
+            "LlamaGen are, so these are, too. Pass normalize_codes=True to say so, or normalize_codes=False.",
+            stacklevel=2,
+        )
+    return config, renamed
 
 
 def read_gpt(

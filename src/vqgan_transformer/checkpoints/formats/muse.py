@@ -51,9 +51,13 @@ def read_vqgan(opened: Opened, *, unit_range: bool = True) -> tuple[VQGANConfig,
     """
     if is_original(opened.tensors):
         renamed = rename_vqgan(opened.tensors)
-        return config_from_shapes(renamed, opened, legacy_commitment=True, unit_range=unit_range), renamed
+        return config_from_shapes(
+            renamed, opened, claims=opened.config, legacy_commitment=True, unit_range=unit_range
+        ), renamed
     renamed = _from_maskgit(opened)
-    config = config_from_shapes(renamed, opened, legacy_commitment=True, unit_range=unit_range, downsample="average")
+    config = config_from_shapes(
+        renamed, opened, claims=opened.config, legacy_commitment=True, unit_range=unit_range, downsample="average"
+    )
     return config, renamed
 
 

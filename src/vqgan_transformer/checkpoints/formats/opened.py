@@ -174,7 +174,7 @@ class Opened:
     def yaml(self) -> Section | None:
         """The yaml file beside the weights; ``None`` if there is none."""
         path = self._find_yaml()
-        return Section(read_yaml(path), str(path)) if path is not None else None
+        return Section.of_run(read_yaml(path), str(path)) if path is not None else None
 
     def with_yaml(self, path: str | Path | None) -> Section | None:
         """The given yaml file, or by default the one that was found.
@@ -185,7 +185,7 @@ class Opened:
         if path is None:
             return self.yaml
         path = Path(path).expanduser()
-        return Section(read_yaml(path), str(path))
+        return Section.of_run(read_yaml(path), str(path))
 
     def below(self, prefix: str) -> dict[str, StoredTensor]:
         """The tensors whose names begin so, without that beginning."""

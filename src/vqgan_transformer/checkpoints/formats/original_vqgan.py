@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, shortened
 from ...storage.weights import StoredTensor
 from ...vqgan.model import VQGANConfig
 from .family import Tensors
@@ -45,18 +46,44 @@ FIXED = {
 
 
 def vqgan_from(
-    section: Section | None, tensors: Mapping[str, StoredTensor], where: object
+    section: Section | None, tensors: Mapping[str, StoredTensor], opened: Opened
 ) -> tuple[VQGANConfig, Tensors]:
     """A VQGAN by its config, or by shapes alone, and its tensors by our names."""
     renamed = rename_vqgan(tensors)
-    if section is not None:
-        kl_weight = (
-            {"kl_weight": section.section("params").number("kl_weight", 1e-8)} if section.target == "GumbelVQ" else {}
+    # of all published files; the original's yaml cannot ask for another commitment
+    known: dict[str, Any] = {"legacy_commitment": True}
+    if section is None:
+        return config_from_shapes(renamed, opened, **known), renamed
+    gumbel = "quantizer.projection.weight" in renamed
+    section = _with_known_class(section, "GumbelVQ" if gumbel else "VQModel", opened)
+    if gumbel:
+        known["kl_weight"] = section.section("params").number("kl_weight", 1e-8)
+    return config_from_yaml(section, QUANTIZERS, **known), renamed
+
+
+def _with_known_class(section: Section, by_names: str, opened: Opened) -> Section:
+    """A section whose class is one of the original's: another one, or none, counts as such if the user says so.
+
+    Args:
+        section: with "target" and "params".
+        by_names: the class that the names of the tensors tell.
+        opened: the checkpoint.
+    """
+    if "target" in section and section.target in QUANTIZERS:
+        return section
+    if "target" in section and opened.format is None:
+        raise CheckpointError(
+            f"{section.where}.target is {shortened(section.text('target'))!r}; known are {', '.join(QUANTIZERS)}. If it "
+            "computes what one of these does, pass format='taming'; if its codes are those with the largest inner product, "
+            "format='ibq'."
         )
-        # the original's yaml cannot ask for another commitment; this is that of all published files
-        return config_from_yaml(section, QUANTIZERS, legacy_commitment=True, **kl_weight), renamed
-    # of all published files; the original's yaml cannot ask for anything else
-    return config_from_shapes(renamed, where, legacy_commitment=True), renamed
+    if opened.format is None:
+        warnings.warn(
+            f"{section.where} names no class (target:): taken for {by_names} of taming-transformers. Pass format='taming' to "
+            "say so, or format='ibq' if its codes are those with the largest inner product.",
+            stacklevel=2,
+        )
+    return Section({**section.data, "target": by_names}, section.where)
 
 
 def config_from_yaml(section: Section, quantizers: Mapping[str, str], **known: Any) -> VQGANConfig:

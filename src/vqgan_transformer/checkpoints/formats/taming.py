@@ -6,6 +6,7 @@ the VQGAN of its pictures (`first_stage_model`) and that of its condition (`cond
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -56,8 +57,15 @@ def read_vqgan(
         return run.stage(stage)
     if stage == "condition":
         raise CheckpointError(f"{run.opened} is a VQGAN by itself: it has no condition. Leave stage out.")
-    if run.model is not None and run.model.target == "Net2NetTransformer":
+    if run.model is not None and "target" in run.model and run.model.target == "Net2NetTransformer":
         raise CheckpointError(f"{run.model.where} describes a transformer, but {run.opened} holds a VQGAN alone.")
+    if run.model is None and not opened.lightning and opened.format is None:
+        warnings.warn(
+            f"{opened} has no yaml file beside it, and several programs share the names of its tensors: taken for one of "
+            "taming-transformers, which has the nearest codes and pictures in [-1, 1]. Pass format='taming' to say so, "
+            "format='muse' for open-muse's (pictures in [0, 1]) or format='ibq' for IBQ's (codes by inner product).",
+            stacklevel=2,
+        )
     return vqgan_from(run.model, run.tensors, run.opened)
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from ...errors import CheckpointError
 from ...storage.weights import StoredTensor
 from ...vqgan.model import VQGANConfig
+from .claims import check_claims
 
 __all__ = ["config_from_shapes", "count", "half_missing", "made"]
 
@@ -18,7 +19,12 @@ MOST_LEVELS = 16
 
 
 def config_from_shapes(
-    tensors: Mapping[str, StoredTensor], where: object, *, encoder_only: bool = False, **known: Any
+    tensors: Mapping[str, StoredTensor],
+    where: object,
+    *,
+    encoder_only: bool = False,
+    claims: object = None,
+    **known: Any,
 ) -> VQGANConfig:
     """All that shapes tell about a VQGAN, which is nearly everything that matters for running it.
 
@@ -26,10 +32,11 @@ def config_from_shapes(
         tensors: by our names.
         where: the file, for messages.
         encoder_only: whether its program has no decoder. For all others that lack one, half of the file is missing.
+        claims: what the config.json says, to be compared with the weights; anything but a mapping says nothing.
         **known: fields of the config that are known otherwise.
 
     Raises:
-        CheckpointError: if tensors are missing, or of shapes that no VQGAN has.
+        CheckpointError: if tensors are missing, of shapes that no VQGAN has, or contradict the claims.
     """
 
     def shape(name: str, axes: int) -> tuple[int, ...]:
@@ -70,7 +77,10 @@ def config_from_shapes(
     }
     if gumbel:
         fields["kl_weight"] = 1e-8
-    return made(VQGANConfig, where, **fields | known)
+    config = made(VQGANConfig, where, **fields | known)
+    if isinstance(claims, Mapping):
+        check_claims(config, claims, where)
+    return config
 
 
 def half_missing(where: object) -> CheckpointError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, shortened, shown
 
 __all__ = ["Section"]
 
@@ -46,15 +46,16 @@ class Section:
     def flag(self, name: str, default: bool) -> bool:
         """True or false."""
         value = self.data.get(name, default)
+        self._refuse_reference(name, value)
         if not isinstance(value, bool):
-            raise CheckpointError(f"{self.where}.{name} should be true or false, got {value!r}.")
+            raise CheckpointError(f"{self.where}.{name} should be true or false, got {shown(value)}.")
         return value
 
     def wholes(self, name: str) -> tuple[int, ...]:
         """A list of whole numbers."""
         values = self._get(name, list, "a list of whole numbers")
         if any(type(value) is not int for value in values):
-            raise CheckpointError(f"{self.where}.{name} should be a list of whole numbers, got {values!r}.")
+            raise CheckpointError(f"{self.where}.{name} should be a list of whole numbers, got {shown(values)}.")
         return tuple(values)
 
     @property
@@ -62,10 +63,44 @@ class Section:
         """The last part of the dotted name of the class. It is a name to compare; nothing is imported."""
         return self.text("target").rpartition(".")[2]
 
+    @classmethod
+    def of_run(cls, document: Mapping[str, Any], where: str) -> Section:
+        """A whole file, in the form of the original's: "model" with "target" and "params", and so each class within.
+
+        Lightning's command line calls these "class_path" and "init_args". A file may also be such a section itself, or
+        its "model" the arguments of a class that is not named.
+        """
+        data = _with_targets(document)
+        if "model" not in data and "target" in data:
+            data = {**data, "model": data}
+        model = data.get("model")
+        if isinstance(model, dict) and "ddconfig" in model and "params" not in model:
+            data = {**data, "model": {**model, "params": model}}
+        return cls(data, where)
+
     def _get(self, name: str, kind: Any, described: str, default: Any = None) -> Any:
         value = self.data.get(name, default)
+        self._refuse_reference(name, value)
         if value is None:
             raise CheckpointError(f"{self.where}.{name} is missing; it should be {described}.")
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise CheckpointError(f"{self.where}.{name} should be {described}, got {value!r}.")
+            raise CheckpointError(f"{self.where}.{name} should be {described}, got {shown(value)}.")
         return value
+
+    def _refuse_reference(self, name: str, value: Any) -> None:
+        if isinstance(value, str) and "${" in value:
+            raise CheckpointError(
+                f"{self.where}.{name} is {shortened(value)!r}, which stands for something that is not in the file: replace "
+                "it by its value."
+            )
+
+
+def _with_targets(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_targets(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    entries = {name: _with_targets(item) for name, item in value.items()}
+    if isinstance(entries.get("class_path"), str) and "target" not in entries:
+        entries |= {"target": entries["class_path"], "params": entries.get("init_args") or {}}
+    return entries
