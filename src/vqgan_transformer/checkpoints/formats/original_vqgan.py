@@ -73,7 +73,7 @@ def _with_known_class(section: Section, by_names: str, opened: Opened) -> Sectio
         return section
     if "target" in section and opened.format is None:
         raise CheckpointError(
-            f"{section.where}.target is {shortened(section.text('target'))!r}; known are {', '.join(QUANTIZERS)}. If it "
+            f"{section.where}.target is {shortened(section.target)!r}; known are {', '.join(QUANTIZERS)}. If it "
             "computes what one of these does, pass format='taming'; if its codes are those with the largest inner product, "
             "format='ibq'."
         )
