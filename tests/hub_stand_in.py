@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -23,9 +24,11 @@ class Repository:
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     token: str | None = None
+    gated: bool = False
 
-    def commit(self, files: dict[str, bytes]) -> str:
-        merged = (list(self.commits.values())[-1] if self.commits else {}) | files
+    def commit(self, files: dict[str, bytes], deleted: Collection[str] = ()) -> str:
+        before = list(self.commits.values())[-1] if self.commits else {}
+        merged = {path: data for path, data in before.items() if path not in deleted} | files
         name = hashlib.sha1(repr((len(self.commits), sorted(merged.items()))).encode()).hexdigest()
         self.commits[name] = merged
         return name
@@ -86,15 +89,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(body=True)
 
     def answer(self, *, body: bool) -> None:
-        path = unquote(urlsplit(self.path).path)
+        path = urlsplit(self.path).path
         self.hub.requests.append((self.command, self.path))
         self.hub.agents.add(self.headers.get("user-agent", ""))
         match = re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?", path)
         if match is not None:
-            return self.describe(match[1], match[2], match[3] or "main")
+            return self.describe(match[1], match[2], unquote(match[3] or "main"))
         match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
         if match is not None:
-            return self.send_file(*match.groups(), body=body)
+            return self.send_file(*map(unquote, match.groups()), body=body)
         return self.refuse(404, "EntryNotFound")
 
     def repository(self, name: str) -> Repository | None:
@@ -102,6 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
         found = self.hub.repositories.get(name)
         if found is None or (found.token and self.headers.get("authorization") != f"Bearer {found.token}"):
             self.refuse(401 if found else 404, "RepoNotFound")
+            return None
+        if found.gated:
+            self.refuse(403, "GatedRepo")
             return None
         return found
 
@@ -178,7 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
         files = {
             line["value"]["path"]: base64.b64decode(line["value"]["content"]) for line in lines if line["key"] == "file"
         }
-        commit = repository.commit(files)
+        deleted = {line["value"]["path"] for line in lines if line["key"] == "deletedFile"}
+        commit = repository.commit(files, deleted)
         return self.send_json(
             {"commitUrl": f"{self.hub.address}/{match[1]}/commit/{commit}", "commitOid": commit, "success": True}
         )

@@ -11,6 +11,7 @@ import torch
 from .errors import CheckpointError
 from .gpt.model import CondGPT
 from .pipeline.pipeline import ImageSynthesisPipeline
+from .storage.folder_layout import refuse_other_programs_folder
 from .storage.model_card import write_model_card
 from .vqgan.model import VQGAN
 
@@ -70,9 +71,11 @@ def convert_checkpoint(
 
     Raises:
         CheckpointError: where the checkpoint cannot be loaded.
+        FileExistsError: if the folder holds a checkpoint of another program, e.g. the source itself.
         FileNotFoundError: if there is no such source.
     """
     folder = Path(folder).expanduser()
+    refuse_other_programs_folder(folder, pipeline=True)
     own_card = (folder / "README.md").exists()
     if save_dtype is not None:
         options.setdefault("dtype", save_dtype)  # read as it is written: half the memory

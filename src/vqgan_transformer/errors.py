@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,9 @@ __all__ = [
     "UnsafeFileError",
     "collect_notices",
     "nearest_name",
+    "reading",
     "shortened",
+    "shown",
     "warn",
 ]
 
@@ -83,6 +86,32 @@ def collect_notices() -> Iterator[list[Notice]]:
         yield notices
     finally:
         _collected.reset(before)
+
+
+@contextmanager
+def reading(where: object) -> Iterator[None]:
+    """What goes wrong inside, because a file is other than any program writes it, is a CheckpointError about it.
+
+    Errors that say what they are pass: missing files, missing permissions, unknown arguments, memory that is full.
+    """
+    try:
+        yield
+    except (
+        LookupError,
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+        EOFError,
+        UnicodeError,
+        struct.error,
+    ) as error:
+        raise CheckpointError(
+            f"{where} is damaged, or no checkpoint: {type(error).__name__}: {shortened(error)}."
+        ) from error
+    except OSError as error:
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise
+        raise CheckpointError(f"{where} cannot be read: {shortened(error)}.") from error
 
 
 def nearest_name(given: str, known: Iterable[str], most: int = 1) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, reading
 from ..storage.checkpoint_report import CheckpointReport
 from ..storage.config_json import read_json, to_json
 from ..storage.folder_layout import CONFIG, LIBRARY, MODEL_INDEX, component_folder, is_saved, library_entries
@@ -24,6 +24,11 @@ def inspect_path(path: Path, *, format: str | None = None, options: Mapping[str,
     Raises:
         CheckpointError: if it is nothing that can be loaded.
     """
+    with reading(path):
+        return _inspect(path, format, options)
+
+
+def _inspect(path: Path, format: str | None, options: Mapping[str, Any]) -> CheckpointReport:
     if format is None and (path / MODEL_INDEX).is_file():
         libraries = {library for library, _ in library_entries(path).values()}
         if libraries == {LIBRARY}:

@@ -18,11 +18,13 @@ __all__ = [
     "index_entries",
     "is_saved",
     "library_entries",
+    "refuse_other_programs_folder",
 ]
 
 LIBRARY = "vqgan_transformer"
 CONFIG = "config.json"
 MODEL_INDEX = "model_index.json"
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 FOREIGN_PARTS = {"VQGAN": ("VQModel",)}
 """Classes in the pipelines of other libraries that stand for one of ours."""
 
@@ -31,6 +33,34 @@ def is_saved(folder: Path) -> bool:
     """Whether a folder holds an object in our own format."""
     # other libraries write a _class_name into their config.json too, but another version beside it
     return (folder / CONFIG).is_file() and {"_class_name", "_package_version"} <= read_json(folder / CONFIG).keys()
+
+
+def refuse_other_programs_folder(folder: Path, *, pipeline: bool = False) -> None:
+    """Refuses to save where another program's files, or a pipeline's, would be replaced in part.
+
+    Args:
+        folder: to be saved into.
+        pipeline: whether a pipeline is to be saved; one part of it would lose against the pipeline that is there.
+
+    Raises:
+        FileExistsError: with what is there.
+    """
+    if not folder.is_dir():
+        return
+    try:
+        index = folder / MODEL_INDEX
+        ours = is_saved(folder) or (index.is_file() and "_package_version" in read_json(index))
+    except CheckpointError:
+        ours = False
+    names = [name for name in (CONFIG, MODEL_INDEX, *WEIGHTS) if (folder / name).exists()]
+    if names and not ours:
+        raise FileExistsError(
+            f"{folder} holds {' and '.join(names)} of another program, which saving here would replace: give another folder."
+        )
+    if MODEL_INDEX in names and not pipeline:
+        raise FileExistsError(
+            f"{folder} holds a saved pipeline, which has its parts in folders of their own: give one of these, or another."
+        )
 
 
 def component_folder(folder: Path, class_name: str) -> Path | None:

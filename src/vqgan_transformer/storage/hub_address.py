@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ..errors import shortened
 from ..slots import foreign_formats
 from ..version import __version__
 from .folder_layout import CONFIG, MODEL_INDEX, is_saved, library_entries
@@ -17,6 +20,8 @@ from .weight_files import INDEXES, YAML, holds_weights, weight_file
 __all__ = ["Address", "download"]
 
 HOSTS = ("huggingface.co", "hf.co")
+REVISION = r"refs/(?:pr/\d+|convert/[^/]+)|[^/]+"
+"""A pull request's, a converter's, or the name of a branch, tag or commit; other slashes are written %2F."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Address:
             ValueError: for an address that is none of the Hub's.
         """
         if source.startswith("hf://"):
-            match = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@([^/]+))?(?:/(.*))?", source.removeprefix("hf://"))
+            match = re.fullmatch(rf"([\w.-]+/[\w.-]+)(?:@({REVISION}))?(?:/(.*))?", source.removeprefix("hf://"))
             if match is None:
                 raise ValueError(
                     f"{source!r} should be hf://owner/name, hf://owner/name@revision or with a path behind."
@@ -58,7 +63,7 @@ class Address:
         own = urlsplit(constants.ENDPOINT)
         # the part of a path that an endpoint of one's own may have in front
         path = parts.path.removeprefix(own.path) if parts.netloc == own.netloc else parts.path
-        match = re.fullmatch(r"/([\w.-]+/[\w.-]+)(?:/(?:resolve|blob|tree|raw)/([^/]+)(?:/(.*))?)?/?", path)
+        match = re.fullmatch(rf"/([\w.-]+/[\w.-]+)(?:/(?:resolve|blob|tree|raw)/({REVISION})(?:/(.*))?)?/?", path)
         known = parts.netloc == own.netloc or (parts.scheme == "https" and parts.netloc in HOSTS)
         if match is None or not known:
             raise ValueError(
@@ -117,24 +122,25 @@ def download(
         CheckpointError: for several files of weights of which none is named.
     """
     hub = _Hub(address, token, cache_dir, local_files_only)
-    prefix = address.prefix
+    prefix = escape(address.prefix)  # names with brackets are names, not patterns
     # a star stands for slashes, too
     described = [prefix + name for name in (CONFIG, MODEL_INDEX, *(f"*{ending}" for ending in (*INDEXES, *YAML)))]
     described.append("README.md")  # with the licence
     if address.filename is not None:
         beside = [prefix + name for name in foreign_formats().companions()] if pipeline else []
-        return hub.get([prefix + address.filename, *beside, *described])
+        return hub.get([prefix + escape(address.filename), *beside, *described])
     folder = hub.get(described)
-    if (folder / prefix / MODEL_INDEX).is_file():
-        return hub.get([*described, *_patterns_of_parts(folder / prefix, prefix, class_names)])
-    names = [name.removeprefix(prefix) for name in hub.names(folder) if name.startswith(prefix)]
+    inside = folder / address.prefix
+    if (inside / MODEL_INDEX).is_file():
+        return hub.get([*described, *_patterns_of_parts(inside, prefix, class_names)])
+    names = [name.removeprefix(address.prefix) for name in hub.names(folder) if name.startswith(address.prefix)]
     weights = weight_file(names, address.repository)
     if weights is None:
         return folder
-    wanted = [prefix + weights]
+    wanted = [prefix + escape(weights)]
     if weights.endswith(INDEXES):
-        wanted += [prefix + shard for shard in shards_with_vqgan(folder / prefix / weights)]
-    elif weights.startswith("model") and is_saved(folder / prefix):
+        wanted += [prefix + escape(shard) for shard in shards_with_vqgan(inside / weights)]
+    elif weights.startswith("model") and is_saved(inside):
         wanted.append(f"{prefix}model*.safetensors")
     return hub.get([*described, *wanted])
 
@@ -164,10 +170,34 @@ class _Hub:
                 )
             )
         except Exception as error:  # its HTTP library, and so the errors of a broken transfer, differ between versions
-            raise FileNotFoundError(
-                f"{self.address.repository!r} is neither a local file or folder (looked in {Path.cwd()}) nor a repository "
-                f"that can be had from the Hugging Face Hub: {error}"
-            ) from error
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+                raise  # of this machine
+            raise FileNotFoundError(self.refusal(error)) from error
+
+    def refusal(self, error: Exception) -> str:
+        """Why a repository cannot be had, and what to do."""
+        from huggingface_hub import errors
+
+        name, revision = self.address.repository, self.address.revision
+        if isinstance(error, errors.GatedRepoError):
+            return f"{name!r} is gated: accept its conditions at https://huggingface.co/{name}, then pass token= of that account."
+        if isinstance(error, errors.RevisionNotFoundError):
+            return (
+                f"{name!r} has no revision {revision!r} on the Hugging Face Hub: no branch, tag or commit is called so."
+            )
+        if isinstance(error, errors.RepositoryNotFoundError):
+            return (
+                f"{name!r} is neither a local file or folder (looked in {Path.cwd()}) nor a repository that can be seen on "
+                f"the Hugging Face Hub. If it is private, pass token=. ({shortened(error, 200)})"
+            )
+        if self.local_files_only or isinstance(error, errors.OfflineModeIsEnabled):
+            return f"{name!r} was not downloaded before, and without a connection (local_files_only, offline mode) cannot be."
+        if isinstance(error, errors.LocalEntryNotFoundError):
+            return (
+                f"{name!r} is neither a local file or folder (looked in {Path.cwd()}) nor in the cache, and the Hugging Face "
+                f"Hub cannot be reached: check the connection. ({shortened(error, 300)})"
+            )
+        return f"{name!r} cannot be downloaded from the Hugging Face Hub: {shortened(error, 300)}"
 
     def names(self, folder: Path) -> list[str]:
         """The files of the repository; without a connection those that are in the cache."""
@@ -179,7 +209,7 @@ class _Hub:
                 return api.list_repo_files(self.address.repository, revision=self.address.revision)
             except Exception as error:  # the cache was enough for the description; it may be for the rest
                 if not any((folder / self.address.prefix).rglob("*")):
-                    raise FileNotFoundError(f"{self.address.repository!r} cannot be looked into: {error}") from error
+                    raise FileNotFoundError(self.refusal(error)) from error
         return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
 
 

@@ -20,7 +20,7 @@ from ..errors import CheckpointError, nearest_name
 from ..version import __version__
 from .atomic_folder import atomic_folder
 from .config_json import read_json
-from .folder_layout import CONFIG, LIBRARY, MODEL_INDEX, index_entries
+from .folder_layout import CONFIG, LIBRARY, MODEL_INDEX, index_entries, refuse_other_programs_folder
 from .model_card import write_model_card
 from .pretrained import STALE, Pretrained
 
@@ -57,6 +57,9 @@ def save_components(
         (index.setdefault(group, {}) if group else index)[name] = [LIBRARY, type(component).__name__]
     conditions = list(index.get("conditions", {}))
     facts = {"_class_name": class_name, "library_name": LIBRARY, "conditions": conditions}
+    refuse_other_programs_folder(folder, pipeline=True)
+    for part in components:
+        refuse_other_programs_folder(folder / part)
     with atomic_folder(folder, STALE) as draft:
         for part, component in components.items():
             (draft / part).mkdir(parents=True)

@@ -13,19 +13,21 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from fnmatch import fnmatch
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
 
-from ..errors import CheckpointError, nearest_name
+from ..errors import CheckpointError, nearest_name, reading
 from ..slots import foreign_formats
 from ..version import __version__
 from .atomic_folder import atomic_folder
 from .checkpoint_report import CheckpointReport
 from .config_json import from_json, read_json, to_json
-from .folder_layout import CONFIG, component_folder, is_saved
+from .folder_layout import CONFIG, MODEL_INDEX, component_folder, is_saved, refuse_other_programs_folder
 from .model_card import write_model_card
 from .provenance import Provenance, provenance
 from .shards import read_weights
@@ -111,16 +113,17 @@ class Pretrained:
         origin = Origin(source, subfolder, filename, revision, token, cache_dir, local_files_only)
         origin, options = by_short_name(origin, cls.__name__, options)
         path = located(origin, cls.__name__)
-        path = component_folder(path, cls.__name__) or path
-        source_of_weights = provenance(path)
-        source_of_weights.warn()
-        if path.suffix == ".safetensors" and is_saved(path.parent):
-            path = path.parent  # a file of ours stands for its folder
-        if is_saved(path) and format is None:
-            refuse_options(options, cls.from_pretrained)
-            config, tensors = _read_own(cls, path)
-        else:
-            config, tensors = foreign_formats().read(path, cls.__name__, options, format=format)
+        with reading(path):
+            path = component_folder(path, cls.__name__) or path
+            source_of_weights = provenance(path)
+            source_of_weights.warn()
+            if path.suffix == ".safetensors" and is_saved(path.parent):
+                path = path.parent  # a file of ours stands for its folder
+            if is_saved(path) and format is None:
+                refuse_options(options, cls.from_pretrained)
+                config, tensors = _read_own(cls, path)
+            else:
+                config, tensors = foreign_formats().read(path, cls.__name__, options, format=format)
         loaded = cls.assemble(config, tensors, dtype=wanted, device=device, where=str(path))
         loaded.source = source_of_weights
         return loaded
@@ -202,11 +205,12 @@ class Pretrained:
             the folder.
 
         Raises:
-            FileExistsError: if the path is a file.
+            FileExistsError: if the path is a file, or a folder with a checkpoint of another program or a pipeline.
             ValueError: for an unknown dtype.
         """
         wanted = resolve_dtype(dtype)
         folder = Path(folder).expanduser()
+        refuse_other_programs_folder(folder)
         with atomic_folder(folder, STALE) as draft:
             self.write_files(draft, dtype=wanted, max_shard_size=max_shard_size, metadata=metadata)
             if not (folder / "README.md").exists():
@@ -256,7 +260,11 @@ class Pretrained:
             revision: the branch.
 
         Returns:
-            the address of the commit. A README.md that is on the Hub already stays.
+            the address of the commit. A README.md that is on the Hub already stays; weights of a former upload that would
+            win over the new ones are removed.
+
+        Raises:
+            FileExistsError: for a repository that holds a saved pipeline.
         """
         with tempfile.TemporaryDirectory() as temporary:
             folder = self.save_pretrained(Path(temporary) / "model")
@@ -279,13 +287,27 @@ def upload(
 
     api = huggingface_hub.HfApi(token=token)
     repository = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-    own_card = api.file_exists(repository, "README.md", revision=revision)
+    try:
+        there = set(api.list_repo_files(repository, revision=revision))
+    except huggingface_hub.errors.RevisionNotFoundError:  # nothing yet
+        there = set()
+    if MODEL_INDEX in there and not (folder / MODEL_INDEX).exists():
+        raise FileExistsError(
+            f"{repository} holds a saved pipeline, which would win over what is uploaded: give another repository."
+        )
+    parts = {path.parent.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    stale = [
+        name
+        for name in there
+        if any(fnmatch(name, f"{part}/{old}".removeprefix("./")) for part in parts for old in STALE)
+    ]
     commit = api.upload_folder(
         repo_id=repository,
         folder_path=folder,
         commit_message=commit_message,
         revision=revision,
-        ignore_patterns=["README.md"] if own_card else None,
+        ignore_patterns=["README.md"] if "README.md" in there else None,
+        delete_patterns=list(map(escape, stale)) or None,  # but for those that are uploaded anew
     )
     return str(commit.commit_url)
 

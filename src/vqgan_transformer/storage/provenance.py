@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -14,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, warn
 from .weight_files import FOLDERS, weight_file
 
 __all__ = ["REMARKS", "Provenance", "provenance", "sha256"]
@@ -108,10 +107,10 @@ class Provenance:
         }
         return {name: value for name, value in facts.items() if value is not None}
 
-    def warn(self, stacklevel: int = 3) -> None:
+    def warn(self) -> None:
         """Warns of what :attr:`caution` says."""
         if self.caution is not None:
-            warnings.warn(self.caution, stacklevel=stacklevel)
+            warn(self.caution)
 
 
 def provenance(path: Path) -> Provenance:

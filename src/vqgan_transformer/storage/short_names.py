@@ -26,10 +26,8 @@ def by_short_name(origin: Origin, class_name: str | None, options: Mapping[str, 
         options: for the family.
     """
     name = origin.source
-    model = None
-    if isinstance(name, str) and not Path(name).expanduser().exists():
-        model = foreign_formats().released_model(name)
-    if model is None:
+    model = foreign_formats().released_model(name) if isinstance(name, str) else None
+    if model is None or Path(name).expanduser().exists():
         return origin, dict(options)
     if class_name == "VQGAN" and model.tokenizer is not None:
         model = foreign_formats().released_model(model.tokenizer)

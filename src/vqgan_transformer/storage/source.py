@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import nearest_name
+from ..errors import CheckpointError, nearest_name, shortened, shown
 from .folder_layout import FOREIGN_PARTS
 from .hub_address import Address, download
 from .inside import stay_inside
@@ -56,20 +56,23 @@ class Origin:
             CheckpointError: for a repository with several files of weights, if none is named.
             UnsafeFileError: for a subfolder or file name that leads out of its folder.
             TypeError: for a source that is no path.
+            ValueError: for an empty one, or an address that is none of the Hub's.
         """
         if not isinstance(self.source, str | os.PathLike):
             raise TypeError(f"a source is a path, the id of a repository or 'builtin:<name>', got {self.source!r}.")
-        name = os.fspath(self.source)
+        name = os.fsdecode(self.source)
+        if not name.strip() or "\0" in name:
+            raise ValueError(f"a source is a path, the id of a repository or 'builtin:<name>', got {shown(name)}.")
         if name.startswith("builtin:"):
             return self._inside(_builtin(name.removeprefix("builtin:")))
         address = Address.parse(name)
         if address is not None:
             return self._from_hub(address, class_name)
         path = Path(name).expanduser()
-        if path.exists():
+        if _exists(path):
             return self._inside(path)
         if not _REPOSITORY.fullmatch(name) or name.startswith(".") or name.endswith(_FILE_ENDINGS):
-            raise FileNotFoundError(f"there is no file or folder {name!r} (looked in {Path.cwd()}).")
+            raise FileNotFoundError(f"there is no file or folder {shortened(name, 300)!r} (looked in {Path.cwd()}).")
         return self._from_hub(Address(name), class_name)
 
     def _from_hub(self, address: Address, class_name: str) -> Path:
@@ -101,6 +104,16 @@ class Origin:
                 raise FileNotFoundError(f"{path} has no file {self.filename!r}; it has {', '.join(files) or 'none'}.")
             path = file
         return path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        found = path.exists()
+    except OSError:  # longer than a path may be
+        return False
+    if found and not path.is_file() and not path.is_dir():
+        raise CheckpointError(f"{path} is neither a file nor a folder.")
+    return found
 
 
 def _builtin(name: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ...errors import CheckpointError, shown
+from ...errors import CheckpointError, shown, warn
 from ...storage.atomic_folder import atomic_folder
-from ...storage.config_json import from_json, to_json
+from ...storage.config_json import from_json, read_json, to_json
 from ...storage.diffusers_settings import DiffusersSettings
 from ...storage.weights import StoredTensor
 from ...vqgan.model import VQGANConfig
@@ -118,11 +117,10 @@ def read_vqgan(
     if unit_range is None:
         unit_range = _is_amused(config, opened) if UNIT_RANGE not in settings else settings[UNIT_RANGE] is True
     if not settings:
-        warnings.warn(
+        warn(
             f"{opened} has no config.json beside it, which weights do not replace: taken to have {groups} groups in its "
             f"normalisations and pictures in {'[0, 1]' if unit_range else '[-1, 1]'}. Put the config.json there, or pass "
-            "norm_groups= and unit_range=.",
-            stacklevel=2,
+            "norm_groups= and unit_range=."
         )
     return replace(config, unit_range=unit_range, diffusers=_kept(settings, opened)), renamed
 
@@ -149,6 +147,7 @@ def save_diffusers(vqgan: VQGAN, folder: Path, dtype: torch.dtype | None = None)
     """Writes what ``diffusers.VQModel.from_pretrained`` reads.
 
     Raises:
+        FileExistsError: for a folder with a checkpoint of another program.
         ValueError: for a VQGAN that a VQModel cannot express, with what stands in the way.
     """
     config = vqgan.config
@@ -168,6 +167,9 @@ def save_diffusers(vqgan: VQGAN, folder: Path, dtype: torch.dtype | None = None)
     found = [name for name, there in obstacles.items() if there]
     if found:
         raise ValueError(f"diffusers' VQModel cannot express this VQGAN: it has {', '.join(found)}.")
+    there = folder / "config.json"
+    if there.exists() and "_diffusers_version" not in read_json(there):
+        raise FileExistsError(f"{there} is none of diffusers, and would be replaced: give another folder.")
     from huggingface_hub import save_torch_state_dict
 
     tensors = {}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ...conditions import ClassConfig
 from ...conditions.class_names import imagenet_classes
-from ...errors import CheckpointError
+from ...errors import CheckpointError, warn
 from ...gpt.config import CondGPTConfig
 from ...sampler.sampler import SamplerConfig
 from ...vqgan.model import VQGANConfig
@@ -84,10 +83,9 @@ def read_vqgan(opened: Opened, *, normalize_codes: bool | None = None) -> tuple[
     unit_codes = True if normalize_codes is None else normalize_codes
     config = config_from_shapes(renamed, opened, normalize_codes=unit_codes)
     if normalize_codes is None and (config.codebook_size, config.code_dim) != PUBLISHED_CODES:
-        warnings.warn(
+        warn(
             f"{opened} does not say whether its codes are compared as unit vectors; those of all published tokenizers of "
-            "LlamaGen are, so these are, too. Pass normalize_codes=True to say so, or normalize_codes=False.",
-            stacklevel=2,
+            "LlamaGen are, so these are, too. Pass normalize_codes=True to say so, or normalize_codes=False."
         )
     return config, renamed
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, warn
 from ...storage.config_json import read_json
 from ...storage.file_kinds import PICKLE, SAFETENSORS, ZIP, kind_of
 from ...storage.shards import read_sharded, shards_with_vqgan
@@ -97,10 +96,9 @@ class Opened:
         if self.weights is None and self.state_dicts.has_both:
             chosen.weights = "raw" if average is False else "ema"
             if average is None:
-                warnings.warn(
+                warn(
                     f"{self} holds its weights and their running average; the average is taken. Pass weights='raw' for the "
-                    "weights themselves, or weights='ema' for the average without this warning.",
-                    stacklevel=6,
+                    "weights themselves, or weights='ema' for the average without this warning."
                 )
         return chosen
 

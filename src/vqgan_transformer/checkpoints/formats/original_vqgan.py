@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import CheckpointError, shortened
+from ...errors import CheckpointError, shortened, warn
 from ...storage.weights import StoredTensor
 from ...vqgan.model import VQGANConfig
 from .family import Tensors
@@ -78,10 +77,9 @@ def _with_known_class(section: Section, by_names: str, opened: Opened) -> Sectio
             "format='ibq'."
         )
     if opened.format is None:
-        warnings.warn(
+        warn(
             f"{section.where} names no class (target:): taken for {by_names} of taming-transformers. Pass format='taming' to "
-            "say so, or format='ibq' if its codes are those with the largest inner product.",
-            stacklevel=2,
+            "say so, or format='ibq' if its codes are those with the largest inner product."
         )
     return Section({**section.data, "target": by_names}, section.where)
 

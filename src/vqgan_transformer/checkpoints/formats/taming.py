@@ -6,13 +6,12 @@ the VQGAN of its pictures (`first_stage_model`) and that of its condition (`cond
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, warn
 from ...gpt.config import CondGPTConfig
 from ...sampler.sampler import SamplerConfig
 from ...vqgan.model import VQGANConfig
@@ -60,11 +59,10 @@ def read_vqgan(
     if run.model is not None and "target" in run.model and run.model.target == "Net2NetTransformer":
         raise CheckpointError(f"{run.model.where} describes a transformer, but {run.opened} holds a VQGAN alone.")
     if run.model is None and not opened.lightning and opened.format is None:
-        warnings.warn(
+        warn(
             f"{opened} has no yaml file beside it, and several programs share the names of its tensors: taken for one of "
             "taming-transformers, which has the nearest codes and pictures in [-1, 1]. Pass format='taming' to say so, "
-            "format='muse' for open-muse's (pictures in [0, 1]) or format='ibq' for IBQ's (codes by inner product).",
-            stacklevel=2,
+            "format='muse' for open-muse's (pictures in [0, 1]) or format='ibq' for IBQ's (codes by inner product)."
         )
     return vqgan_from(run.model, run.tensors, run.opened)
 
