@@ -17,7 +17,7 @@ __all__ = ["Origin"]
 
 BUILTIN = Path(__file__).parent.parent / "builtin"
 
-_REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_REPOSITORY = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _FILE_ENDINGS = (*PICKLES, SAFE, FLAX, ".json", *YAML)
 
 
