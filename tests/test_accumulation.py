@@ -42,8 +42,7 @@ def trained(training: VQGANTraining, folder: Path, **config: float) -> dict[str,
     ],
     ids=["codes by average", "codes by gradient", "fresh"],
 )
-def test_parts_of_an_update_are_one_batch(changes, parts, tmp_path, monkeypatch):
-    monkeypatch.setattr("vqgan_transformer.training.codebook.REVIVE_EVERY", 3)
+def test_parts_of_an_update_are_one_batch(changes, parts, tmp_path):
     settings = {"disc_start": 3, "disc_warmup": 1, "disc_ramp": 2, "disc_norm": "group", "whiten": False, **changes}
     whole = trained(short_training(batch_size=4, **settings), tmp_path, dropout=0.2)
     divided = trained(

@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from PIL import Image
 from training_data import picture, short_gpt_training, short_training, tiny_vqgan, tokenizer, write_pictures
 from vqgan_transformer import VQGAN, ImageSynthesisPipeline, VQGANTraining, train_cond_gpt, train_vqgan
 from vqgan_transformer.errors import CheckpointError
+from vqgan_transformer.training.accelerators import check_accelerator, make_accelerator
 from vqgan_transformer.training.callbacks import Callbacks
 from vqgan_transformer.training.samples import Batches
 from vqgan_transformer.training.spread import spread
@@ -342,3 +344,30 @@ def test_from_the_folder_of_a_run_discriminator_and_optimizer_come_along(picture
         assert all(torch.equal(values[key], seen["optimizer"][name][key]) for key in values), name
     for name, weight in stored["adversary"]["network"].items():
         assert torch.equal(weight, seen["adversary"]["network"][name])
+
+
+# ---------------------------------------------------------------- processes
+
+
+@pytest.mark.parametrize("accelerate_is_told", [False, True])
+def test_processes_that_accelerate_does_not_see_are_an_error_at_the_start(
+    accelerate_is_told, pictures, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    accelerator = SimpleNamespace(
+        num_processes=2 if accelerate_is_told else 1,
+        gradient_accumulation_steps=1,
+        distributed_type=SimpleNamespace(value="NO"),
+    )
+    if accelerate_is_told:
+        check_accelerator(accelerator, short_training())
+        return
+    with pytest.raises(ValueError, match=r"WORLD_SIZE\) counts 2 processes, but accelerate sees 1.*ACCELERATE_USE_CPU"):
+        check_accelerator(accelerator, short_training())
+
+
+def test_an_accelerator_that_accumulates_otherwise_than_the_recipe_is_refused(pictures, tmp_path):
+    accelerator = make_accelerator(short_training(gradient_accumulation=2), tmp_path)
+    with pytest.raises(ValueError, match=r"gradient_accumulation_steps=2, but the recipe says gradient_accumulation=1"):
+        train_vqgan(pictures, tmp_path / "run", training=short_training(), accelerator=accelerator, progress=False)

@@ -8,12 +8,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..vqgan.quantizer import Quantized, Quantizer, straight_through
-from .processes import gather, total
+from .processes import gather, processes, total
 
 __all__ = ["CodebookTrainer"]
-
-REVIVE_EVERY = 50
-"""Steps between revivals."""
 
 
 class CodebookTrainer(nn.Module):
@@ -38,6 +35,7 @@ class CodebookTrainer(nn.Module):
     recent: Tensor
     filled: Tensor
     counts: Tensor
+    idle: Tensor
     sums: Tensor
     started: Tensor
 
@@ -63,6 +61,7 @@ class CodebookTrainer(nn.Module):
         self.register_buffer("recent", weight.new_zeros(kept, weight.shape[1]))
         self.register_buffer("filled", torch.zeros((), dtype=torch.long))
         self.register_buffer("counts", weight.new_ones(len(weight)))
+        self.register_buffer("idle", torch.zeros(len(weight), dtype=torch.long))  # updates in which nobody chose a code
         self.register_buffer("sums", quantizer.codes.detach().clone())
         self.register_buffer("started", torch.tensor(start == 0))
         self._placed = False  # started, without asking the device at every step
@@ -109,8 +108,9 @@ class CodebookTrainer(nn.Module):
             if not self.started:
                 self._place_codes(torch.Generator().manual_seed(seed))
             self._placed = True
-        if learns and self.revive_below and step % REVIVE_EVERY == REVIVE_EVERY - 1 and not self._parts:
-            self._revive(torch.Generator().manual_seed(seed))  # before codes enter the graph
+        if learns and self.revive_below and not self._parts:
+            rows = len(latents) * latents[0, 0].numel() * self.parts * processes()
+            self._revive(rows, torch.Generator().manual_seed(seed))  # before codes enter the graph
         if self.learning == "gradient":
             quantized = quantizer(latents)
         else:
@@ -148,6 +148,7 @@ class CodebookTrainer(nn.Module):
         counts, sums = (total(torch.stack(parts).sum(0)) for parts in zip(*self._parts, strict=True))
         self._parts = []
         self.counts.lerp_(counts, 1 - self.decay)
+        self.idle = torch.where(counts > 0, 0, self.idle + 1)
         if self.learning == "ema":
             self.sums.lerp_(sums, 1 - self.decay)
             # a code that nobody chose stays: its sum and its count fade alike, in the end to nothing over nothing
@@ -155,15 +156,23 @@ class CodebookTrainer(nn.Module):
             self._set(torch.where(chosen, self.sums / self.counts[:, None], self._codes))
 
     @torch.no_grad()
-    def _revive(self, generator: torch.Generator) -> None:
-        if not int(self.filled):
-            return
+    def _revive(self, rows: int, generator: torch.Generator) -> None:
+        """Puts codes that were idle for long on latents of the last update, at most as many as it had (``rows``).
+
+        A code with the share ``revive_below`` of the mean is chosen once in so many updates, on average. Nothing here waits
+        for the device: the codes that were idle for longest are looked at, whether they are dead or not.
+        """
+        count = min(rows, len(self.counts))
+        patience = len(self.counts) / (rows * self.revive_below)
+        longest = self.idle.topk(count).indices
+        dead = self.idle[longest, None] >= patience
+        order = torch.randperm(count, generator=generator).to(self.recent.device)
+        latents = self.recent[(self.filled - 1 - order) % len(self.recent)]
         mean = self.counts.mean()
-        dead = (self.counts < self.revive_below * mean).nonzero()[:, 0]
-        latents = self._draw(len(dead), generator)
-        self.counts[dead] = mean
-        self.sums[dead] = latents * mean
-        self._codes.data[dead] = latents
+        self.sums[longest] = torch.where(dead, latents * mean, self.sums[longest])
+        self._codes.data[longest] = torch.where(dead, latents, self._codes[longest])
+        self.counts[longest] = torch.where(dead[:, 0], mean, self.counts[longest])
+        self.idle[longest] = torch.where(dead[:, 0], 0, self.idle[longest])
 
     @torch.no_grad()
     def _place_codes(self, generator: torch.Generator, rounds: int = 15) -> None:

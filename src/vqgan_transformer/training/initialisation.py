@@ -17,13 +17,19 @@ from .settings import VQGANTraining
 __all__ = ["new_vqgan", "tokenizer_inputs", "whiten"]
 
 
+WHITENED_CHANNELS = 32
+"""Longer latents keep the directions in which they differ most."""
+
+
 @torch.no_grad()
 def whiten(vqgan: VQGAN, images: Tensor, generator: torch.Generator | None = None) -> None:
     """Draws a VQGAN's convolutions anew and fits its last layer before the codes to some pictures.
 
     Convolutions keep the variance (PyTorch's own choice divides it by three, which the bottleneck turns into hundreds
     of steps without progress). The last layer before the codes is scaled so that the latents of `images` have mean
-    zero and covariance one: without, all would be alike once they have unit length.
+    zero and covariance one: without, all would be alike once they have unit length. Long latents keep their directions and
+    get a mean variance of one: with covariance one in hundreds of dimensions, all would be about equally far from each
+    other, and a few codes near the middle would win them all.
 
     Args:
         vqgan: is changed.
@@ -37,7 +43,10 @@ def whiten(vqgan: VQGAN, images: Tensor, generator: torch.Generator | None = Non
                 nn.init.zeros_(module.bias)
     with evaluating(vqgan):  # without dropout
         latents = rearrange(vqgan.encode_to_latents(images), "b d h w -> d (b h w)").double()
-    values, vectors = torch.linalg.eigh(torch.cov(latents))
+    covariance = torch.cov(latents)
+    if len(covariance) > WHITENED_CHANNELS:
+        covariance = torch.eye(len(covariance)).to(covariance) * covariance.diagonal().mean()
+    values, vectors = torch.linalg.eigh(covariance)
     scale = (vectors @ torch.diag(values.clamp(min=1e-8).rsqrt()) @ vectors.T).to(images.dtype)
     layer, middle = vqgan.to_codes, latents.mean(dim=1).to(images.dtype)
     assert layer.bias is not None

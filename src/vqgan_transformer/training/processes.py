@@ -6,11 +6,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["gather", "mean", "total"]
+__all__ = ["gather", "mean", "processes", "total"]
 
 
 def _several() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def processes() -> int:
+    """How many processes take part."""
+    return dist.get_world_size() if _several() else 1
 
 
 def total(tensor: Tensor) -> Tensor:

@@ -18,6 +18,10 @@ KINDS = {"image": MapLosses()} | {name: kind.losses for name, kind in MAP_KINDS.
 """What has a tokenizer, pictures and the maps of conditions, and what it is trained with by default."""
 
 
+LONG_CODES = 32
+"""Codes of more numbers than these are far from each other in too many directions for k-means to place them for good."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class VQGANTraining(Training):
     """How a VQGAN is trained; the further arguments are those of :class:`Training`.
@@ -130,10 +134,10 @@ class VQGANTraining(Training):
             "codebook_start": None,
             "revive_below": None,
             "whiten": True,
-            "disc_start": steps * 8 // 10,
+            "disc_start": steps // 2,
             "disc_warmup": min(2000, steps // 20),
             "disc_ramp": min(5000, steps // 10),
-            "disc_weight": 0.2,
+            "disc_weight": 0.8,
             "disc_learning_rate": 3e-4,
             "disc_norm": "group",
             "lecam_weight": 0.0,
@@ -191,12 +195,14 @@ class VQGANTraining(Training):
         Codes that are vectors of their own are running means, placed by k-means after the first steps, and revived. Other
         codes learn by gradients alone, or have nothing to learn.
         """
-        free = quantizer.free_codes is not None
-        open_fields: dict[str, Any] = {
-            "codebook_learning": "ema" if free else "gradient",
-            "codebook_start": min(2000, self.max_steps // 20) if free else 0,
-            "revive_below": 0.03 if free else 0.0,
-        }
+        codes = quantizer.free_codes
+        steps = self.max_steps
+        if codes is None:
+            open_fields: dict[str, Any] = {"codebook_learning": "gradient", "codebook_start": 0, "revive_below": 0.0}
+        elif codes.shape[1] > LONG_CODES:  # which are lost more easily: placed later, revived sooner
+            open_fields = {"codebook_learning": "ema", "codebook_start": min(2000, steps // 5), "revive_below": 0.3}
+        else:
+            open_fields = {"codebook_learning": "ema", "codebook_start": min(2000, steps // 20), "revive_below": 0.03}
         return replace(self, **{name: value for name, value in open_fields.items() if getattr(self, name) is None})
 
     def for_kind(self, kind: str) -> VQGANTraining:
