@@ -18,6 +18,7 @@ from .gpt.model import CondGPT
 from .picture_likelihood import PictureLikelihood, picture_likelihood
 from .pipeline.pipeline import ImageSynthesisPipeline
 from .storage.checkpoint_report import CheckpointReport
+from .storage.folder_layout import component_folder
 from .storage.provenance import sha256
 from .storage.short_names import by_short_name
 from .storage.source import Origin
@@ -130,9 +131,9 @@ def verify_checkpoint(source: str | os.PathLike[str], **options: Any) -> Verific
         return Verification(report, hashes, **found)
     name, load = comparison
     try:
-        program = load(path, vqgan)
-    except (ImportError, RuntimeError) as error:
-        found["notes"].append(f"{name} is not installed, so there is no comparison with it ({error})")
+        program = load(component_folder(path, "VQGAN") or path, vqgan)
+    except (ImportError, RuntimeError, CheckpointError) as error:
+        found["notes"].append(f"there is no comparison with {name}, which is not installed or cannot load this: {error}")
         return Verification(report, hashes, **found)
     theirs, decode = program(picture.float().cpu())
     found |= {"original": name, "tokens_equal": (theirs.flatten() == tokens.cpu().flatten()).double().mean().item()}
@@ -187,7 +188,7 @@ def _taming(path: Path, vqgan: VQGAN) -> Program:
     if section is not None and stage:
         section = section.section("first_stage_config").section("params")
     if section is None:
-        raise ImportError("the yaml is missing, without which taming-transformers cannot load it")
+        raise CheckpointError("the yaml is missing, without which taming-transformers cannot load it")
     kind = GumbelVQ if vqgan.config.quantizer == "gumbel" else VQModel
     settings = {name: value for name, value in section.data.items() if name not in ("ckpt_path", "lossconfig")}
     model = kind(**settings, lossconfig={"target": "torch.nn.Identity"})
