@@ -51,6 +51,9 @@ def mutated(data: bytes, mutations: list[tuple[str, int, bytes]]) -> bytes:
     return data
 
 
+REFERENCES = b"a: ${model.target}\nb: [\"${a}/${.1}\", 1, '${c}']\nc: {d: 2}\n"
+
+
 def read_all(path) -> None:
     """Reads headers and tensors as loading does."""
     if path.suffix == ".yaml":
@@ -58,7 +61,7 @@ def read_all(path) -> None:
     elif path.suffix == ".safetensors":
         for tensor in list(read_safetensors(path).values()):
             tensor.read()
-    elif path.suffix == ".msgpack":
+    elif path.suffix in (".msgpack", ".json"):
         VQGAN.from_pretrained(path)
     else:
         for tensor in read_checkpoint(path).tensors("state_dict").values():
@@ -80,11 +83,12 @@ def originals(tmp_path_factory):
         ".pt": saved(content, _use_new_zipfile_serialization=False),
         ".safetensors": save(weights),
         ".msgpack": msgpack.packb({"encoder": {"conv_in": {"kernel": array, "bias": array}}}),
-        ".yaml": yaml.safe_dump(golden.case("taming_class_transformer")["config"]).encode(),
+        ".yaml": yaml.safe_dump(golden.case("taming_class_transformer")["config"]).encode() + REFERENCES,
+        ".bin.index.json": json.dumps({"weight_map": {name: "mutated.bin" for name in weights}}).encode(),
     }
 
 
-@pytest.mark.parametrize("ending", [".ckpt", ".pt", ".safetensors", ".msgpack", ".yaml"])
+@pytest.mark.parametrize("ending", [".ckpt", ".pt", ".safetensors", ".msgpack", ".yaml", ".bin.index.json"])
 @bounded(60)
 @given(mutations=MUTATIONS)
 def test_mutated_files_are_clean_errors_or_read(originals, tmp_path, ending, mutations):
@@ -141,3 +145,36 @@ def test_missing_and_misshapen_tensors_are_clean_errors(tmp_path, name, dropped,
             look(path)
         except CheckpointError as error:
             assert str(tmp_path) in str(error)
+
+
+PARTS = st.sampled_from(
+    ["state_dict", "model", "ema", "module", "params", "encoder", "conv_in", "weight", "model_ema", "x.y", ""]
+)
+CONTENTS = st.recursive(
+    st.sampled_from([0, None, "text", torch.ones(1), torch.ones(2, 3), [torch.ones(1)]]),
+    lambda inner: st.dictionaries(PARTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@bounded(60)
+@given(content=st.dictionaries(PARTS, CONTENTS, max_size=4), weights=st.sampled_from([None, "ema", "raw"]))
+def test_weights_wrapped_in_anything_are_found_or_refused(tmp_path, content, weights):
+    path = tmp_path / "file.ckpt"
+    torch.save(content, path)
+    for look in (VQGAN.from_pretrained, VQGAN.inspect):
+        try:
+            look(path, weights=weights)
+        except CheckpointError as error:
+            assert str(path) in str(error)
+
+
+@bounded(80)
+@given(data=st.binary(max_size=64) | st.sampled_from([b"PK\x03\x04", b"GGUF", b"\x80\x02}.", b"\x89HDF\r\n", b"{}", b"%PDF"]),
+       name=st.sampled_from(["a.ckpt", "a.safetensors", "flax_model.msgpack", "model.safetensors.index.json", "a", "a.zip"]))  # fmt: skip
+def test_any_bytes_under_any_name_are_clean_errors(tmp_path, data, name):
+    path = tmp_path / name
+    path.write_bytes(data)
+    for look in (VQGAN.from_pretrained, VQGAN.inspect):
+        with pytest.raises(CheckpointError, match=name):
+            look(path)

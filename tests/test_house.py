@@ -36,7 +36,7 @@ ARROWS: dict[str, set[str]] = {
     "conditions": {"vqgan", "images", "picture_files", "geometry", "storage"},
     "pipeline": MODELS | {"images", "picture_files", "geometry", "storage"},
     "checkpoints": MODELS | {"storage"},
-    "evaluation": MODELS | {"pipeline", "images", "geometry", "contact_sheet", "training"},
+    "evaluation": MODELS | {"pipeline", "images", "geometry", "contact_sheet", "training", "checkpoints"},
     "training": MODELS
     | {"pipeline", "images", "picture_files", "contact_sheet", "geometry", "storage", "scenes", "checkpoints"},
     "conversion": MODELS | {"pipeline", "storage"},

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from hostile_files import payloads, write
 from vqgan_transformer.training.losses import RandomFeatureLoss
 from vqgan_transformer.training.perceptual import LPIPS, perceptual_loss
 
@@ -93,3 +94,10 @@ def test_gray_pictures_are_shown_in_three_channels():
             return (images - reconstruction).sum((1, 2, 3), keepdim=True)
 
     assert LPIPS(Sum())(torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)).item() == 48
+
+
+def test_a_file_of_weights_is_data(tmp_path):
+    write(tmp_path / "evil.pth", {"features.0.weight": payloads(tmp_path / "trace")["open"]})
+    with pytest.raises(ValueError, match=r"not an ordinary tensor|holds no weights"):
+        perceptual_loss(str(tmp_path / "evil.pth"))
+    assert not (tmp_path / "trace").exists()

@@ -133,7 +133,9 @@ def verify_checkpoint(source: str | os.PathLike[str], **options: Any) -> Verific
     try:
         program = load(component_folder(path, "VQGAN") or path, vqgan)
     except (ImportError, RuntimeError, CheckpointError) as error:
-        found["notes"].append(f"there is no comparison with {name}, which is not installed or cannot load this: {error}")
+        found["notes"].append(
+            f"there is no comparison with {name}, which is not installed or cannot load this: {error}"
+        )
         return Verification(report, hashes, **found)
     theirs, decode = program(picture.float().cpu())
     found |= {"original": name, "tokens_equal": (theirs.flatten() == tokens.cpu().flatten()).double().mean().item()}

@@ -9,6 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints.tensor_files import read_tensors
+from ..errors import CheckpointError
+
 __all__ = ["INCEPTION", "LPIPS_TRUNKS", "PublishedWeights", "file_hash", "read_state", "weights_hash"]
 
 
@@ -111,13 +114,6 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no weights file {path}.")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of whatever the file is instead
+        return read_tensors(path)
+    except CheckpointError as error:
         raise ValueError(f"{path} holds no weights that can be read safely ({error}).") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds no state dict, names with tensors.")
-    return state

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints.tensor_files import read_tensors
 from .losses import RandomFeatureLoss
 
 __all__ = ["LPIPS", "perceptual_loss"]
@@ -89,12 +90,7 @@ def _published(name: str) -> nn.Module:
 
 
 def _from_file(path: Path) -> nn.Module:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        stored = load_file(path)
-    else:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = read_tensors(path)
     is_trunk = "features.0.weight" in stored
     name = "vgg" if is_trunk or len(stored.get("lin4.model.1.weight", torch.empty(0)).flatten()) == 512 else "alex"
     network = _package().LPIPS(net=name, pnet_rand=True, verbose=False) if not is_trunk or _is_vgg16(stored) else None
