@@ -102,7 +102,8 @@ class PictureBatch:
         """
         (height, width), vqgan = self.size, self.parts.vqgan
         # one picture at a time: decoding takes the most memory of all
-        pictures = torch.cat([vqgan.decode(grid[None])[..., :height, :width].float().cpu() for grid in tokens])
+        grids = tokens.to(self.parts.device).split(1)
+        pictures = torch.cat([vqgan.decode(grid)[..., :height, :width].float().cpu() for grid in grids])
         return pictures if self.known is None or not composite else self.known.composite(pictures)
 
     def log_likelihood(self, tokens: Tensor) -> Tensor:

@@ -228,7 +228,7 @@ class Pretrained:
         """Writes config.json and, if there are parameters, safetensors files into an existing folder."""
         fields = {"_class_name": type(self).__name__, "_package_version": __version__, **to_json(self.config)}
         (folder / CONFIG).write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        tensors = self.state_dict() if isinstance(self, nn.Module) else {}
+        tensors = {name: t.cpu() for name, t in self.state_dict().items()} if isinstance(self, nn.Module) else {}
         if not tensors:
             return
         from huggingface_hub import save_torch_state_dict
@@ -236,7 +236,7 @@ class Pretrained:
         if dtype is not None:
             tensors = {name: t.to(dtype) if t.is_floating_point() else t for name, t in tensors.items()}
         save_torch_state_dict(
-            dict(tensors), folder, max_shard_size=max_shard_size, metadata=dict(metadata) if metadata else None
+            tensors, folder, max_shard_size=max_shard_size, metadata=dict(metadata) if metadata else None
         )
         for path in folder.glob("model*.safetensors"):
             path.chmod((folder / CONFIG).stat().st_mode)  # safetensors makes files that nobody else may read

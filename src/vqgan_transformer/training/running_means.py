@@ -49,7 +49,7 @@ class RunningMeans:
         if not entries:
             return
         dtype = torch.float32 if entries[0][1].device.type == "mps" else torch.float64  # which has no float64
-        numbers = torch.stack([value.reshape(()).to(dtype) for _, value in entries]).tolist()
+        numbers = torch.stack([value.reshape(()).to(dtype) for _, value in entries]).cpu().tolist()
         for (key, _), number in zip(entries, numbers, strict=True):
             self._sums[key] = self._sums.get(key, 0.0) + number
             self._counts[key] = self._counts.get(key, 0) + 1

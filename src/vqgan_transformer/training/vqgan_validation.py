@@ -62,7 +62,7 @@ class VQGANValidation:
                 with self.autocast():
                     out: VQGANOutput = model(images)
                 reconstruction = out.reconstruction.to(images.dtype)
-                used.update(out.tokens.unique().tolist())
+                used.update(out.tokens.unique().cpu().tolist())
                 values = {"score": self.distance(images, reconstruction)}
                 values |= fidelity(
                     images, reconstruction.clamp(-1, 1) if self.in_pixels else reconstruction, self.in_pixels
