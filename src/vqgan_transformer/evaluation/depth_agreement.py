@@ -36,7 +36,7 @@ class DepthAgreement(Agreement[DepthCondition]):
     def target(self, value: Any, size: tuple[int, int]) -> Tensor:
         """float64 (height, width) in [0, 1], NaN where there is no reading."""
         [given] = read_depth_maps(value)
-        invalid = self.options.get("invalid")
+        invalid = self.options.get("invalid", self.condition.options.get("invalid"))
         known = np.isfinite(given) if invalid is None else np.isfinite(given) & (given != invalid)
         if invalid is None:
             known[:] = True  # infinite distances are the horizon

@@ -44,17 +44,13 @@ class LabelAgreement(Agreement[SegmentationCondition]):
 
     def target(self, value: Any, size: tuple[int, int]) -> Tensor:
         """Ids of the condition's labels, int64 (height, width), unlabelled pixels as -1."""
-        parsed, unlabelled = self._parsed(value)
-        resized = self.condition.resize(torch.where(unlabelled, LEFT_OUT, parsed), size)[0]
+        given = self.options.get("label_space", self.condition.options.get("label_space"))
+        source = self.condition.space if given is None else label_space(given)
+        told = {**self.condition.options, **self.options}
+        labels = self.condition.parse(value, **{**self.options, "unlabelled": told.get("unlabelled", source.unknown)})
+        resized = self.condition.resize(labels, size)[0]
         unknown = self.condition.space.unknown
         return resized if unknown is None else resized.masked_fill(resized == unknown, LEFT_OUT)
-
-    def _parsed(self, value: Any) -> tuple[Tensor, Tensor]:
-        """Ids (1, H, W), and which pixels nobody labelled; these have some id or other."""
-        given = self.options.get("label_space")
-        source = self.condition.space if given is None else label_space(given)
-        labels = self.condition.parse(value, **{"unlabelled": source.unknown, **self.options})
-        return labels.clamp(min=0), labels < 0
 
     def compare(self, tally: Tally, index: int, target: Tensor, reading: Any, size: tuple[int, int]) -> float:
         """Adds to the confusion matrix; the picture's score is its pixel accuracy."""

@@ -48,7 +48,7 @@ def reader_of(
     """
     title = getattr(function, "__name__", type(function).__name__)
     digest = weights_hash(function) if isinstance(function, torch.nn.Module) else None
-    return MapReader(function, title, digest, _space(labels), near)
+    return MapReader(function, title, digest, None if labels is None else label_space(labels), near)
 
 
 def segmenter(model: str, device: torch.device) -> MapReader:
@@ -99,12 +99,6 @@ def classifier(model: str, device: torch.device) -> MapReader:
         return network.config.id2label[int(logits.argmax())]
 
     return MapReader(read, model, weights_hash(network))
-
-
-def _space(labels: LabelSpace | str | Sequence[str] | None) -> LabelSpace | None:
-    if labels is None or isinstance(labels, LabelSpace):
-        return labels
-    return label_space(labels) if isinstance(labels, str) else LabelSpace(tuple(labels), "the reader's labels")
 
 
 def _transformers() -> Any:
