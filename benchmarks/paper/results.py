@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Kept", "plot", "print_table"]
+__all__ = ["Kept", "plot", "plot_points", "print_table"]
 
 
 class Kept:
@@ -59,6 +59,27 @@ def plot(
     axes.set(xlabel=across, ylabel=up, xscale="log" if log_x else "linear")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    print(f"saved {path}")
+
+
+def plot_points(path: Path, points: Mapping[str, tuple[float, float, float]], titles: tuple[str, str, str]) -> None:
+    """Named points as a PNG, the third number as colour; needs matplotlib."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    across, up, colour = zip(*points.values(), strict=True)
+    drawn = axes.scatter(across, up, c=colour, s=60)
+    for name, (x, y, _) in points.items():
+        axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axes.set(xlabel=titles[0], ylabel=titles[1], xscale="log")
+    axes.grid(alpha=0.3)
+    figure.colorbar(drawn, label=titles[2])
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

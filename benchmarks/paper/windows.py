@@ -25,8 +25,10 @@ from torch import Tensor, nn
 from vqgan_transformer import CondGPT, CondGPTConfig, ImageSynthesisPipeline, SlidingWindowSampler
 from vqgan_transformer.contact_sheet import contact_sheet
 from vqgan_transformer.images import to_pil
+from vqgan_transformer.training.gpt_training import TABLES
+from vqgan_transformer.training.optimizers import make_optimizer, set_learning_rate
 
-GRID, BATCH, RATE = 16, 16, 1e-3
+GRID, BATCH, RATE = 16, 8, 2e-3
 MODELS = [  # name, window, condition
     ("whole grid, no condition", 16, "none"),
     ("window, no condition", 8, "none"),
@@ -56,14 +58,13 @@ def train(window: int, kind: str, data: tuple[Tensor, Tensor], seconds: float) -
             residual_dropout=0.1, condition_vocab_size=VOCABULARY[kind],
         )
     )  # fmt: skip
-    optimizer = torch.optim.AdamW(gpt.parameters(), lr=RATE, betas=(0.9, 0.95), weight_decay=0.01)
+    optimizer = make_optimizer(gpt, "muon", betas=(0.9, 0.95), weight_decay=0.01, outer=TABLES)
     read, batch, spent, step = conditions(kind, data[1]), BATCH * (GRID // window) ** 2, 0.0, 0
     while spent < seconds:
         begun = time.process_time()
-        for group in optimizer.param_groups:  # a linear start, then a cosine over the time there is
-            group["lr"] = (
-                RATE * min(1.0, (step + 1) / 50) * (0.05 + 0.95 * (1 + math.cos(math.pi * spent / seconds)) / 2)
-            )
+        # a linear start, then a cosine over the time there is
+        share = 0.05 + 0.95 * (1 + math.cos(math.pi * spent / seconds)) / 2
+        set_learning_rate(optimizer, RATE * min(1.0, (step + 1) / 20) * share)
         rows = torch.randint(len(read), (batch,))
         corners = torch.randint(GRID - window + 1, (2, batch))
         tokens = _cut(data[0][rows], corners, window)

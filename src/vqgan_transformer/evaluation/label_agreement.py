@@ -101,12 +101,12 @@ class LabelAgreement(Agreement[SegmentationCondition]):
         return notes
 
     def show(self, target: Tensor, reading: Any, size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
-        """Both in colours; unlabelled pixels in those of the first label."""
-        [asked] = self.condition.show(target.clamp(min=0)[None])
-        palette = self.labels.palette
-        readers = SegmentationCondition(labels=self.labels.names, palette=palette)
-        shown_by = self.condition if self.labels.names == self.condition.space.names else readers
-        [found] = shown_by.show(self.seen(reading, size)[None])
+        """Both in the condition's colours; what has no label of its own is black."""
+        seen = self.seen(reading, size)
+        back = torch.full((len(self.labels),), LEFT_OUT)
+        for own, readers in sorted(self.translation.table.items(), reverse=True):
+            back[readers] = own
+        asked, found = self.condition.show(torch.stack((target, back[seen])))
         return asked, found
 
 
