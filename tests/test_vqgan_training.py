@@ -104,7 +104,12 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path):
     ]
     two_processes.train(str(tmp_path / "one"), 4)
     assert [process.wait() for process in processes] == [0, 0]
-    for part in ("vqgan/model.safetensors", "gradient/model.safetensors", "gpt/gpt/model.safetensors"):
+    for part in (
+        "vqgan/model.safetensors",
+        "gradient/model.safetensors",
+        "gumbel/model.safetensors",
+        "gpt/gpt/model.safetensors",
+    ):
         one, two = (load_file(tmp_path / run / part) for run in ("one", "two"))
         assert one.keys() == two.keys()
         for name, tensor in one.items():

@@ -37,6 +37,9 @@ def train(folder: str, batch_size: int) -> None:
     gradient = training.but(codebook_learning="gradient", max_steps=8, discriminator_forward="fresh")
     dropped = VQGAN(tiny_vqgan(dropout=0.3)).double()
     train_vqgan(data, f"{folder}/gradient", init=dropped, training=gradient, progress=False)
+    gumbel = VQGAN(tiny_vqgan(quantizer="gumbel", code_dim=8, normalize_codes=False)).double()
+    drawn = training.but(codebook_learning="gradient", codebook_start=0, revive_below=0.0, max_steps=4, disc_weight=0.0)
+    train_vqgan(data, f"{folder}/gumbel", init=gumbel, training=drawn, progress=False)
     config = CondGPTConfig(
         vocab_size=17, block_size=16, n_layer=1, n_head=2, n_embd=8, window=(4, 4), null_token=16, residual_dropout=0.2,
         embedding_dropout=0.1, attention_dropout=0.1,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from ..vqgan.quantizer import GumbelQuantizer
 from .samples import random_numbers
 
 __all__ = ["KeyedSamples", "SampleDropout"]
@@ -39,7 +40,7 @@ class SampleDropout:
     """Replaces what a model's dropout layers do in training by masks that are functions of a key for each sample.
 
     Args:
-        model: whose ``nn.Dropout`` layers are taken over.
+        model: whose ``nn.Dropout`` layers are taken over, and the noise by which Gumbel's codes are drawn.
 
     Attributes:
         keys: int64 (B,) of the batch that is next; without them nothing is dropped.
@@ -50,15 +51,31 @@ class SampleDropout:
         self.layers = [module for module in model.modules() if isinstance(module, nn.Dropout) and module.p > 0]
         for number, layer in enumerate(self.layers):
             layer.__dict__["forward"] = self._masked(layer, number)
+        for module in model.modules():
+            if isinstance(module, GumbelQuantizer):
+                module.__dict__["noise"] = self._gumbel_noise(module.noise)
+
+    def _gumbel_noise(self, plain: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def noise(logits: Tensor) -> Tensor:
+            if self.keys is None:
+                return plain(logits)
+            uniform = ((self._bits(logits, 0) >> 9).to(logits.dtype) + 0.5) / 2**23  # in float32, never 0 nor 1
+            return -(-uniform.log()).log()
+
+        return noise
+
+    def _bits(self, values: Tensor, number: int) -> Tensor:
+        """32 random bits for each element of a batch, as int64, in a layer of this number."""
+        assert self.keys is not None
+        words = _hash(self.keys + number * 0x632BE59BD9B4E019 % 2**62)  # (B,)
+        places = torch.arange(values[0].numel(), device=values.device)
+        return (_hash(words[:, None] + places) & 0xFFFFFFFF).view(values.shape)
 
     def _masked(self, layer: nn.Dropout, number: int) -> Callable[[Tensor], Tensor]:
         def forward(input: Tensor) -> Tensor:
             if not layer.training or self.keys is None:
                 return input
-            words = _hash(self.keys + (number + 1) * 0x632BE59BD9B4E019 % 2**62)  # (B,)
-            places = torch.arange(input[0].numel(), device=input.device)
-            bits = _hash(words[:, None] + places) & 0xFFFFFFFF  # (B, everything else)
-            kept = (bits >= int(layer.p * 2**32)).view(input.shape)
+            kept = self._bits(input, number + 1) >= int(layer.p * 2**32)
             return input * kept / (1 - layer.p)
 
         return forward

@@ -277,11 +277,18 @@ class GumbelQuantizer(Quantizer):
         first, last = temperatures
         self.temperature = last + (first - last) * 0.5 * (1 + math.cos(math.pi * done))
 
+    def noise(self, logits: Tensor) -> Tensor:
+        """What is added to logits in training, of Gumbel's distribution; training draws it sample by sample instead."""
+        return -torch.empty_like(logits).exponential_().log()
+
     def forward(self, latents: Tensor) -> Quantized:
         """(B, latent_channels, h, w) -> codes, tokens and loss."""
         logits = self._logits(latents)
         if self.training:
-            weights = F.gumbel_softmax(logits, tau=self.temperature, hard=self.straight_through, dim=1)
+            weights = ((logits + self.noise(logits)) / self.temperature).softmax(1)
+            if self.straight_through:
+                chosen = torch.zeros_like(weights).scatter_(1, weights.argmax(1, keepdim=True), 1.0)
+                weights = straight_through(chosen, weights)
             codes = torch.einsum("b k h w, k d -> b d h w", weights.to(self.codebook.weight), self.codebook.weight)
             tokens = weights.argmax(1)
         else:
