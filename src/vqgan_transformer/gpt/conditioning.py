@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -130,11 +130,17 @@ class Conditioning(ABC):
         """
 
     @abstractmethod
-    def gather(self, names: Iterable[str], *, tokens: Callable[[str], Any], values: Callable[[str], Any]) -> Any:
-        """What the model reads, from what is given for each name.
+    def given(self, condition: Any) -> tuple[str, ...]:
+        """Names of what a condition holds; none where it has no names."""
 
-        Args:
-            names: of the conditions that are given.
-            tokens: gives a condition as tokens, where that is what the model reads.
-            values: gives a condition as maps or ids, likewise.
-        """
+    @abstractmethod
+    def joined(self, join: Callable[[list[Tensor]], Tensor], parts: Sequence[Any]) -> Any:
+        """Conditions put together by ``torch.cat``, or rows of conditions by ``torch.stack``."""
+
+    @abstractmethod
+    def row(self, condition: Any, index: int) -> Any:
+        """One row of a batch's condition."""
+
+    @abstractmethod
+    def row_keys(self, condition: Any) -> list[Hashable]:
+        """For each row of a batch's condition, on the CPU, what tells it from others."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 __all__ = ["CondGPTConfig", "ConditionInput", "PictureEncoderConfig"]
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -295,6 +298,48 @@ class CondGPTConfig:
         if self.conditioning == "prefix":
             return None
         return self.start_token + sum(kind.length or 0 for kind in self.conditions)
+
+    @property
+    def can_drop_conditions(self) -> bool:
+        """Whether there is something that stands for "no condition"."""
+        return self.conditioning == "aligned" or self.null_token is not None
+
+    def check_follows(self, names: Sequence[str]) -> None:
+        """Refuses conditions that cannot be followed together.
+
+        Args:
+            names: of the conditions.
+
+        Raises:
+            ValueError: for several where tokens of one stand in front, or none.
+        """
+        if self.conditioning == "prefix" and len(names) != 1:
+            raise ValueError(
+                f"the paper's form follows one condition, got {', '.join(names)}: pass one, or config= of an aligned GPT."
+            )
+
+    def in_front(self, conditions: Sequence[Value]) -> Sequence[Value]:
+        """Those of some conditions whose tokens stand in front."""
+        return conditions if self.conditioning == "prefix" else ()
+
+    def reads(self, names: Iterable[str]) -> list[str]:
+        """Those of some names whose conditions are read."""
+        known = {kind.name for kind in self.conditions}
+        return [name for name in names if self.conditioning == "prefix" or name in known]
+
+    def gather(self, names: Iterable[str], *, tokens: Callable[[str], Any], values: Callable[[str], Any]) -> Any:
+        """What a model reads, from what is given for each name.
+
+        Args:
+            names: of the conditions that are given.
+            tokens: gives a condition as tokens, where that is what the model reads; then there is one.
+            values: gives a condition as a map or ids, likewise; the model reads a dictionary of them.
+        """
+        read = self.reads(names)
+        if self.conditioning == "prefix":
+            (name,) = read
+            return tokens(name)
+        return {name: values(name) for name in read}
 
     @property
     def window_length(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -110,7 +110,7 @@ class DictionaryConditioning(Conditioning):
 
     def drop(self, condition: Any, drop: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
         """As :class:`Conditioning` says. Kinds that a dictionary ``drop`` leaves out stay."""
-        rows = dict.fromkeys(self.kinds, drop) if isinstance(drop, Tensor) else drop
+        rows = drop if isinstance(drop, Mapping) else self._by_name(drop)
         dropped = {}
         for name, given in self.dictionary(condition).items():
             if name in rows and name in self.kinds:
@@ -152,11 +152,22 @@ class DictionaryConditioning(Conditioning):
         """As :class:`Conditioning` says: maps and known tokens are cropped, the rest is seen whole."""
         return {name: self._crop(name, given, (top, left), size) for name, given in condition.items()}
 
-    def gather(
-        self, names: Iterable[str], *, tokens: Callable[[str], Any], values: Callable[[str], Any]
-    ) -> dict[str, Any]:
-        """As :class:`Conditioning` says: maps and ids of all there are, by name."""
-        return {name: values(name) for name in names}
+    def given(self, condition: Any) -> tuple[str, ...]:
+        """As :class:`Conditioning` says."""
+        return tuple(condition)
+
+    def joined(self, join: Callable[[list[Tensor]], Tensor], parts: Sequence[Any]) -> dict[str, Tensor]:
+        """As :class:`Conditioning` says, name by name."""
+        return {name: join([part[name] for part in parts]) for name in parts[0]}
+
+    def row(self, condition: Any, index: int) -> dict[str, Tensor]:
+        """As :class:`Conditioning` says."""
+        return {name: values[index] for name, values in condition.items()}
+
+    def row_keys(self, condition: Any) -> list[Hashable]:
+        """As :class:`Conditioning` says."""
+        batch = min((len(values) for values in condition.values()), default=0)
+        return [tuple(_content(values[row]) for values in condition.values()) for row in range(batch)]
 
     def dictionary(self, condition: Any) -> Mapping[str, Tensor]:
         """The condition, if it is a dictionary.
@@ -183,6 +194,12 @@ class DictionaryConditioning(Conditioning):
             missing = count - inside.shape[axis]
             given = inside if not missing else torch.cat((inside, *[edge] * missing), dim=axis)
         return given
+
+    def _by_name(self, drop: Tensor) -> dict[str, Tensor]:
+        if drop.ndim == 1:
+            return dict.fromkeys(self.kinds, drop)
+        droppable = [name for name, kind in self.kinds.items() if kind.form != "tokens"]
+        return dict(zip(droppable, drop.unbind(1), strict=False))
 
     def _unknown(self, name: str) -> float:
         return torch.nan if self.kinds[name].form in _NUMBERS else -1
@@ -231,3 +248,7 @@ def _check_mask(name: str, kind: ConditionInput, given: Tensor) -> None:
         raise TypeError(f"{name} is a bool tensor, True where an embedding is seen; got {given.dtype}.")
     if given.ndim != 2 or given.shape[1] != kind.length or not len(given):
         raise ValueError(f"{name} has the shape (B, {kind.length}), got {tuple(given.shape)}.")
+
+
+def _content(values: Tensor) -> bytes:
+    return values.contiguous().view(-1).view(torch.uint8).numpy().tobytes()

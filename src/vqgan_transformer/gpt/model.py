@@ -173,8 +173,8 @@ class CondGPT(Pretrained, Transformer):
 
         Args:
             condition: tokens or a dictionary, as the model has it.
-            drop: bool (B,), True where the condition is dropped. For a dictionary another gives each kind its own;
-                kinds left out stay.
+            drop: bool (B,), True where the condition is dropped; or (B, K), a column for each kind but known tokens, in
+                the order of the config. For a dictionary another gives each kind its own; kinds left out stay.
 
         Raises:
             ValueError: for a model that reads tokens and has no null token.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -72,13 +72,17 @@ class TokenConditioning(Conditioning):
                 "this GPT has no null_token: it was trained without dropping its condition, so it cannot be guided. "
                 "Use guidance_scale=1."
             )
-        return torch.full_like(condition, self.config.null_token)
+        null: Tensor = torch.full_like(condition, self.config.null_token)
+        return null
 
     def drop(self, condition: Any, drop: Tensor | Mapping[str, Tensor]) -> Tensor:
         """As :class:`Conditioning` says."""
         condition = _tokens(condition)
         if isinstance(drop, Mapping):
             raise TypeError("this model has one condition: drop is a bool tensor (B,).")
+        if self.config.null_token is None and not bool(drop.any()):
+            return condition  # nothing is asked for
+        drop = drop[:, 0] if drop.ndim == 2 else drop
         rows = drop.to(condition.device).view(-1, *[1] * (condition.ndim - 1))
         return self.null(condition).where(rows, condition)
 
@@ -107,10 +111,21 @@ class TokenConditioning(Conditioning):
         cropped: Tensor = condition[:, rows[:, None], cols].flatten(1)
         return cropped
 
-    def gather(self, names: Iterable[str], *, tokens: Callable[[str], Any], values: Callable[[str], Any]) -> Any:
-        """As :class:`Conditioning` says: tokens of the only one there is."""
-        (name,) = names
-        return tokens(name)
+    def given(self, condition: Any) -> tuple[str, ...]:
+        """As :class:`Conditioning` says."""
+        return ()
+
+    def joined(self, join: Callable[[list[Tensor]], Tensor], parts: Sequence[Any]) -> Tensor:
+        """As :class:`Conditioning` says."""
+        return join([*parts])
+
+    def row(self, condition: Any, index: int) -> Tensor:
+        """As :class:`Conditioning` says."""
+        return _tokens(condition)[index]
+
+    def row_keys(self, condition: Any) -> list[Hashable]:
+        """As :class:`Conditioning` says."""
+        return [tuple(row) for row in condition.tolist()]
 
 
 def _tokens(condition: Any) -> Tensor:

@@ -7,12 +7,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..gpt.attention import GPTCache
 from ..gpt.model import CondGPT
 from .guidance import Guidance
-from .windows import TokenGrid, WholeCondition, WindowCondition, joined
+from .windows import PictureCondition, TokenGrid
 
 __all__ = ["ConditionsAhead", "Window"]
 
@@ -52,8 +51,8 @@ class ConditionsAhead:
         self.due = deque(order)
         self.memory_limit = memory_limit
         # compared on the CPU; read on the device, where the whole condition is put once
-        self.compared = [_moved(grid.condition, torch.device("cpu")) for grid in grids]
-        self.moved = [_moved(grid.condition, gpt.head.weight.device) for grid in grids]
+        self.compared = [grid.condition.to(torch.device("cpu")) for grid in grids]
+        self.moved = [grid.condition.to(gpt.head.weight.device) for grid in grids]
         self.read: dict[Window, tuple[GPTCache, list[int]]] = {}  # a cache, and its row for each picture and version
 
     def take(self, window: Window, room: int) -> list[GPTCache]:
@@ -89,31 +88,27 @@ class ConditionsAhead:
         for following, keys in rows.items():
             self.read[following] = cache, [row_of[key] for key in keys]
 
-    def _seen(self, conditions: Sequence[WindowCondition], window: Window) -> Any:
+    def _seen(self, conditions: Sequence[PictureCondition], window: Window) -> Any:
         """What a window shows of each picture's condition, and then without what each comparison drops."""
         grid, top, left = window
         condition, conditioning = conditions[grid].window(top, left), self.gpt.conditioning
         poorer = [conditioning.without(condition, comparison.dropped) for comparison in self.guidance.comparisons]
-        return joined(torch.cat, [condition, *poorer])
+        return conditioning.joined(torch.cat, [condition, *poorer])
 
     def _rows(self, window: Window) -> list[Hashable]:
         """What tells the rows of a window's condition from others."""
-        seen = self._seen(self.compared, window)
-        if isinstance(seen, Tensor):
-            return [tuple(row) for row in seen.tolist()]
-        return [*zip(*(map(_content, values) for values in seen.values()), strict=True)]
+        keys = self.gpt.conditioning.row_keys(self._seen(self.compared, window))
+        # a condition of nothing has no rows to compare: all are alike
+        return keys or [()] * (self.compared[window[0]].batch * self.guidance.versions)
 
     def _condition(self, rows: Sequence[tuple[Window, int]]) -> Any:
         """The condition of rows of windows, as a batch on the device."""
-        windows = {window: self._seen(self.moved, window) for window, _ in rows}
-        return joined(torch.stack, [_row(windows[window], row) for window, row in rows], self.gpt.head.weight.device)
+        conditioning, windows = self.gpt.conditioning, {window: self._seen(self.moved, window) for window, _ in rows}
+        return conditioning.joined(torch.stack, [conditioning.row(windows[window], row) for window, row in rows])
 
     def _alike(self, window: Window) -> Hashable:
         """Equal for windows that can be read in one batch."""
-        grid = self.grids[window[0]]
-        seen = self.compared[window[0]].window(*window[1:])
-        names = tuple(seen) if isinstance(seen, Mapping) else ()
-        return grid.window, names
+        return self.grids[window[0]].window, self.compared[window[0]].names
 
     def _rows_at_once(self, window: Window) -> int:
         weight, config = self.gpt.head.weight, self.gpt.config
@@ -121,17 +116,3 @@ class ConditionsAhead:
         most = 16 if weight.device.type == "cpu" else 64  # where larger batches no longer gain
         room: int = self.memory_limit // (2 * config.n_layer * config.n_embd * length * weight.itemsize)
         return min(most, room)
-
-
-def _moved(condition: WindowCondition, device: torch.device) -> WindowCondition:
-    return condition.to(device) if isinstance(condition, WholeCondition) else condition
-
-
-def _row(condition: Any, row: int) -> Any:
-    if isinstance(condition, Tensor):
-        return condition[row]
-    return {name: values[row] for name, values in condition.items()}
-
-
-def _content(values: Tensor) -> bytes:
-    return values.contiguous().view(-1).view(torch.uint8).numpy().tobytes()

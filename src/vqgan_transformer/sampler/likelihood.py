@@ -12,7 +12,7 @@ from ..gpt.model import CondGPT
 from .guidance import Guidance
 from .reader import scored
 from .schedule import GridPosition
-from .windows import TokenGrid, joined
+from .windows import TokenGrid
 
 __all__ = ["window_log_likelihood"]
 
@@ -65,7 +65,8 @@ def _scores(
     seen = torch.cat(
         [torch.cat((grid.crop(last, 0), grid.tokens[:, last.row, last.col, None]), 1) for *_, last in windows]
     )  # (n·B, T)
-    condition = joined(torch.cat, [grid.condition.window(place.top, place.left) for place, *_ in windows], seen.device)
+    shown = grid.condition.to(seen.device)
+    condition = gpt.conditioning.joined(torch.cat, [shown.window(place.top, place.left) for place, *_ in windows])
     logits = gpt(seen, condition, strength=strength, size=grid.window)[:, inside]  # (n·B, N, V)
     poorer = [gpt.conditioning.without(condition, comparison.dropped) for comparison in guidance.comparisons]
     logits = torch.cat(

@@ -13,7 +13,7 @@ from .config import SamplerConfig
 from .guidance import Guidance
 from .reader import Reader, scored
 from .schedule import GridPosition, neighbourhoods
-from .windows import TokenGrid, WholeCondition
+from .windows import TokenGrid
 
 __all__ = ["NeighbourhoodReader"]
 
@@ -80,9 +80,7 @@ class NeighbourhoodReader(Reader):
 
 def _versions(gpt: CondGPT, grid: TokenGrid, guidance: Guidance) -> dict[str, Tensor]:
     """The conditions of all pictures, and once more for each comparison, without what it drops."""
-    if not isinstance(grid.condition, WholeCondition):
-        raise TypeError(f"this GPT takes conditions of whole pictures, got {type(grid.condition).__name__}.")
-    device = gpt.head.weight.device
-    given = {name: values.to(device) for name, values in grid.condition.whole.items()}
+    given = grid.condition.to(gpt.head.weight.device).whole()
     versions = [given, *(gpt.conditioning.without(given, comparison.dropped) for comparison in guidance.comparisons)]
-    return {name: torch.cat([version[name] for version in versions]) for name in given}
+    read: dict[str, Tensor] = gpt.conditioning.joined(torch.cat, versions)
+    return read

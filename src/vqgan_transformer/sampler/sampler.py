@@ -21,7 +21,7 @@ from .guidance import Guidance
 from .readers import reader_for
 from .schedule import GridPosition, together
 from .token_grids import check_model, token_grids
-from .windows import TokenGrid, WholeCondition, WindowCondition
+from .windows import TokenGrid, WindowCondition
 
 __all__ = ["SamplerConfig", "SlidingWindowSampler"]
 
@@ -242,12 +242,7 @@ class SlidingWindowSampler(Pretrained):
             yield places
 
     def _guidance(self, gpt: CondGPT, grids: Sequence[TokenGrid]) -> Guidance:
-        given = {
-            name
-            for grid in grids
-            if isinstance(grid.condition, WholeCondition) and isinstance(grid.condition.whole, Mapping)
-            for name in grid.condition.whole
-        }
+        given = {name for grid in grids for name in grid.condition.names}
         return Guidance.of(gpt, self.config, given)
 
     @torch.no_grad()

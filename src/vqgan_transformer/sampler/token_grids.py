@@ -14,7 +14,7 @@ from ..gpt.model import CondGPT
 from .config import SamplerConfig
 from .readers import reader_for
 from .seeds import picture_seeds
-from .windows import TokenGrid, WholeCondition, WindowCondition
+from .windows import PictureCondition, TokenGrid, WholeCondition, WindowCondition, WindowsCondition
 
 __all__ = ["check_model", "token_grids"]
 
@@ -55,10 +55,13 @@ def token_grids(
         # below one window's size, a window is drawn whole and cut
         painted = max(size[0], window[0]), max(size[1], window[1])
         grid, mask = _given(given, kept, (batch, *size), painted, codes)
-        if not isinstance(condition, WindowCondition):
-            condition = WholeCondition(condition, gpt.conditioning, window, batch)
+        seen: PictureCondition = (
+            WindowsCondition(condition, gpt.conditioning)
+            if isinstance(condition, WindowCondition)
+            else WholeCondition(condition, gpt.conditioning, window, batch)
+        )
         grids.append(
-            TokenGrid(condition, grid.to(device), mask if mask is None else mask.to(device), own_seeds, size, window)
+            TokenGrid(seen, grid.to(device), mask if mask is None else mask.to(device), own_seeds, size, window)
         )
     lengths = sorted({gpt.conditioning.front_length(grid.condition.window(0, 0)) for grid in grids})
     if len(lengths) > 1:

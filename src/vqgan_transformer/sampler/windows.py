@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ..gpt.conditioning import Conditioning
 from .schedule import GridPosition
 
-__all__ = ["TokenGrid", "WholeCondition", "WindowCondition", "joined"]
+__all__ = ["PictureCondition", "TokenGrid", "WholeCondition", "WindowCondition", "WindowsCondition"]
 
 
 @runtime_checkable
@@ -32,34 +32,97 @@ class WindowCondition(Protocol):
         """
 
 
-class WholeCondition:
+class PictureCondition(ABC):
+    """What pictures are painted from, as the sampler has it.
+
+    Attributes:
+        batch: number of pictures B.
+        names: of the kinds that are given; none where the condition has no names.
+    """
+
+    batch: int
+    names: tuple[str, ...] = ()
+
+    @abstractmethod
+    def window(self, top: int, left: int) -> Any:
+        """The condition for the window with that origin."""
+
+    @abstractmethod
+    def whole(self) -> Any:
+        """The condition of the whole pictures.
+
+        Raises:
+            TypeError: where there are only those of windows.
+        """
+
+    @abstractmethod
+    def with_known(self, tokens: Tensor, known: Tensor) -> PictureCondition:
+        """The same, with the picture's known tokens where the GPT reads them; (B, h, w) each."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> PictureCondition:
+        """The same on a device."""
+
+
+class WindowsCondition(PictureCondition):
+    """A condition that makes what each window shows, and is asked for it when that is due.
+
+    Args:
+        made: the condition.
+        conditioning: of the GPT.
+        device: where windows are put.
+    """
+
+    def __init__(self, made: WindowCondition, conditioning: Conditioning, device: torch.device | None = None):
+        self.made, self.conditioning, self.device, self.batch = made, conditioning, device, made.batch
+
+    def window(self, top: int, left: int) -> Any:
+        """The condition for the window with that origin."""
+        return self.conditioning.joined(lambda parts: parts[0].to(self.device), [self.made.window(top, left)])
+
+    def whole(self) -> Any:
+        """There is none."""
+        raise TypeError(f"this GPT takes conditions of whole pictures, got {type(self.made).__name__}.")
+
+    def with_known(self, tokens: Tensor, known: Tensor) -> WindowsCondition:
+        """The same: what windows show is the condition's business."""
+        return self
+
+    def to(self, device: torch.device) -> WindowsCondition:
+        """The same, whose windows are put on a device."""
+        return WindowsCondition(self.made, self.conditioning, device)
+
+
+class WholeCondition(PictureCondition):
     """The condition of whole pictures, of which each window shows its part.
 
     Args:
-        whole: what the GPT reads: a grid (B, h, w) or a sequence (B, C) of tokens, or a dictionary.
+        condition: what the GPT reads: a grid (B, h, w) or a sequence (B, C) of tokens, or a dictionary.
         conditioning: of the GPT, which knows what a window shows of it.
         extent: (height, width) of a window.
         batch: number of pictures.
     """
 
-    def __init__(self, whole: Any, conditioning: Conditioning, extent: tuple[int, int], batch: int):
-        self.whole, self.conditioning, self.extent, self.batch = whole, conditioning, extent, batch
+    def __init__(self, condition: Any, conditioning: Conditioning, extent: tuple[int, int], batch: int):
+        self.condition, self.conditioning, self.extent, self.batch = condition, conditioning, extent, batch
+        self.names = conditioning.given(condition)
+
+    def whole(self) -> Any:
+        """The condition of the whole pictures."""
+        return self.condition
 
     def window(self, top: int, left: int) -> Any:
         """The condition for the window with that origin."""
-        return self.conditioning.window(self.whole, top, left, self.extent)
+        return self.conditioning.window(self.condition, top, left, self.extent)
 
     def with_known(self, tokens: Tensor, known: Tensor) -> WholeCondition:
         """The same, with the picture's known tokens where the GPT reads them; (B, h, w) each."""
-        told = self.conditioning.with_known(self.whole, tokens, known)
+        told = self.conditioning.with_known(self.condition, tokens, known)
         return WholeCondition(told, self.conditioning, self.extent, self.batch)
 
     def to(self, device: torch.device) -> WholeCondition:
         """The same on a device."""
-        if isinstance(self.whole, Tensor):
-            moved: Any = self.whole.to(device)
-        else:
-            moved = {name: values.to(device) for name, values in self.whole.items()}
+        moved = self.conditioning.joined(lambda parts: parts[0].to(device), [self.condition])
         return WholeCondition(moved, self.conditioning, self.extent, self.batch)
 
 
@@ -76,7 +139,7 @@ class TokenGrid:
         window: rows and columns of a window.
     """
 
-    condition: WindowCondition
+    condition: PictureCondition
     tokens: Tensor
     keep: Tensor | None
     seeds: list[int]
@@ -95,7 +158,7 @@ class TokenGrid:
 
     def tell_known(self) -> None:
         """Adds the tokens that stay to the condition, for a GPT that reads them on all sides of a place."""
-        if self.keep is not None and isinstance(self.condition, WholeCondition):
+        if self.keep is not None:
             height, width = self.size
             self.condition = self.condition.with_known(self.result, self.keep[:, :height, :width])
 
@@ -109,10 +172,3 @@ class TokenGrid:
         """Puts a code, int64 (B,), at a place, where a picture does not keep its own."""
         there = self.tokens[:, place.row, place.col]
         there.copy_(codes if self.keep is None else there.where(self.keep[:, place.row, place.col], codes))
-
-
-def joined(join: Callable[[list[Tensor]], Tensor], parts: Sequence[Any], device: torch.device | None = None) -> Any:
-    """Conditions put together by ``torch.cat`` or ``torch.stack``, name by name where they have names."""
-    if isinstance(parts[0], Tensor):
-        return join(list(parts)).to(device)
-    return {name: join([part[name] for part in parts]).to(device) for name in parts[0]}

@@ -1,4 +1,4 @@
-"""From what a sample's conditions are read as to what a GPT reads: the one place where the two forms of a GPT differ.
+"""From what a sample's conditions are read as to what a GPT reads.
 
 The paper's form reads a prefix of tokens, which ``condition.encode_cut`` makes of one condition. The aligned form reads a
 dictionary of maps at the resolution of pixels, any of which may be unknown.
@@ -38,14 +38,13 @@ def encode_conditions(
     Returns:
         tokens int64 (B, h, w) or (B, C) for a prefix; for an aligned GPT the maps and ids themselves.
     """
-    if config.conditioning == "prefix":
-        (condition,) = conditions
-        return {condition.name: condition.encode_cut(cut[condition.name])}
-    return {
-        condition.name: condition.for_aligned(cut[condition.name])
-        for condition in conditions
-        if condition.aligned_input
-    }
+    by_name = {condition.name: condition for condition in conditions}
+    encoded: dict[str, Tensor] = config.gather(
+        by_name,
+        tokens=lambda name: {name: by_name[name].encode_cut(cut[name])},
+        values=lambda name: by_name[name].for_aligned(cut[name]),
+    )
+    return encoded
 
 
 def known_tokens(config: CondGPTConfig, tokens: Tensor, known: Tensor) -> dict[str, Tensor]:
@@ -61,4 +60,5 @@ def known_tokens(config: CondGPTConfig, tokens: Tensor, known: Tensor) -> dict[s
 
 def read_by(config: CondGPTConfig, encoded: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
     """What the GPT's ``forward`` takes as its condition."""
-    return next(iter(encoded.values())) if config.conditioning == "prefix" else dict(encoded)
+    read: Tensor | dict[str, Tensor] = config.gather(encoded, tokens=encoded.__getitem__, values=encoded.__getitem__)
+    return read

@@ -46,7 +46,7 @@ def fitting_config(
             "downsample_factor": factor,
         }
         return CondGPTConfig(**{**fields, **sizes})
-    (condition,) = conditions
+    condition = conditions[0] if conditions else Unconditional()
     count = window[0] * window[1]
     length = condition.prefix_length(window)
     vocabulary = max(vqgan.codebook_size, condition.vocab_size)
@@ -57,15 +57,16 @@ def fitting_config(
         "window": window,
         **null,
     }
-    return CondGPTConfig(**{**fields, **sizes})
+    config = CondGPTConfig(**{**fields, **sizes})
+    config.check_follows([part.name for part in conditions])
+    return config
 
 
 def finetuning(init: ImageSynthesisPipeline) -> GPTTraining:
     """The recipe by default for a pipeline that is trained further: conditions are dropped where its GPT knows how."""
     config = init.gpt.config
-    unknown = config.conditioning == "aligned" or config.null_token is not None
     window = tuple(side * init.vqgan.downsample_factor for side in config.window)
-    return GPTTraining.finetune(crop_size=window, condition_dropout=0.1 if unknown else 0.0)
+    return GPTTraining.finetune(crop_size=window, condition_dropout=0.1 if config.can_drop_conditions else 0.0)
 
 
 def parts_of_a_run(
@@ -88,22 +89,18 @@ def parts_of_a_run(
         raise ValueError("the second stage needs vqgan=, a trained tokenizer of pictures (see train_vqgan), or init=.")
     given = condition if condition is not None else Unconditional()
     conditions = tuple(given) if isinstance(given, Sequence) else (given,)
-    if len(conditions) != 1 and (config is None or config.conditioning == "prefix"):
-        names = ", ".join(part.name for part in conditions)
-        raise ValueError(
-            f"the paper's form follows one condition, got {names}: pass one, or config= of an aligned GPT."
-        )
     factor, crop = vqgan.downsample_factor, training.crop
     if crop[0] % factor or crop[1] % factor:
         raise ValueError(f"crop_size={training.crop_size} must be a multiple of the VQGAN's factor {factor}.")
     config = config if config is not None else fitting_config(vqgan, conditions, training)
+    config.check_follows([part.name for part in conditions])
     window = crop[0] // factor, crop[1] // factor
     if config.window != window:
         raise ValueError(
             f"crops of {crop[0]}×{crop[1]} pixels are {window[0]}×{window[1]} tokens, but the GPT's window is "
             f"{config.window[0]}×{config.window[1]}: pass crop_size=({config.window[0] * factor}, {config.window[1] * factor})."
         )
-    if training.condition_dropout and config.null_token is None and config.conditioning == "prefix":
+    if training.condition_dropout and not config.can_drop_conditions:
         raise ValueError("condition_dropout needs a GPT with a null_token (fitting_config gives it one).")
     if isinstance(training.kind_dropout, Mapping):
         kinds = [part.name for part in conditions]

@@ -30,7 +30,7 @@ from .gpt_parts import finetuning, fitting_config, parts_of_a_run
 from .gpt_samples import beside_what_they_should_be, with_evaluation
 from .gradient_checkpointing import checkpoint_gradients
 from .loop import accelerator_for, run_training
-from .noisy_samples import NoisySamples, kinds_of
+from .noisy_samples import NoisySamples
 from .optimizers import make_optimizer, set_learning_rate
 from .plan import RunData, parameters
 from .run_folder import RunFolder, former_state
@@ -193,19 +193,19 @@ class GPTTrainer:
         self.samples, self.held_out = samples, held_out
         self.shown: Any = samples if held_out is None else held_out
         self.config = gpt.config
-        self.drop_condition = gpt.drop_condition
+        self.conditioning = gpt.conditioning
         self.order = reading_order(gpt.config.token_order, *gpt.config.window)
         model: nn.Module = gpt.train()
         if training.structured_tables and fresh:
-            prefix = gpt.config.conditioning == "prefix"
-            own = conditions[0].tokenizer if prefix else None
+            front = gpt.config.in_front(self.conditions)
+            own = front[0].tokenizer if front else None
             with torch.random.fork_rng():
                 torch.manual_seed(training.seed)
                 model = StructuredTables(
                     gpt,
                     vqgan.quantizer.codes,
                     None if own is None else own.quantizer.codes,
-                    same_grid=prefix and conditions[0].spatial and gpt.config.token_order == "row_major",
+                    same_grid=bool(front) and front[0].spatial and gpt.config.token_order == "row_major",
                 )
         model.to(accelerator.device)
         self.average = WeightAverage(model, training.ema_decay)
@@ -236,7 +236,7 @@ class GPTTrainer:
         known = batch["known"].to(tokens.device) if "known" in batch else None
         if known is not None:
             conditions |= known_tokens(self.config, tokens, known)
-        condition = self._dropped(read_by(self.config, conditions), batch["dropped"])
+        condition = self.conditioning.drop(read_by(self.config, conditions), batch["dropped"])
         read = self._corrupted(tokens, batch)
         self.dropout.keys = batch["key"].to(tokens.device)
         with accelerator.accumulate(self.model):
@@ -256,7 +256,7 @@ class GPTTrainer:
     def tokens(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """A batch's tokens, int64 (B, h, w), their places in the order in which they are read; and its conditions."""
         there = {name: values.to(self.accelerator.device) for name, values in batch.items()}
-        names = [part.name for part in self.conditions if part.aligned_input or not self._aligned]
+        names = self.config.reads(part.name for part in self.conditions)
         if "tokens" in there:
             tokens, conditions = there["tokens"], {name: there[name] for name in names}
         else:
@@ -264,12 +264,6 @@ class GPTTrainer:
                 tokens = self.vqgan.encode(there["image"].to(self.vqgan.from_codes.weight.dtype))
                 conditions = encode_conditions(self.config, self.conditions, there)
         return tokens.flatten(1)[:, self.order.to(tokens.device)].view_as(tokens), conditions
-
-    def _dropped(self, condition: Tensor | dict[str, Tensor], dropped: Tensor) -> Tensor | Mapping[str, Tensor]:
-        """What is read of the condition: some kinds of some samples are dropped, bool (B, kinds), for guidance."""
-        if self._aligned:
-            return self.drop_condition(condition, dict(zip(kinds_of(self.config), dropped.unbind(1), strict=False)))
-        return self.drop_condition(condition, dropped[:, 0]) if self.training.condition_dropout else condition
 
     def _corrupted(self, tokens: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """What is read of the tokens: some are replaced at random, so that the GPT learns to recover from mistakes."""
@@ -285,10 +279,6 @@ class GPTTrainer:
             return F.cross_entropy(logits.flatten(0, -2), tokens.flatten())
         nats = F.cross_entropy(logits.flatten(0, -2), tokens.flatten(), reduction="none").view_as(tokens)
         return (nats * ~known).sum() / (~known).sum().clamp(min=1)
-
-    @property
-    def _aligned(self) -> bool:
-        return self.config.conditioning == "aligned"
 
     def ready(self, step: int) -> bool:
         """Any step's model may be the best."""
@@ -352,7 +342,11 @@ class GPTTrainer:
         if not kind.spatial or kind.name not in conditions:
             return []
         values = conditions[kind.name]
-        maps = kind.from_aligned(values) if self._aligned else kind.from_tokens(values)
+        maps = self.config.gather(
+            [kind.name],
+            tokens=lambda name: {name: kind.from_tokens(values)},
+            values=lambda _: kind.from_aligned(values),
+        )[kind.name]
         return [] if maps is None else kind.show(maps)
 
     def plan(self) -> list[tuple[str, str]]:
