@@ -235,3 +235,11 @@ def test_two_processes_measure_and_paint_to_the_last_bit_what_one_does(folders, 
         assert stored["numbers"] == expected["numbers"] and stored["worst"] == expected["worst"]
     for name in [*(f"{number:06d}.png" for number in range(7)), "metadata.jsonl"]:
         assert (tmp_path / "one" / "samples" / name).read_bytes() == (tmp_path / "two" / "samples" / name).read_bytes()
+
+
+def test_pictures_in_memory_are_told_apart_by_what_they_show(tmp_path):
+    first, second = ([picture(number) for number in numbers] for numbers in ((0, 1), (0, 2)))
+    call = {"metrics": ("psnr",), "folder": tmp_path / "out", **QUIET}
+    evaluate_reconstruction(tokenizer(), first, **call)
+    with pytest.raises(ValueError, match="other pictures, models or settings"):
+        evaluate_reconstruction(tokenizer(), second, **call)

@@ -103,7 +103,7 @@ def evaluate_faithfulness(
             folder=None if folder is None else work / "progress",
         )  # fmt: skip
         result = comparison.result(tally, {"seed": seed, "batch_size": batch_size}, start)
-        if folder is not None:
+        if folder is not None and Processes.here().first:
             result.save(work)
         return result
 

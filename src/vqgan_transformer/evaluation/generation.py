@@ -129,7 +129,7 @@ def evaluate_generation(
         sheet=contact_sheet([[drawn[index] for index in some] for some in (worst, best) if some]),
         seconds=time.monotonic() - start,
     )
-    if folder is not None:
+    if folder is not None and Processes.here().first:
         result.save(folder)
     return result
 
@@ -166,7 +166,10 @@ def write_reference(
     there = open_pictures(pictures, size, resize)
     measure = _Features(open_network(inception).to(Processes.device(device)), there, 0)
     tally = go_through(len(there), batch_size, measure, title="reference", identity="", progress=progress)
-    write_gaussians(path, {n: Gaussian.of_sums(tally, n) for n in ("pool", "spatial") if f"{n} sum" in tally.sums})
+    if Processes.here().first:
+        names = [name for name in ("pool", "spatial") if f"{name} sum" in tally.sums]
+        write_gaussians(path, {name: Gaussian.of_sums(tally, name) for name in names})
+    Processes.here().wait()
     return path
 
 

@@ -107,7 +107,9 @@ def open_pictures(
             mark = sha256(f"{path.name}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()
             return PictureSet(array, [f"picture {k}" for k in range(len(array))], title, mark, size, resize)
     source = open_data(pictures, ("image",))
-    return PictureSet(_Images(source), source.names, title, source.fingerprint(), size, resize)
+    images = _Images(source)
+    mark = _digest_of_contents(images, len(source)) if isinstance(pictures, list | tuple) else source.fingerprint()
+    return PictureSet(images, source.names, title, mark, size, resize)
 
 
 def fit(pixels: np.ndarray, size: tuple[int, int], resize: str) -> np.ndarray:
@@ -120,6 +122,18 @@ def fit(pixels: np.ndarray, size: tuple[int, int], resize: str) -> np.ndarray:
     left, top = (width - across) / 2, (height - down) / 2
     box = (max(0.0, left), max(0.0, top), min(width, left + across), min(height, top + down))
     return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), FILTERS[resize], box=box))
+
+
+def _digest_of_contents(images: Any, count: int) -> str:
+    """SHA-256 of pictures that lie in memory, and of the names of those that do not."""
+    digest = sha256()
+    for index in range(count):
+        picture = images[index]
+        if isinstance(picture, str | Path):
+            digest.update(str(picture).encode())
+        else:
+            digest.update(to_numpy(from_pixels(picture, "the pictures")).tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

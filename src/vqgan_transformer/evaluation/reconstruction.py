@@ -21,7 +21,7 @@ from ..training.evaluating import evaluating
 from ..vqgan.model import VQGAN
 from .feature_network import FeatureNetwork, add_features, open_network
 from .frechet import Gaussian, frechet_distance
-from .passes import go_through
+from .passes import Processes, go_through
 from .perceptual_distance import PerceptualDistance
 from .picture_set import PictureSet, open_pictures
 from .published_weights import weights_hash
@@ -111,7 +111,7 @@ def evaluate_reconstruction(
         sheet=sheet,
         seconds=time.monotonic() - start,
     )
-    if folder is not None:
+    if folder is not None and Processes.here().first:
         result.save(folder)
     return result
 
