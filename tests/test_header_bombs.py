@@ -17,6 +17,7 @@ from vqgan_transformer import VQGAN, CondGPT
 from vqgan_transformer.checkpoints.safe_yaml import read_yaml
 from vqgan_transformer.errors import CheckpointError, UnsafeFileError
 from vqgan_transformer.storage.config_json import parse_json
+from vqgan_transformer.storage.provenance import provenance
 from vqgan_transformer.storage.shards import shards_with_vqgan
 from vqgan_transformer.storage.weights import read_safetensors
 
@@ -190,3 +191,12 @@ def test_a_config_of_megabytes_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"x": [' + "{}," * 1_000_000 + "{}]}")
     with pytest.raises(CheckpointError, match="at most"):
         VQGAN.from_pretrained(tmp_path)
+
+
+def test_cards_that_share_their_parts_are_not_spelled_out(tmp_path):
+    lines = ["a0: &a0 [x, x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 60))]
+    (tmp_path / "README.md").write_text("\n".join(["---", *lines, "license: [mit, *a59]", "---", ""]))
+    safetensors_file(tmp_path / "a.safetensors", f'{{"a":{entry("[1]")}}}'.encode())
+    with pytest.raises(CheckpointError, match="no checkpoint that can be loaded"):
+        VQGAN.from_pretrained(tmp_path)
+    assert provenance(tmp_path).licence == "mit"

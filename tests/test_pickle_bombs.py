@@ -150,3 +150,18 @@ def test_archives_of_more_than_four_gigabytes_are_found_by_their_64_bit_numbers(
     record = data[end : end + 8] + b"\xff\xff" * 2 + full * 2 + bytes(2)
     path.write_bytes(data[:start] + entry + large + locator + record)
     assert read_checkpoint(path).content == 7
+
+
+@pytest.mark.parametrize(
+    "names", [[b"model", b"state_dict", b"params", b"ema"], [b"a", b"b", b"c", b"d"]], ids=["wrappers", "a tree"]
+)
+def test_dictionaries_that_share_their_parts_are_counted(tmp_path, names):
+    def level(below: int) -> bytes:
+        return b"}(" + b"".join(text(name.decode()) + get(below) for name in names) + b"u" + put(below + 1) + b"0"
+
+    body = b"}" + put(0) + b"0" + b"".join(map(level, range(60))) + get(60)
+    path = zip_with_pickle(tmp_path / "nest.ckpt", bomb(body))
+    before = time.process_time()
+    with pytest.raises(UnsafeFileError, match=r"nest\.ckpt has dictionaries with more than"):
+        VQGAN.from_pretrained(path)
+    assert time.process_time() - before < 10

@@ -119,7 +119,7 @@ def verify_checkpoint(source: str | os.PathLike[str], **options: Any) -> Verific
     weight = vqgan.to_codes.weight
     picture = make_test_picture(vqgan.config.in_channels, side, side).to(weight)
     tokens = vqgan.encode(picture)
-    found: dict[str, Any] = {"codes_used": len(tokens.unique()), "tokens": tokens.numel(), "notes": []}
+    found: dict[str, Any] = {"codes_used": len(torch.unique(tokens)), "tokens": tokens.numel(), "notes": []}
     if vqgan.config.has_decoder and vqgan.config.in_channels <= 3:
         error = (vqgan.decode(tokens).clamp(-1, 1) - picture).float().pow(2).mean().item()
         found["psnr"] = float(10 * np.log10(4 / max(error, 1e-20)))
@@ -168,7 +168,8 @@ def _diffusers(path: Path, vqgan: VQGAN) -> Program:
     folder = path if path.is_dir() else path.parent
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder} has no config.json, without which diffusers cannot load it.")
-    model = VQModel.from_pretrained(folder).float().eval()
+    kind: Any = VQModel  # which has no types
+    model = kind.from_pretrained(folder).float().eval()
     unit = vqgan.config.unit_range
 
     def run(pictures: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import CheckpointError, shortened
+from ..errors import CheckpointError, UnsafeFileError, shortened
 from ..storage.weights import StoredTensor
 from .pickle_machine import StandIn
 
@@ -36,6 +36,9 @@ OTHERS = ("optim", "sched", "scaler", "callback", "loops", "rng", "hyper_paramet
 
 DEEPEST = 16
 """Wrappers within wrappers."""
+
+MOST_ENTRIES = 500_000
+"""Entries of dictionaries that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def state_dicts(content: Any, where: object) -> StateDicts:
         )
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{where} holds no weights at its top level, but a {type(content).__name__}.")
-    containers = _containers(content, where)
+    containers = _Search(where).containers(content)
     if not containers.trained and not containers.averaged:
         raise CheckpointError(f"{where} holds no weights at its top level ({_listed(content)}).{_objects(content)}")
     if containers.has_both or not containers.trained:
@@ -81,41 +84,54 @@ def state_dicts(content: Any, where: object) -> StateDicts:
     return _split(_unwrapped(containers.trained), where)
 
 
-def _containers(content: Mapping[Any, Any], where: object, depth: int = 0) -> StateDicts:
-    """What lies in dictionaries whose names say that it is the weights or their average, else all there is."""
-    found: dict[str, StateDicts] = {}
-    for name in (*WRAPPERS, *AVERAGES):
-        inner = content.get(name)
-        if isinstance(inner, Mapping) and depth < DEEPEST:
-            held = _containers(inner, where, depth + 1)
-            if held.trained or held.averaged:
-                found[name] = held
-    trained = next((found[name] for name in WRAPPERS if name in found), None)
-    average = next((found[name] for name in AVERAGES if name in found), None)
-    if trained is None and average is None:
-        return StateDicts(_flat(content, where), {})
-    averaged = (average.averaged or average.trained) if average is not None else {}
-    if trained is None:
-        return StateDicts({}, averaged)
-    return StateDicts(trained.trained, averaged or trained.averaged)
+class _Search:
+    """Looks for weights in dictionaries within each other, which may share their parts: what is looked at is counted."""
 
+    def __init__(self, where: object):
+        self.where = where
+        self.entries = 0
 
-def _flat(content: Mapping[Any, Any], where: object) -> Tensors:
-    """All tensors in dictionaries within each other, the names joined by dots."""
-    found: Tensors = {}
-    waiting: list[tuple[str, Mapping[Any, Any], int]] = [("", content, 0)]
-    while waiting:
-        prefix, branch, depth = waiting.pop()
-        has_tensors = any(isinstance(value, StoredTensor) for value in branch.values())
-        for key, value in branch.items():
-            name = f"{prefix}{key}"
-            if isinstance(value, StoredTensor):
-                found[name] = value
-            elif isinstance(value, StandIn) and has_tensors and "." in str(key):
-                raise CheckpointError(f"{where}: {shortened(name)} is {value.of}, not an ordinary tensor.")
-            elif isinstance(value, Mapping) and depth < DEEPEST and not name.lower().startswith(OTHERS):
-                waiting.append((f"{name}.", value, depth + 1))
-    return found
+    def look_at(self, content: Mapping[Any, Any], prefix: str = "") -> None:
+        self.entries += (1 + len(content)) * (1 + len(prefix) // 64)  # long names count several times
+        if self.entries > MOST_ENTRIES:
+            raise UnsafeFileError(f"{self.where} has dictionaries with more than {MOST_ENTRIES} entries in each other.")
+
+    def containers(self, content: Mapping[Any, Any], depth: int = 0) -> StateDicts:
+        """What lies in dictionaries whose names say that it is the weights or their average, else all there is."""
+        self.look_at(content)
+        found: dict[str, StateDicts] = {}
+        for name in (*WRAPPERS, *AVERAGES):
+            inner = content.get(name)
+            if isinstance(inner, Mapping) and depth < DEEPEST:
+                held = self.containers(inner, depth + 1)
+                if held.trained or held.averaged:
+                    found[name] = held
+        trained = next((found[name] for name in WRAPPERS if name in found), None)
+        average = next((found[name] for name in AVERAGES if name in found), None)
+        if trained is None and average is None:
+            return StateDicts(self.flat(content), {})
+        averaged = (average.averaged or average.trained) if average is not None else {}
+        if trained is None:
+            return StateDicts({}, averaged)
+        return StateDicts(trained.trained, averaged or trained.averaged)
+
+    def flat(self, content: Mapping[Any, Any]) -> Tensors:
+        """All tensors in dictionaries within each other, the names joined by dots."""
+        found: Tensors = {}
+        waiting: list[tuple[str, Mapping[Any, Any], int]] = [("", content, 0)]
+        while waiting:
+            prefix, branch, depth = waiting.pop()
+            self.look_at(branch, prefix)
+            has_tensors = any(isinstance(value, StoredTensor) for value in branch.values())
+            for key, value in branch.items():
+                name = f"{prefix}{key}"
+                if isinstance(value, StoredTensor):
+                    found[name] = value
+                elif isinstance(value, StandIn) and has_tensors and "." in str(key):
+                    raise CheckpointError(f"{self.where}: {shortened(name)} is {value.of}, not an ordinary tensor.")
+                elif isinstance(value, Mapping) and depth < DEEPEST and not name.lower().startswith(OTHERS):
+                    waiting.append((f"{name}.", value, depth + 1))
+        return found
 
 
 def _split(tensors: Tensors, where: object) -> StateDicts:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, shown
 from .config_json import read_json
 from .inside import stay_inside
+from .weights import listed
 
 __all__ = [
     "CONFIG",
@@ -75,7 +76,7 @@ def component_folder(folder: Path, class_name: str) -> Path | None:
     names = (class_name, *FOREIGN_PARTS.get(class_name, ()))
     found = [part for part, (_, name) in libraries.items() if name in names]
     if len(found) != 1:
-        parts = ", ".join(f"{part} ({name})" for part, (_, name) in libraries.items())
+        parts = listed(f"{part} ({name})" for part, (_, name) in libraries.items())
         raise CheckpointError(
             f"{folder} is a saved pipeline with {'no' if not found else 'more than one'} {class_name}; its parts are "
             f"{parts}. Say which with subfolder=."
@@ -120,10 +121,10 @@ def library_entries(folder: Path) -> dict[str, tuple[str, str]]:
             part = name if inner is None else f"{name}/{inner}"
             if not all(re.fullmatch(r"\w+", word) for word in part.split("/")):
                 raise CheckpointError(
-                    f"{path}: {part!r} is no name of a part; names are made of letters, digits and _."
+                    f"{path}: {shown(part)} is no name of a part; names are made of letters, digits and _."
                 )
             if isinstance(pair, list) and len(pair) == 2 and all(isinstance(word, str) for word in pair):
                 entries[part] = (pair[0], pair[1])
             elif ours:  # pipelines of diffusers have settings among their parts, and parts that are null
-                raise CheckpointError(f"{path}: {part} should be [library, class], got {pair!r}.")
+                raise CheckpointError(f"{path}: {part} should be [library, class], got {shown(pair)}.")
     return entries

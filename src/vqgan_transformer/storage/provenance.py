@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import CheckpointError, warn
+from ..errors import CheckpointError, shortened, warn
 from .weight_files import FOLDERS, weight_file
 
 __all__ = ["REMARKS", "Provenance", "provenance", "sha256"]
@@ -127,7 +127,7 @@ def provenance(path: Path) -> Provenance:
         repository,
         revision,
         weights.absolute().relative_to(root.absolute()).as_posix() if weights is not None else None,
-        licence=", ".join(map(str, licence)) if isinstance(licence, list) else _text(licence),
+        licence=", ".join(filter(None, map(_text, licence))) if isinstance(licence, list) else _text(licence),
         licence_name=_text(card.get("license_name")),
         licence_link=_text(card.get("license_link")),
         gated=any(str(field).startswith("extra_gated") for field in card),
@@ -179,4 +179,5 @@ def _card(folder: Path) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    # anything but a string may be a nest that shares its parts, which is not to be spelled out
+    return shortened(value) if isinstance(value, str) and value else None
