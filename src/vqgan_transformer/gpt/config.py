@@ -304,6 +304,15 @@ class CondGPTConfig:
         """Whether there is something that stands for "no condition"."""
         return self.conditioning == "aligned" or self.null_token is not None
 
+    def check_dropout(self, probability: float) -> None:
+        """Refuses to drop conditions, with a probability above 0, where nothing stands for none.
+
+        Raises:
+            ValueError: if so.
+        """
+        if probability and not self.can_drop_conditions:
+            raise ValueError("condition_dropout needs a GPT with a null_token (fitting_config gives it one).")
+
     def check_follows(self, names: Sequence[str]) -> None:
         """Refuses conditions that cannot be followed together.
 

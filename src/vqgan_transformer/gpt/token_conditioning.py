@@ -84,7 +84,8 @@ class TokenConditioning(Conditioning):
             return condition  # nothing is asked for
         drop = drop[:, 0] if drop.ndim == 2 else drop
         rows = drop.to(condition.device).view(-1, *[1] * (condition.ndim - 1))
-        return self.null(condition).where(rows, condition)
+        dropped: Tensor = self.null(condition).where(rows, condition)
+        return dropped
 
     def without(self, condition: Any, names: Iterable[str]) -> Tensor:
         """As :class:`Conditioning` says."""

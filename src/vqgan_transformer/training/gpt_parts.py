@@ -100,8 +100,7 @@ def parts_of_a_run(
             f"crops of {crop[0]}×{crop[1]} pixels are {window[0]}×{window[1]} tokens, but the GPT's window is "
             f"{config.window[0]}×{config.window[1]}: pass crop_size=({config.window[0] * factor}, {config.window[1] * factor})."
         )
-    if training.condition_dropout and not config.can_drop_conditions:
-        raise ValueError("condition_dropout needs a GPT with a null_token (fitting_config gives it one).")
+    config.check_dropout(training.condition_dropout)
     if isinstance(training.kind_dropout, Mapping):
         kinds = [part.name for part in conditions]
         for name in training.kind_dropout:
