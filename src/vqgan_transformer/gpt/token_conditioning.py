@@ -77,15 +77,14 @@ class TokenConditioning(Conditioning):
 
     def drop(self, condition: Any, drop: Tensor | Mapping[str, Tensor]) -> Tensor:
         """As :class:`Conditioning` says."""
-        condition = _tokens(condition)
+        tokens = _tokens(condition)
         if isinstance(drop, Mapping):
             raise TypeError("this model has one condition: drop is a bool tensor (B,).")
         if self.config.null_token is None and not bool(drop.any()):
-            return condition  # nothing is asked for
+            return tokens  # nothing is asked for
         drop = drop[:, 0] if drop.ndim == 2 else drop
-        rows = drop.to(condition.device).view(-1, *[1] * (condition.ndim - 1))
-        dropped: Tensor = self.null(condition).where(rows, condition)
-        return dropped
+        rows = drop.to(tokens.device).view(-1, *[1] * (tokens.ndim - 1))
+        return self.null(tokens).where(rows, tokens)
 
     def without(self, condition: Any, names: Iterable[str]) -> Tensor:
         """As :class:`Conditioning` says."""
