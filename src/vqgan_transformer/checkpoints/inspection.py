@@ -54,7 +54,7 @@ def _foreign(path: Path, format: str | None, options: Mapping[str, Any]) -> Chec
             problems[name] = str(error)
             continue
         if isinstance(found, dict):
-            holds[name] = {part: {kind: to_json(config)} for part, (kind, config, _) in found.items()}
+            holds[name] = {part: {kind: to_json(config)} for part, (kind, config, *_) in found.items()}
         else:
             holds[name] = to_json(found[0])
     return _report(path, family.name, family.description, opened.tensors, holds, problems)

@@ -79,8 +79,12 @@ class SavedPipeline(PipelineParts):
             foreign = foreign_formats().read(path, cls.__name__, options, format=format)
             loaded = {
                 part: known[name].assemble(config, tensors, dtype=wanted, device=device, where=f"{path} ({part})")
-                for part, (name, config, tensors) in foreign.items()
+                for part, (name, config, tensors, *_) in foreign.items()
             }
+            for part, (*_, file) in foreign.items():  # of parts in files of their own
+                if isinstance(file, Path):
+                    loaded[part].source = provenance(file)
+                    loaded[part].source.warn()
         loaded.setdefault("sampler", SlidingWindowSampler())
         for part, kind in (("vqgan", VQGAN), ("gpt", CondGPT), ("sampler", SlidingWindowSampler)):
             if not isinstance(loaded.get(part), kind):

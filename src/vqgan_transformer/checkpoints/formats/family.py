@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ...storage.weights import StoredTensor
@@ -13,8 +14,8 @@ from .opened import Opened
 __all__ = ["Family", "Known", "Tensors"]
 
 Tensors = dict[str, StoredTensor]
-Known = tuple[str, Any, Tensors]
-"""The name of one of our classes, its config, and its tensors by our names."""
+Known = tuple[str, Any, Tensors] | tuple[str, Any, Tensors, Path]
+"""The name of one of our classes, its config, and its tensors by our names; and the file, where it is another one."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from .llamagen_gpt import (
 )
 from .opened import Opened
 from .original_names import Replacement, replaced
+from .tokenizer_file import tokenizer_file
 from .vqgan_shapes import config_from_shapes, made
 
 __all__ = ["FAMILY"]
@@ -145,7 +146,7 @@ def read_pipeline(
 
     Args:
         opened: the GPT's file.
-        vqgan: the tokenizer's file; by default vq_ds16_c2i.pt beside the GPT's.
+        vqgan: the tokenizer: a file, hf://… or a short name; by default vq_ds16_c2i.pt beside the GPT's file.
         n_head: as for :func:`read_gpt`.
         window: as for :func:`read_gpt`.
         labels: names of the classes, where they are not ImageNet's thousand.
@@ -155,15 +156,12 @@ def read_pipeline(
             f"{opened} is conditioned on text: load it by CondGPT.from_pretrained and pass embeddings."
         )
     config, tensors = read_gpt(opened, n_head=n_head, window=window)
-    assert opened.file is not None
-    tokenizer = Path(vqgan).expanduser() if vqgan is not None else opened.file.parent / TOKENIZER
-    if not tokenizer.is_file():
-        raise CheckpointError(f"{opened} needs its tokenizer, which is not at {tokenizer}. Pass vqgan= with its path.")
+    tokenizer = tokenizer_file(opened, vqgan, TOKENIZER)
     classes = config.condition_ids - 1  # the last one is the null class
     names = tuple(labels) if labels is not None else imagenet_classes() if classes == 1000 else None
     known: dict[str, Any] = {"number_of_classes": classes, "labels": names}
     return {
-        "vqgan": ("VQGAN", *read_vqgan(Opened(tokenizer))),
+        "vqgan": ("VQGAN", *read_vqgan(tokenizer), tokenizer.path),
         "gpt": ("CondGPT", config, tensors),
         "sampler": ("SlidingWindowSampler", SamplerConfig(top_k=min(2000, config.vocab_size)), {}),  # LlamaGen's own
         "conditions/class_label": ("ClassCondition", made(ClassConfig, opened, **known), {}),

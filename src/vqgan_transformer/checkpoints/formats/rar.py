@@ -17,6 +17,7 @@ from .muse import read_vqgan as read_tokenizer
 from .opened import Opened
 from .original_names import Replacement, replaced
 from .tensor_parts import chunks, reshaped, rows
+from .tokenizer_file import tokenizer_file
 from .vqgan_shapes import made
 
 __all__ = ["FAMILY"]
@@ -101,22 +102,20 @@ def read_pipeline(
 
     Args:
         opened: the GPT's file.
-        vqgan: the tokenizer's file; by default maskgit-vqgan-imagenet-f16-256.bin beside the GPT's.
+        vqgan: the tokenizer: a file, hf://… or a short name; by default maskgit-vqgan-imagenet-f16-256.bin beside the
+            GPT's file.
         n_head: as for :func:`read_gpt`.
         labels: names of the classes, where they are not ImageNet's thousand.
     """
     config, tensors = read_gpt(opened, n_head=n_head)
-    assert opened.file is not None
-    tokenizer = Path(vqgan).expanduser() if vqgan is not None else opened.file.parent / TOKENIZER
-    if not tokenizer.is_file():
-        raise CheckpointError(f"{opened} needs its tokenizer, which is not at {tokenizer}. Pass vqgan= with its path.")
+    tokenizer = tokenizer_file(opened, vqgan, TOKENIZER)
     classes = config.condition_ids - 1
     names = tuple(labels) if labels is not None else imagenet_classes() if classes == 1000 else None
     known: dict[str, Any] = {"number_of_classes": classes, "labels": names}
     scale, power = GUIDANCE.get(config.n_embd, (4.0, 2.75))
     sampler = SamplerConfig(top_k=None, guidance_scale=scale, guidance_schedule=power)
     return {
-        "vqgan": ("VQGAN", *read_tokenizer(Opened(tokenizer))),
+        "vqgan": ("VQGAN", *read_tokenizer(tokenizer), tokenizer.path),
         "gpt": ("CondGPT", config, tensors),
         "sampler": ("SlidingWindowSampler", sampler, {}),
         "conditions/class_label": ("ClassCondition", made(ClassConfig, opened, **known), {}),
