@@ -14,6 +14,7 @@ from test_hub import contents, hub  # noqa: F401 - a fixture
 from vqgan_transformer import VQGAN, CondGPT, ImageSynthesisPipeline, VQGANConfig
 from vqgan_transformer.checkpoints.formats import FAMILIES
 from vqgan_transformer.checkpoints.released_models import models_page, models_text, released_models
+from vqgan_transformer.errors import CheckpointError
 from vqgan_transformer.storage.config_json import from_json
 
 MODELS = released_models().values()
@@ -78,6 +79,21 @@ def test_a_generators_name_loads_all_of_it_or_a_part(hub, tmp_path):  # noqa: F8
     assert pipe.source.file == "c2i_B_256.pt"
     assert isinstance(CondGPT.from_pretrained("llamagen-b-256", **options), CondGPT)
     assert VQGAN.from_pretrained("llamagen-b-256").source.file == "vq_ds16_c2i.pt"
+
+
+def test_a_generator_and_its_tokenizer_come_from_two_repositories(hub, tmp_path):  # noqa: F811
+    gpt, vqgan = (contents(foreign.write(name, tmp_path / name).parent) for name in ("llamagen_gpt", "llamagen_vqgan"))
+    (gpt,), (vqgan,) = gpt.values(), vqgan.values()
+    hub.add("someone/generator", {"c2i_B_256.pt": gpt})
+    hub.add("someone/tokenizer", {"other.pt": vqgan})
+    options = {**foreign.options("llamagen_gpt"), "filename": "c2i_B_256.pt"}
+    with pytest.raises(CheckpointError, match="Pass vqgan= with its path, its address on the Hub"):
+        ImageSynthesisPipeline.from_pretrained("someone/generator", **options)
+    pipe = ImageSynthesisPipeline.from_pretrained(
+        "someone/generator", vqgan="hf://someone/tokenizer/other.pt", **options
+    )
+    assert (pipe.source.repository, pipe.gpt.source.repository) == ("someone/generator", "someone/generator")
+    assert (pipe.vqgan.source.repository, pipe.vqgan.source.file) == ("someone/tokenizer", "other.pt")
 
 
 def test_a_folder_of_that_name_goes_first(tmp_path, monkeypatch):

@@ -67,7 +67,7 @@ class ReleasedModel:
     @property
     def snippet(self) -> str:
         """A first program."""
-        variable = "pipe" if self.loads.endswith("Pipeline") else "vqgan"
+        variable = {"ImageSynthesisPipeline": "pipe", "CondGPT": "gpt"}.get(self.loads, "vqgan")
         load = f'{variable} = {self.loads}.from_pretrained("{self.name}")'
         return f"{load}\npipe({self.call})" if self.call else load
 
@@ -119,13 +119,13 @@ def models_page() -> str:
     """docs/models.md."""
     return PAGE.format(
         tokenizers=_table("VQGAN"),
-        generators=_table("ImageSynthesisPipeline"),
+        generators=_table("ImageSynthesisPipeline", "CondGPT"),
         verified=_verified(),
         snippets="\n".join(model.snippet for model in released_models().values()),
     )
 
 
-def _table(loads: str) -> str:
+def _table(*loads: str) -> str:
     heads = [
         "name",
         "what",
@@ -145,10 +145,10 @@ def _table(loads: str) -> str:
         "published in": lambda model: model.figures or "",
         "conditions": lambda model: ", ".join(f"`{kind}`" for kind in model.conditions),
     }
-    if loads == "VQGAN":
+    if "VQGAN" in loads:
         heads.remove("conditions")
     rows = [heads, ["---"] * len(heads)]
-    rows += [[cells[head](model) for head in heads] for model in released_models().values() if model.loads == loads]
+    rows += [[cells[head](model) for head in heads] for model in released_models().values() if model.loads in loads]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -213,7 +213,7 @@ template "Verified model"), and it will stand here:
 
 <!-- not run: downloads -->
 ```python
-from vqgan_transformer import VQGAN, ImageSynthesisPipeline
+from vqgan_transformer import VQGAN, CondGPT, ImageSynthesisPipeline
 
 {snippets}
 ```
