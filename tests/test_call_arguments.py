@@ -197,3 +197,9 @@ def test_a_callback_gets_grids_of_its_own(pipe):
     strips = list(pipe.stream(size=(16, 24), seed=0, strip=1, callback=lambda *seen: streamed.append(seen)))
     assert np.array_equal(np.concatenate(strips), np.asarray(out.images[0]))
     assert streamed[-1][0] == streamed[-1][1] == out.tokens.numel()
+
+
+def test_a_model_card_says_how_to_paint_with_which_conditions_labels_and_settings(pipe, tmp_path):
+    card = (pipe.save_pretrained(tmp_path / "pipe") / "README.md").read_text(encoding="utf-8")
+    for word in ("pipe(segmentation=…)", "`palette=`", "sky-other", "winter night", "temperature=0.95", "depth"):
+        assert word in card

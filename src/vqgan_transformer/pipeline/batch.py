@@ -102,7 +102,7 @@ class PictureBatch:
         """
         (height, width), vqgan = self.size, self.parts.vqgan
         # one picture at a time: decoding takes the most memory of all
-        grids = tokens.to(self.parts.device).split(1)
+        grids = (grid[None] for grid in tokens.to(self.parts.device))
         pictures = torch.cat([vqgan.decode(grid)[..., :height, :width].float().cpu() for grid in grids])
         return pictures if self.known is None or not composite else self.known.composite(pictures)
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PipelineParts"]
 
+MOST_LABELS = 200
+"""Labels of a condition that a model card lists."""
+
 
 class PipelineParts:
     """Parts that fit each other.
@@ -111,6 +114,22 @@ class PipelineParts:
     def dtype(self) -> torch.dtype:
         """The number format of the models' weights."""
         return self.gpt.head.weight.dtype
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a model card says: how to paint, options and labels of each condition, settings."""
+        asked = [condition for condition in self.conditions if condition.needs_input]
+        call = f"`pipe({f'{asked[0].name}=…' if asked else ''}).images[0]`"
+        facts = {"painting": f"{call}; without a map, `size=(height, width)`"}
+        for condition in self.conditions:
+            said = [f"`{name}=`" for name in condition.option_names]
+            labels = getattr(condition.config, "labels", None) or ()
+            more = f" … ({len(labels)} in all)" if len(labels) > MOST_LABELS else ""
+            facts[f"{condition.name}="] = "; ".join(
+                filter(None, (", ".join(labels[:MOST_LABELS]) + more, "options " + ", ".join(said) if said else ""))
+            )
+        settings = asdict(self.sampler.config).items()
+        return facts | {"settings": ", ".join(f"{name}={value}" for name, value in settings)}
 
     def __repr__(self) -> str:
         codes, factor, window = self.vqgan.codebook_size, self.vqgan.downsample_factor, self.gpt.config.window

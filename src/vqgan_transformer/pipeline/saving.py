@@ -115,6 +115,7 @@ class SavedPipeline(PipelineParts):
             dtype=resolve_dtype(dtype),
             max_shard_size=max_shard_size,
             metadata=metadata,
+            card=self.facts,
         )
         return folder
 

@@ -40,6 +40,7 @@ def save_components(
     dtype: torch.dtype | None = None,
     max_shard_size: int | str = "5GB",
     metadata: Mapping[str, str] | None = None,
+    card: Mapping[str, str] | None = None,
 ) -> None:
     """Writes a pipeline to a folder, whole or not at all.
 
@@ -50,6 +51,7 @@ def save_components(
         dtype: of the weights in the files; ``None`` as they are.
         max_shard_size: weights beyond it are split into several files.
         metadata: goes into the headers of the files of weights.
+        card: what the model card says beside the names of the conditions.
     """
     index: dict[str, Any] = {"_class_name": class_name, "_package_version": __version__}
     for part, component in components.items():
@@ -67,7 +69,7 @@ def save_components(
         for name, content in ((MODEL_INDEX, index), (CONFIG, facts)):
             (draft / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         if not (folder / "README.md").exists():
-            facts_of_card = {"conditions": ", ".join(conditions)}
+            facts_of_card = {"conditions": ", ".join(conditions), **(card or {})}
             write_model_card(draft, class_name, pipeline_tag="image-to-image", facts=facts_of_card)
 
 
