@@ -22,7 +22,7 @@ $("complete").onchange = (event) => { state.complete = event.target.checked; sho
 $("clear-area").onclick = () => { history.note(); area.data.fill(0); show(); };
 $("remove-photo").onclick = () => { state.photo = null; state.complete = $("complete").checked = false; show(); };
 $("paint").onclick = paint;
-$("stop").onclick = () => { clearTimeout(rest); running?.abort(); running = null; say("stopped"); };
+$("stop").onclick = stop;
 $("dice").onclick = () => { $("seed").value = crypto.getRandomValues(new Uint32Array(1))[0]; paint(); };
 for (const id of ["seed", "class", "guidance", "temperature", "top-k", "scale"]) {
   $(id).onchange = () => $("live").checked && paint();

@@ -138,6 +138,7 @@ export function settings() {
   if (byName.keypoints && people.list.length) {
     chosen.keypoints = people.list;
     chosen.keypoints_size = [map.height, map.width];
+    if (byName.keypoints.options.includes("label_limbs")) chosen.label_limbs = true; // people need not be drawn into the labels
   }
   return chosen;
 }

@@ -19,7 +19,8 @@ export function choose(label) {
     item.setAttribute("aria-selected", isChosen);
     if (isChosen) {
       $("labels").setAttribute("aria-activedescendant", item.id);
-      item.scrollIntoView({ block: "nearest" });
+      const list = $("labels"), top = item.offsetTop - list.offsetTop; // the list scrolls, not the page
+      if (top < list.scrollTop || top + item.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = top - list.clientHeight / 2;
     }
   }
 }

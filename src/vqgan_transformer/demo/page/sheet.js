@@ -57,8 +57,7 @@ function rounded(points) {
   for (let round = 0; round < 4; round++) {
     points = points.flatMap(([x, y], index) => {
       const [nx, ny] = points[(index + 1) % points.length];
-      const edge = (value) => value <= 0 || value >= 100;
-      if (edge(x) || edge(nx)) return [[x, y]];
+      if (Math.min(x, y, nx, ny) <= 0 || Math.max(x, y, nx, ny) >= 100) return [[x, y]];
       return [[0.75 * x + 0.25 * nx, 0.75 * y + 0.25 * ny], [0.25 * x + 0.75 * nx, 0.25 * y + 0.75 * ny]];
     });
   }
