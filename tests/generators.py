@@ -200,3 +200,44 @@ def controlar_shapes(encoder: int, tokens: int) -> dict[str, tuple[int, ...]]:
             shapes |= {f"{block}.{name}": (encoder,)}
         shapes |= {f"{block}.layer_scale{k}.lambda1": (encoder,) for k in (1, 2)}
     return shapes
+
+
+def write_llamagen_tokenizer(folder: Path, codes: int) -> Path:
+    """A tokenizer of f = 16 and few codes by LlamaGen's names, all levels of 32 channels and one block."""
+    conv, norm = {"weight": (32, 32, 3, 3), "bias": (32,)}, {"weight": (32,), "bias": (32,)}
+    point = {"weight": (32, 32, 1, 1), "bias": (32,)}
+    block = {"norm1": norm, "conv1": conv, "norm2": norm, "conv2": conv}
+    attention = {"norm": norm, "q": point, "k": point, "v": point, "proj_out": point}
+    middle = {"mid.0": block, "mid.1": attention, "mid.2": block}
+    parts: dict[str, dict[str, Any]] = {}
+    for half, blocks, resize in (("encoder", 1, "downsample"), ("decoder", 2, "upsample")):
+        deepest = 4 if half == "encoder" else 0
+        for level in range(5):
+            for number in range(blocks):
+                parts[f"{half}.conv_blocks.{level}.res.{number}"] = block
+                if level == deepest:
+                    parts[f"{half}.conv_blocks.{level}.attn.{number}"] = attention
+            if level < 4:
+                parts[f"{half}.conv_blocks.{level}.{resize}"] = {"conv": conv}
+        parts |= {f"{half}.{name}": part for name, part in middle.items()} | {half: {"norm_out": norm}}
+    shapes = {
+        f"{part}.{layer}.{name}": shape
+        for part, layers in parts.items()
+        for layer, tensors in layers.items()
+        for name, shape in tensors.items()
+    }
+    shapes |= {
+        "encoder.conv_in.weight": (32, 3, 3, 3), "encoder.conv_in.bias": (32,),
+        "encoder.conv_out.weight": (8, 32, 3, 3), "encoder.conv_out.bias": (8,),
+        "decoder.conv_in.weight": (32, 8, 3, 3), "decoder.conv_in.bias": (32,),
+        "decoder.conv_out.weight": (3, 32, 3, 3), "decoder.conv_out.bias": (3,),
+        "quantize.embedding.weight": (codes, 8), "quant_conv.weight": (8, 8, 1, 1), "quant_conv.bias": (8,),
+        "post_quant_conv.weight": (8, 8, 1, 1), "post_quant_conv.bias": (8,),
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        name: torch.from_numpy(_value(1, name, list(shape), "weight" if len(shape) > 1 else "bias"))
+        for name, shape in shapes.items()
+    }
+    torch.save({"model": weights}, folder / "vq_ds16_t2i.pt")
+    return folder / "vq_ds16_t2i.pt"

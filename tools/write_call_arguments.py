@@ -89,6 +89,8 @@ def content() -> str:
     owners: dict[str, list[str]] = defaultdict(list)
     for kind in kinds:
         entries[kind.name] = ["Any"], (inspect.getdoc(kind) or "").partition("\n")[0]
+        for keyword in kind.keywords:
+            entries[keyword] = ["Any"], f"The same as ``{kind.name}``."
     for kind in kinds:
         said = explanations(kind.parse.__doc__)
         hints = get_type_hints(kind.parse)

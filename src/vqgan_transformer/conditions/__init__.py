@@ -5,6 +5,10 @@ from __future__ import annotations
 from .class_label import ClassCondition as ClassCondition
 from .class_label import ClassConfig as ClassConfig
 from .condition import Condition as Condition
+from .control_pictures import CannyCondition as CannyCondition
+from .control_pictures import EdgeCondition as EdgeCondition
+from .control_pictures import HEDCondition as HEDCondition
+from .control_pictures import LineartCondition as LineartCondition
 from .coordinates import CoordinatesCondition as CoordinatesCondition
 from .coordinates import CoordinatesConfig as CoordinatesConfig
 from .depth import DepthCondition as DepthCondition
@@ -25,5 +29,7 @@ from .registry import KINDS as KINDS
 from .segmentation import SegmentationCondition as SegmentationCondition
 from .segmentation import SegmentationConfig as SegmentationConfig
 from .skeleton import render_skeletons as render_skeletons
+from .text import TextCondition as TextCondition
+from .text import TextConfig as TextConfig
 from .unconditional import Unconditional as Unconditional
 from .unconditional import UnconditionalConfig as UnconditionalConfig

@@ -28,7 +28,7 @@ from .data_forms import DataForm, value_of
 
 __all__ = ["AlignedForm", "Condition"]
 
-AlignedForm = Literal["labels", "values", "class"]
+AlignedForm = Literal["labels", "values", "class", "picture", "embeddings"]
 """The forms in which an aligned GPT reads what a user passes; ``ConditionInput`` describes them."""
 
 
@@ -41,6 +41,7 @@ class Condition(Pretrained, nn.Module):
 
     Attributes:
         name: the keyword of a pipeline's call, and the folder in a saved pipeline.
+        keywords: further keywords of a call under which it may be passed.
         also_called: what other programs call this keyword, for messages that teach.
         spatial: whether the condition is a map that the picture follows; otherwise it is of the picture as a whole.
         needs_input: whether somebody has to pass it; otherwise it follows from the picture's size alone
@@ -51,6 +52,7 @@ class Condition(Pretrained, nn.Module):
     """
 
     name: ClassVar[str]
+    keywords: ClassVar[tuple[str, ...]] = ()
     also_called: ClassVar[tuple[str, ...]] = ()
     spatial: ClassVar[bool]
     needs_input: ClassVar[bool] = True
@@ -265,6 +267,10 @@ class Condition(Pretrained, nn.Module):
     def for_aligned(self, parsed: Tensor) -> Tensor:
         """What :meth:`parse` gave, as an aligned GPT reads it: maps of full resolution, ids as they are."""
         return parsed
+
+    def gpt_inputs(self, parsed: Tensor) -> dict[str, Tensor]:
+        """What :meth:`parse` gave, by the names under which an aligned GPT reads it."""
+        return {self.name: self.for_aligned(parsed)}
 
     def from_aligned(self, values: Tensor) -> Tensor:
         """What :meth:`for_aligned` gave, as :meth:`parse` has it."""

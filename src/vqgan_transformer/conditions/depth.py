@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import warn
 from ..vqgan.model import VQGAN, VQGANConfig
+from .condition import AlignedForm
 from .data_forms import DataForm, Files
 from .depth_maps import read_depth_maps
 from .gaps import fill_gaps
@@ -26,14 +27,19 @@ class DepthConfig:
 
     Args:
         vqgan: the tokenizer of depth maps, of one input channel; ``None`` for models that read maps directly.
+        as_picture: the GPT reads a gray picture of three channels whose black is an inverse depth of 0, the horizon, and
+            whose white is the map's nearest place, as ControlAR does.
 
     Raises:
-        ValueError: for a VQGAN of several channels.
+        ValueError: for a VQGAN of several channels, and for one beside ``as_picture``.
     """
 
     vqgan: VQGANConfig | None = None
+    as_picture: bool = False
 
     def __post_init__(self) -> None:
+        if self.as_picture and self.vqgan is not None:
+            raise ValueError("as_picture is for GPTs that read pictures, without a tokenizer: leave vqgan out.")
         if self.vqgan is not None and self.vqgan.in_channels != 1:
             raise ValueError(f"the depth VQGAN needs one input channel, got {self.vqgan.in_channels}.")
 
@@ -43,6 +49,7 @@ class DepthCondition(TokenizedMap):
 
     Args:
         vqgan: encodes maps in [-1, 1].
+        as_picture: see :class:`DepthConfig`.
         near: as for :meth:`parse`, where nothing else is passed; what training reads its maps with.
         depth_range: likewise.
         invalid: likewise.
@@ -67,11 +74,12 @@ class DepthCondition(TokenizedMap):
         self,
         *,
         vqgan: VQGAN | None = None,
+        as_picture: bool = False,
         near: Literal["large", "small"] | None = None,
         depth_range: tuple[float, float] | None = None,
         invalid: float | None = None,
     ):
-        super().__init__(vqgan=vqgan)
+        super().__init__(vqgan=vqgan, as_picture=as_picture)
         given = {"near": near, "depth_range": depth_range, "invalid": invalid}
         self.options = {name: option for name, option in given.items() if option is not None}
 
@@ -98,7 +106,8 @@ class DepthCondition(TokenizedMap):
                 millimetres), which laser scanners and metric estimators give; their reciprocal is taken, and infinity
                 is the horizon.
             depth_range: (low, high), in the unit of the values, that become the ends of [-1, 1], so that several
-                pictures have one scale. By default each map's own smallest and largest value, as in the original.
+                pictures have one scale. By default each map's own smallest and largest value, as in the original; for
+                checkpoints that read depth as a picture, 0 and the largest.
             invalid: the value that means "no reading", e.g. 0 in laser and Kinect data, or ``float("nan")``. These
                 pixels are filled from the readings around them (:func:`~.gaps.fill_gaps`), as are masked ones of a numpy
                 masked array.
@@ -126,8 +135,22 @@ class DepthCondition(TokenizedMap):
             inverse = _inverse_depth(depth, known, near)
             if limits is not None:
                 _check_range(inverse[known], limits, depth[known], depth_range)
-            maps.append(_scaled(fill_gaps(inverse, known), limits))
+            ends = _from_zero(inverse[known]) if self.config.as_picture and limits is None else limits
+            maps.append(_scaled(fill_gaps(inverse, known), ends))
         return torch.from_numpy(np.stack(maps))[:, None]
+
+    @property
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
+        """A number for each pixel, or a picture."""
+        return ("picture", 3) if self.config.as_picture else super().aligned_input
+
+    def for_aligned(self, parsed: Tensor) -> Tensor:
+        """The map, or the three equal channels of a picture."""
+        return parsed.expand(-1, 3, -1, -1) if self.config.as_picture else parsed
+
+    def from_aligned(self, values: Tensor) -> Tensor:
+        """The map again."""
+        return values[:, :1]
 
 
 def _limits(depth_range: Any, near: str) -> tuple[float, float]:
@@ -143,6 +166,16 @@ def _limits(depth_range: Any, near: str) -> tuple[float, float]:
             f"got {depth_range}."
         )
     return (low, high) if near == "large" else (1 / high, 1 / low)
+
+
+def _from_zero(inverse: np.ndarray) -> tuple[float, float]:
+    """The horizon and the nearest place of a map: what becomes black and white."""
+    if inverse.min() < 0:
+        raise ValueError(
+            f"{np.mean(inverse < 0):.2%} of the inverse depths are negative (the smallest is {inverse.min():.4g}), but this "
+            "checkpoint takes 0 for the horizon. Pass depth_range=(low, high) with the values that mean farthest and nearest."
+        )
+    return 0.0, float(inverse.max())
 
 
 def _known(depth: np.ndarray, invalid: float | None) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..vqgan.model import VQGANConfig
 from .class_label import ClassCondition
 from .condition import Condition
+from .control_pictures import CannyCondition, EdgeCondition, HEDCondition, LineartCondition
 from .coordinates import CoordinatesCondition
 from .data_forms import DataForm, Files
 from .depth import DepthCondition
@@ -12,6 +13,7 @@ from .image import ImageCondition
 from .keypoints import KeypointsCondition
 from .layout import LayoutCondition
 from .segmentation import SegmentationCondition
+from .text import TextCondition
 from .tokenized_map import TokenizedMap
 from .unconditional import Unconditional
 
@@ -24,6 +26,11 @@ KINDS: dict[str, type[Condition]] = {
         DepthCondition,
         KeypointsCondition,
         ImageCondition,
+        CannyCondition,
+        HEDCondition,
+        LineartCondition,
+        EdgeCondition,
+        TextCondition,
         LayoutCondition,
         ClassCondition,
         CoordinatesCondition,

@@ -42,6 +42,7 @@ class SegmentationCondition(TokenizedMap):
         trained_labels: names that the checkpoint was trained on.
         unknown: the id that means unlabelled.
         vqgan: encodes one-hot maps.
+        drawn: the colours in which a GPT reads labels.
 
     Raises:
         ValueError: where these contradict each other.
@@ -80,6 +81,7 @@ class SegmentationCondition(TokenizedMap):
         trained_labels: Sequence[str] | None = None,
         unknown: int | None = None,
         vqgan: VQGAN | None = None,
+        drawn: Sequence[Sequence[int]] | None = None,
     ):
         if labels is None and label_space is None:
             raise ValueError("SegmentationCondition needs the names of its labels: pass labels= or label_space=.")
@@ -91,6 +93,7 @@ class SegmentationCondition(TokenizedMap):
             channels=None if channels is None else tuple(channels),
             trained_labels=None if trained_labels is None else tuple(trained_labels),
             unknown=unknown,
+            drawn=None if drawn is None else tuple((r, g, b) for r, g, b in drawn),
         )
 
     @classmethod
@@ -129,16 +132,26 @@ class SegmentationCondition(TokenizedMap):
 
     @property
     def aligned_input(self) -> tuple[AlignedForm, int] | None:
-        """A label for each pixel; labels that share a channel are one."""
-        return "labels", self.tokenizer_channels
+        """A label for each pixel, labels that share a channel being one; or the picture that labels are drawn as."""
+        return ("labels", self.tokenizer_channels) if self.config.drawn is None else ("picture", 3)
 
     def for_aligned(self, parsed: Tensor) -> Tensor:
-        """Label ids (B, H, W) -> the numbers of the channels that they are drawn with, (B, H, W); -1 stays -1."""
+        """Label ids (B, H, W) -> the numbers of the channels that they are drawn with, (B, H, W); -1 stays -1.
+
+        For GPTs that read pictures, the colours of labels: float32 (B, 3, H, W) in [-1, 1].
+        """
+        if self.config.drawn is not None:
+            return self._drawn_colours(parsed.device)[parsed].movedim(-1, 1)
         channels = self.config.channels
         return parsed if channels is None else torch.tensor((*channels, -1), device=parsed.device)[parsed]
 
     def from_aligned(self, values: Tensor) -> Tensor:
-        """Numbers of channels (B, H, W) -> the first label that is drawn with each, trained ones before others."""
+        """What :meth:`for_aligned` gives -> the first label that is drawn so, trained ones before others: (B, H, W)."""
+        if self.config.drawn is not None:
+            colours = self._drawn_colours(values.device)
+            distances = torch.stack([(values.movedim(1, -1) - colour).square().sum(-1) for colour in colours])
+            labels = distances.argmin(0)
+            return labels.where(labels < len(self.config.labels), -1)
         if self.config.channels is None:
             return values
         names, trained = self.config.labels, set(self.config.trained_labels or self.config.labels)
@@ -146,6 +159,10 @@ class SegmentationCondition(TokenizedMap):
         for label in sorted(range(len(names)), key=lambda label: (names[label] in trained, -label)):
             labels[self.config.channels[label]] = label
         return labels.to(values.device)[values]
+
+    def _drawn_colours(self, device: torch.device) -> Tensor:
+        """The colours of labels, and last that of -1: float32 (K + 1, 3) in [-1, 1]."""
+        return torch.tensor([*(self.config.drawn or ()), (0, 0, 0)], dtype=torch.float32, device=device) / 127.5 - 1
 
     def tokenizer_input(self, parsed: Tensor, channels: int) -> Tensor:
         """Label ids (B, H, W) -> one-hot (B, channels, H, W), 1 in the channel of a label; none where it is unknown."""

@@ -24,6 +24,8 @@ class SegmentationConfig:
         trained_labels: names that the checkpoint was trained on; ``None``: all.
         unknown: the id that means unlabelled. ``None``: that of the known space.
         vqgan: the tokenizer of label maps; ``None`` for models that read maps directly.
+        drawn: the colour of each label in the pictures that a GPT reads in place of labels, as ControlAR's does; what is
+            unlabelled is black.
 
     Raises:
         ValueError: where the fields contradict each other.
@@ -36,6 +38,7 @@ class SegmentationConfig:
     trained_labels: tuple[str, ...] | None = None
     unknown: int | None = None
     vqgan: VQGANConfig | None = None
+    drawn: tuple[tuple[int, int, int], ...] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.labels)
@@ -50,6 +53,8 @@ class SegmentationConfig:
             raise ValueError(
                 f"label_space={self.label_space!r} has other labels than the {count} given: leave one of the two out."
             )
+        if self.drawn is not None and (len(self.drawn) != count or self.vqgan is not None):
+            raise ValueError(f"drawn has a colour for each of the {count} labels, and goes without a VQGAN.")
         if self.channels is not None and len(self.channels) != count:
             raise ValueError(f"channels has {len(self.channels)} numbers for {count} labels: give one for each.")
         if self.channels is not None and min(self.channels) < 0:

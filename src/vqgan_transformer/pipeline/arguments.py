@@ -72,13 +72,17 @@ def sort_arguments(
     """
     by_name = {condition.name: condition for condition in parts.conditions}
     settings = {name: value for name, value in arguments.items() if name in _SETTINGS}
+    by_keyword = {word: kind for kind, condition in by_name.items() for word in (kind, *condition.keywords)}
     # None stands for "not given", so that a caller may pass on an argument of its own
     given: Given = {}
     for name, value in arguments.items():
-        if name in by_name and value is not None:
-            given[name] = value, {}
+        if name in by_keyword and value is not None:
+            if by_keyword[name] in given:
+                words = [word for word in arguments if by_keyword.get(word) == by_keyword[name]]
+                raise TypeError(f"{' and '.join(f'{word}=' for word in words)} mean the same: pass one of them.")
+            given[by_keyword[name]] = value, {}
     for name, value in arguments.items():
-        if name in settings or name in by_name:
+        if name in settings or name in by_keyword:
             continue
         owners = [
             (kind, option) for kind in given for option in by_name[kind].option_names if name in _names(kind, option)
@@ -97,7 +101,7 @@ def sort_arguments(
 def _unknown(name: str, parts: PipelineParts, given: Given, method: Callable[..., Any]) -> str:
     """Why an argument is refused."""
     has = ", ".join(condition.name for condition in parts.conditions)
-    if name in KINDS:
+    if name in KINDS or any(name in kind.keywords for kind in KINDS.values()):
         return f"this checkpoint does not understand {name}; it takes {has}."
     lacking = [
         condition.name

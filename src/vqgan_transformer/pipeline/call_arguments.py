@@ -28,6 +28,27 @@ class CallArguments(TypedDict, total=False):
     """A picture as a condition: edges, a sketch, a scene by night, anything that was paired with pictures in
     training."""
 
+    canny: Any
+    """Canny's edges: white lines on black, one pixel wide (Canny 1986)."""
+
+    hed: Any
+    """Soft edges as a holistically-nested edge detector gives them: white on black (Xie and Tu 2015)."""
+
+    lineart: Any
+    """Line drawings: white lines on black."""
+
+    edge: Any
+    """Edges of any of these kinds, for models that were trained on several."""
+
+    text: Any
+    """A caption as a condition."""
+
+    prompt: Any
+    """The same as ``text``."""
+
+    prompt_embeds: Any
+    """The same as ``text``."""
+
     layout: Any
     """Boxes of objects as a condition."""
 
@@ -76,7 +97,8 @@ class CallArguments(TypedDict, total=False):
 
     depth_range: tuple[float, float] | None
     """Of depth: (low, high), in the unit of the values, that become the ends of [-1, 1], so that several pictures have
-    one scale. By default each map's own smallest and largest value, as in the original."""
+    one scale. By default each map's own smallest and largest value, as in the original; for checkpoints that read depth
+    as a picture, 0 and the largest."""
 
     invalid: float | None
     """Of depth: the value that means "no reading", e.g. 0 in laser and Kinect data, or ``float("nan")``. These pixels
@@ -103,6 +125,17 @@ class CallArguments(TypedDict, total=False):
     label_limbs: bool
     """Of keypoints: where a label map is passed beside the keypoints, put its label of people under the limbs. Without
     that label there, a person becomes a smear."""
+
+    photo: bool
+    """Of canny: the pictures are photographs; their edges are found by OpenCV."""
+
+    thresholds: tuple[float, float]
+    """Of canny: for photographs, the weakest gradient that goes on an edge and the weakest that begins one, in units of
+    8-bit pixels."""
+
+    prompt_mask: Any
+    """Of text: of embeddings, bool or 0 and 1, `(B, length)` or `(length,)`: which positions are words. By default
+    all."""
 
     layout_size: tuple[int, int] | None
     """Of layout: (height, width) of the picture in whose pixels boxes are given. Without it they are relative: (0, 0)

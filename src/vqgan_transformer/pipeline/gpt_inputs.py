@@ -62,13 +62,11 @@ class AnyConditions:
 
     def read(self, given: Mapping[str, Tensor], canvas: Canvas, seeds: Sequence[int]) -> Any:
         """What the sampler takes for pictures of a canvas with these seeds: a map or id of each kind, one row a seed."""
-        read = {
-            condition.name: condition.for_aligned(
-                condition.extend_to(condition.settled(given[condition.name], seeds), canvas.painted)
-            )
-            for condition in self.conditions
-            if condition.name in given
-        }
+        read: dict[str, Tensor] = {}
+        for condition in self.conditions:
+            if condition.name in given:
+                settled = condition.settled(given[condition.name], seeds)
+                read |= condition.gpt_inputs(condition.extend_to(settled, canvas.painted))
         return {name: rows.repeat_interleave(len(seeds) // len(rows), dim=0) for name, rows in read.items()}
 
 

@@ -8,16 +8,26 @@ a square table, in pictures of any shape.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+from ...conditions import DepthConfig, ImageConfig, SegmentationConfig
+from ...conditions.label_spaces import label_space
 from ...errors import CheckpointError, nearest_name
 from ...gpt.config import CondGPTConfig, ConditionInput, PictureEncoderConfig
 from ...gpt.picture_encoder import published_name
-from .family import Family, Tensors
+from ...sampler.sampler import SamplerConfig
+from ...storage.config_json import read_json
+from .family import Family, Known, Tensors
+from .llamagen import read_vqgan
 from .llamagen_gpt import (
     BLOCK_NAMES,
     CAPTION_NAMES,
     HEADS,
+    TEXT_TOKENIZER,
     blocks,
+    caption,
     caption_fields,
     heads_of,
     layers_of,
@@ -26,12 +36,22 @@ from .llamagen_gpt import (
 )
 from .opened import Opened
 from .original_names import Replacement
+from .tokenizer_file import tokenizer_file
 from .vqgan_shapes import count, made
 
 __all__ = ["FAMILY", "KINDS"]
 
 KINDS = {"seg": "segmentation", "depth": "depth", "canny": "canny", "hed": "hed", "lineart": "lineart", "edge": "edge"}
 """What ``condition_type`` takes, as the program does, and the name of the condition."""
+
+CONDITIONS = {
+    "seg": "SegmentationCondition", "depth": "DepthCondition", "canny": "CannyCondition", "hed": "HEDCondition",
+    "lineart": "LineartCondition", "edge": "EdgeCondition",
+}  # fmt: skip
+"""The class of each condition."""
+
+COLOURS = Path(__file__).with_name("coco_stuff_171_colours.json")
+"""In which mmsegmentation draws COCO-Stuff."""
 
 NEAREST = ("seg", "canny")
 """Pictures that are resized by nearest neighbours; others are, bicubically."""
@@ -86,6 +106,50 @@ def read_gpt(
         **blocks(),
     )
     return config, _renamed(opened, KINDS[kind], places)
+
+
+def read_pipeline(
+    opened: Opened,
+    *,
+    condition_type: str | None = None,
+    vqgan: str | Path | None = None,
+    n_head: int | None = None,
+    drawn: Sequence[Sequence[int]] | None = None,
+) -> dict[str, Known]:
+    """A GPT, its tokenizer, what it follows and its captions.
+
+    Args:
+        opened: the GPT's file.
+        condition_type: as for :func:`read_gpt`.
+        vqgan: the tokenizer: a file, hf://… or a short name; by default vq_ds16_t2i.pt beside the GPT's file.
+        n_head: as for :func:`read_gpt`.
+        drawn: for label maps, the colours of COCO-Stuff's 171 labels in the pictures that the GPT was trained with; by
+            default mmsegmentation's.
+    """
+    kind = _kind(opened, condition_type)
+    if drawn is not None and kind != "seg":
+        raise CheckpointError(f"drawn= is for label maps, but {opened} follows {KINDS[kind]}.")
+    config, tensors = read_gpt(opened, condition_type=kind, n_head=n_head)
+    tokenizer = tokenizer_file(opened, vqgan, TEXT_TOKENIZER)
+    known = _known(kind, drawn)
+    return {
+        "vqgan": ("VQGAN", *read_vqgan(tokenizer), tokenizer.path),
+        "gpt": ("CondGPT", config, tensors),
+        "sampler": ("SlidingWindowSampler", SamplerConfig(top_k=min(2000, config.vocab_size), guidance_scale=4.0), {}),
+        f"conditions/{KINDS[kind]}": (CONDITIONS[kind], known, {}),
+        "conditions/text": caption(config),
+    }
+
+
+def _known(kind: str, drawn: Sequence[Sequence[int]] | None) -> Any:
+    """The config of what a kind follows."""
+    if kind == "depth":
+        return DepthConfig(as_picture=True)
+    if kind != "seg":
+        return ImageConfig()
+    labels = label_space("coco-stuff-171").names
+    colours = drawn if drawn is not None else read_json(COLOURS)["colours"]
+    return SegmentationConfig(labels, label_space="coco-stuff-171", drawn=tuple((r, g, b) for r, g, b in colours))
 
 
 def _kind(opened: Opened, condition_type: str | None) -> str:
@@ -145,8 +209,9 @@ FAMILY = Family(
     name="controlar",
     description="ControlAR's GPTs, which follow a caption and a segmentation, depth or edges",
     examples=("wondervictor/ControlAR, seg_cocostuff.safetensors", "wondervictor/ControlAR, depth_MR.safetensors"),
-    gives="logits for tokens, given embeddings of a caption and a picture",
+    gives="a pipeline that follows a map, with or without words",
     checked="ControlAR",
     detect=detect,
-    readers={"CondGPT": read_gpt},
+    readers={"CondGPT": read_gpt, "ImageSynthesisPipeline": read_pipeline},
+    companions=(TEXT_TOKENIZER,),
 )

@@ -18,7 +18,9 @@ from .llamagen_gpt import (
     BLOCK_NAMES,
     CAPTION_NAMES,
     HEADS,
+    TEXT_TOKENIZER,
     blocks,
+    caption,
     caption_fields,
     heads_of,
     layers_of,
@@ -142,28 +144,33 @@ def read_pipeline(
     window: Sequence[int] | None = None,
     labels: Sequence[str] | None = None,
 ) -> dict[str, Known]:
-    """A GPT, its tokenizer and its classes.
+    """A GPT, its tokenizer, and its classes or captions.
 
     Args:
         opened: the GPT's file.
-        vqgan: the tokenizer: a file, hf://… or a short name; by default vq_ds16_c2i.pt beside the GPT's file.
+        vqgan: the tokenizer: a file, hf://… or a short name; by default vq_ds16_c2i.pt, or for captions
+            vq_ds16_t2i.pt, beside the GPT's file.
         n_head: as for :func:`read_gpt`.
         window: as for :func:`read_gpt`.
         labels: names of the classes, where they are not ImageNet's thousand.
     """
-    if TEXT in opened.tensors:
-        raise CheckpointError(
-            f"{opened} is conditioned on text: load it by CondGPT.from_pretrained and pass embeddings."
-        )
     config, tensors = read_gpt(opened, n_head=n_head, window=window)
-    tokenizer = tokenizer_file(opened, vqgan, TOKENIZER)
+    text = TEXT in opened.tensors
+    tokenizer = tokenizer_file(opened, vqgan, TEXT_TOKENIZER if text else TOKENIZER)
+    sampling: dict[str, Any] = {"top_k": min(2000 if not text else 1000, config.vocab_size)}  # LlamaGen's own
+    parts: dict[str, Known] = {
+        "vqgan": ("VQGAN", *read_vqgan(tokenizer), tokenizer.path),
+        "gpt": ("CondGPT", config, tensors),
+    }
+    if text:
+        sampler = SamplerConfig(guidance_scale=7.5, **sampling)
+        return {**parts, "sampler": ("SlidingWindowSampler", sampler, {}), "conditions/text": caption(config)}
     classes = config.condition_ids - 1  # the last one is the null class
     names = tuple(labels) if labels is not None else imagenet_classes() if classes == 1000 else None
     known: dict[str, Any] = {"number_of_classes": classes, "labels": names}
     return {
-        "vqgan": ("VQGAN", *read_vqgan(tokenizer), tokenizer.path),
-        "gpt": ("CondGPT", config, tensors),
-        "sampler": ("SlidingWindowSampler", SamplerConfig(top_k=min(2000, config.vocab_size)), {}),  # LlamaGen's own
+        **parts,
+        "sampler": ("SlidingWindowSampler", SamplerConfig(**sampling), {}),
         "conditions/class_label": ("ClassCondition", made(ClassConfig, opened, **known), {}),
     }
 
@@ -198,10 +205,10 @@ FAMILY = Family(
         "FoundationVision/LlamaGen, c2i_XL_384.pt",
         "peizesun/llamagen_t2i, t2i_XL_stage2_512.pt",
     ),
-    gives="encode, decode; a pipeline for class labels with guidance",
+    gives="encode, decode; a pipeline for class labels or captions with guidance",
     checked="LlamaGen",
     detect=detect,
     readers={"VQGAN": read_vqgan, "CondGPT": read_gpt, "ImageSynthesisPipeline": read_pipeline},
-    companions=(TOKENIZER,),
+    companions=(TOKENIZER, TEXT_TOKENIZER),
     average=True,
 )

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...conditions import TextConfig
 from ...errors import CheckpointError
-from ...gpt.config import ConditionInput
+from ...gpt.config import CondGPTConfig, ConditionInput
 from ...storage.weights import StoredTensor
-from .family import Tensors
+from .family import Known, Tensors
 from .opened import Opened
 from .original_names import Replacement, replaced, stacked
 from .vqgan_shapes import count
@@ -17,7 +18,9 @@ from .vqgan_shapes import count
 __all__ = [
     "BLOCK_NAMES",
     "CAPTION_NAMES",
+    "TEXT_TOKENIZER",
     "blocks",
+    "caption",
     "caption_fields",
     "heads_of",
     "layers_of",
@@ -41,6 +44,9 @@ CAPTION_NAMES: list[tuple[str, Replacement]] = [
     (r"^cls_embedding\.cap_proj\.fc1\.", "aligned.caption.project.0."),
     (r"^cls_embedding\.cap_proj\.fc2\.", "aligned.caption.project.2."),
 ]
+TEXT_TOKENIZER = "vq_ds16_t2i.pt"
+"""Of the text-conditional models."""
+
 HEADS = {  # (layers, width) of the published sizes: B, L, XL, XXL, XXXL, 1B, 3B, 7B
     (12, 768): 12, (24, 1024): 16, (36, 1280): 20, (48, 1536): 24, (48, 2560): 40,
     (22, 2048): 32, (24, 3200): 32, (32, 4096): 32,
@@ -56,6 +62,12 @@ def caption_fields(opened: Opened) -> tuple[ConditionInput, int]:
     """The caption that a text-conditional GPT reads, and its positions in front."""
     length, width = opened.shape("cls_embedding.uncond_embedding", 2)
     return ConditionInput("text", "embeddings", width, length), length
+
+
+def caption(config: CondGPTConfig) -> Known:
+    """The condition of the caption that a GPT reads."""
+    [kind] = [kind for kind in config.conditions if kind.form == "embeddings"]
+    return "TextCondition", TextConfig(length=kind.length or 0, size=kind.size), {}
 
 
 def heads_of(opened: Opened, known: Mapping[tuple[int, int], int], layers: int, width: int) -> int:
