@@ -102,7 +102,7 @@ def _unknown(name: str, parts: PipelineParts, given: Given, method: Callable[...
     """Why an argument is refused."""
     has = ", ".join(condition.name for condition in parts.conditions)
     if name in KINDS or any(name in kind.keywords for kind in KINDS.values()):
-        return f"this checkpoint does not understand {name}; it takes {has}."
+        return f"this checkpoint does not understand {name}; it takes {has}.{advice(name, ())}"
     lacking = [
         condition.name
         for condition in parts.conditions
