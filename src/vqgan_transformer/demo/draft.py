@@ -25,7 +25,7 @@ from .order import Order
 
 __all__ = ["paint_draft"]
 
-REACH, SEEN = 2, 10
+REACH, SEEN = 2, 6
 """Tokens beyond a change that are painted again, and beyond these that are looked at."""
 
 
