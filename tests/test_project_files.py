@@ -60,6 +60,13 @@ def test_the_public_tests_run_on_every_python_that_is_promised():
     }
 
 
+def test_the_first_two_shell_blocks_of_the_readme_are_one_command_each():
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    first, second = (block.strip() for block in blocks[:2])
+    assert first.startswith("pip install . && ") and "\n" not in first
+    assert second.startswith('pip install ".[test]" && ') and second.endswith("&& pytest") and "\n" not in second
+
+
 def test_hooks_run_tools_of_the_extra_test():
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
     extra = re.search(r"^test = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M)
