@@ -7,6 +7,7 @@ import pydoc
 import runpy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,13 @@ def test_a_pipeline_says_what_it_is_made_of(pipe):
     text = repr(pipe)
     for word in ("segmentation=", "palette=", "class_label=", "temperature=", "parameters", "cpu", "float32"):
         assert word in text
+    for condition, words in {
+        "class_label": ("16 labels", "'spring dawn'"),
+        "segmentation": ("coco-stuff-182", "'sea'"),
+    }.items():
+        for printed in (text, repr(pipe.condition(condition))):
+            assert all(word in printed for word in words)
+    assert repr(pipe.condition("depth").reading(near="small")) == "DepthCondition(near='small')"
 
 
 def test_an_output_says_what_it_is_and_shows_itself(pipe):
@@ -67,7 +75,10 @@ def test_an_output_says_what_it_is_and_shows_itself(pipe):
     assert out._repr_html_().count("<img src=") == 2
     for kind in ("np", "pt"):
         assert pipe(segmentation=labels, seed=7, output_type=kind, progress=False)._repr_html_().count("<img") == 1
+    assert len(out) == 2 and out[0] is out.images[0] and list(out) == out.images
     tokens = pipe(segmentation=labels, seed=7, output_type="tokens", progress=False)
+    with pytest.raises(IndexError, match="tokens were asked for"):
+        tokens[0]
     assert "2×3 tokens" in repr(tokens)
     assert "not decoded" in tokens._repr_html_()
 
@@ -136,6 +147,31 @@ def test_arguments_of_a_call_that_mean_nothing_elsewhere_are_named(pipe, method,
     unnamed = [] if method == "stream" else [np.zeros((64, 64, 3), np.uint8)]
     with pytest.raises(TypeError, match=f"{method} takes no {argument}=; a call of the pipeline does"):
         getattr(pipe, method)(*unnamed, **{argument: 1})
+
+
+def test_what_takes_long_says_how_far_it_is(pipe, capsys):
+    picture, labels, heard = np.zeros((128, 136, 3), np.uint8), np.full((128, 136), 156), []
+    score = partial(pipe.log_likelihood, picture, segmentation=labels)
+    expected = score(callback=lambda *state: heard.append(state))
+    counts, totals, likelihoods = zip(*heard, strict=True)
+    assert counts[-1] == totals[0] == 16 * 17 and sorted(counts) == list(counts)
+    assert likelihoods[-1].mean() == pytest.approx(expected.item())
+    assert "token" not in capsys.readouterr().err
+    assert score(progress=True) == expected
+    assert "272/272" in capsys.readouterr().err
+    with pytest.raises(TypeError, match="callback is a function"):
+        score(callback=5)
+
+
+def test_bars_are_configured_once_for_all_calls(capsys):
+    pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
+    pipe.set_progress_bar_config(desc="painting")
+    pipe(size=(16, 16))
+    assert "painting" in capsys.readouterr().err
+    pipe.set_progress_bar_config(disable=True)
+    pipe(size=(16, 16))
+    assert not list(pipe.stream(size=(16, 16), progress=True))[1:]
+    assert capsys.readouterr().err == ""
 
 
 def test_numbers_of_numpy_and_torch_are_numbers(pipe):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vqgan_transformer import CondGPT, CondGPTConfig
+from vqgan_transformer import CondGPT, CondGPTConfig, SlidingWindowSampler
 from vqgan_transformer.gpt.attention import visibility
 
 
@@ -121,6 +121,36 @@ def test_a_full_cache_is_refused(gpt):
 def test_batches_that_differ_are_refused(gpt):
     with pytest.raises(ValueError, match="2 and 1"):
         gpt(random_tokens(2, 16), random_tokens(1, 16))
+
+
+def test_one_token_for_each_image_needs_no_axis_of_its_own():
+    torch.manual_seed(0)
+    gpt = CondGPT(CondGPTConfig(24, 17, 1, 1, 8, window=(4, 4), condition_vocab_size=6, null_token=5)).eval()
+    tokens, classes = random_tokens(2, 4, 4), torch.tensor([1, 3])
+    for read in (
+        gpt,
+        lambda tokens, classes: gpt(tokens, gpt.null_condition(classes)),
+        lambda tokens, classes: SlidingWindowSampler(guidance_scale=2.0)(gpt, classes, (5, 6), seed=1),
+        lambda tokens, classes: SlidingWindowSampler().token_log_likelihood(gpt, classes, tokens),
+    ):
+        assert torch.equal(read(tokens, classes), read(tokens, classes[:, None]))
+
+
+@pytest.mark.parametrize(
+    ("condition", "error", "message"),
+    [
+        (torch.zeros(2, 1), TypeError, "float32"),
+        (torch.zeros(2, 1, dtype=torch.bool), TypeError, "bool"),
+        ([1, 2], TypeError, "list"),
+        (torch.tensor(1), ValueError, r"got \(\)"),
+        (torch.zeros(2, 0, dtype=torch.long), ValueError, "at least one token"),
+    ],
+    ids=str,
+)
+def test_what_is_no_condition_is_refused_in_words(gpt, condition, error, message):
+    for read in (lambda: gpt(random_tokens(2, 16), condition), lambda: gpt.start(condition)):
+        with pytest.raises(error, match=message):
+            read()
 
 
 def test_visible_image_tokens_are_refused():

@@ -285,7 +285,10 @@ def test_the_likelihood_is_that_of_each_token_in_its_window(gpt, settings):
             logits = guide(conditional, null, scale)[:, i - top, j - left]
             expected[:, i, j] = logits.log_softmax(-1)[[0, 1], tokens[:, i, j]]
     sampler = SlidingWindowSampler(**settings)
-    assert torch.allclose(sampler.token_log_likelihood(gpt, condition, tokens), expected, atol=1e-12)
+    heard = []
+    found = sampler.token_log_likelihood(gpt, condition, tokens, callback=lambda *state: heard.append(state))
+    assert torch.allclose(found, expected, atol=1e-12)
+    assert heard[-1][:2] == (30, 30) and torch.equal(heard[-1][2], found)
     assert torch.allclose(sampler.log_likelihood(gpt, condition, tokens), expected.mean((1, 2)), atol=1e-12)
 
 

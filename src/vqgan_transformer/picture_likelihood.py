@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -63,14 +64,11 @@ def picture_likelihood(
     picture = make_picture(pipe.vqgan.config.in_channels, height, width).to(pipe.vqgan.to_codes.weight)
     try:
         batch, tokens, in_place = score(pipe, pipe.log_likelihood, picture, {})
-        again = batch.log_likelihood
+        again: Callable[[Tensor], Tensor] = batch.log_likelihood
     except ValueError:  # a condition is needed
         tokens, condition = pipe.vqgan.encode(picture), _condition(pipe, make_picture, height, width)
         plain = pipe.sampler.with_settings(guidance_scale=1.0, condition_strength={})
-
-        def again(tokens: Tensor) -> Tensor:
-            return plain.log_likelihood(pipe.gpt, condition, tokens)
-
+        again = partial(plain.log_likelihood, pipe.gpt, condition)
         in_place = again(tokens)
     order = torch.randperm(tokens.numel(), generator=torch.Generator().manual_seed(0)).to(tokens.device)
     shuffled = again(tokens.flatten()[order].view_as(tokens))

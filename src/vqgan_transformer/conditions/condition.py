@@ -31,6 +31,9 @@ __all__ = ["AlignedForm", "Condition"]
 AlignedForm = Literal["labels", "values", "class", "picture", "embeddings"]
 """The forms in which an aligned GPT reads what a user passes; ``ConditionInput`` describes them."""
 
+SHOWN = 16
+"""Names of labels that a condition shows when it is printed."""
+
 
 class Condition(Pretrained, nn.Module):
     """One kind of input that a GPT was trained to follow, from the user's form of it to tokens.
@@ -63,6 +66,21 @@ class Condition(Pretrained, nn.Module):
     def from_config(cls, config: Any) -> Self:
         """A condition with the fields of a config."""
         return cls(**{field.name: getattr(config, field.name) for field in fields(config)})
+
+    def __repr__(self) -> str:
+        """The labels or classes that it knows and the options that it was told; not the layers of its tokenizer."""
+        told = [f"{name}={value!r}" for name, value in self.options.items()]
+        return f"{type(self).__name__}({', '.join(filter(None, [self.known, *told]))})"
+
+    @property
+    def known(self) -> str:
+        """The labels or classes that it knows, in a line, those that it was trained on first; empty without names."""
+        names = getattr(self.config, "labels", None) or ()
+        trained = getattr(self.config, "trained_labels", None) or names
+        space = getattr(self.config, "label_space", None)
+        first = ", ".join(repr(name) for name in trained[:SHOWN]) + ", …" * (len(trained) > SHOWN)
+        count = f"{len(trained)} of {len(names)}" if len(trained) < len(names) else str(len(names))
+        return f"{count} labels{f' of {space}' if space else ''}: {first}" if names else ""
 
     @property
     @abstractmethod

@@ -34,9 +34,9 @@ class CondGPT(Pretrained, Transformer):
     """A decoder-only transformer that scores the next token of an image, given a condition.
 
     Where ``config.conditioning`` is "prefix", as in the paper, a condition is tokens that stand in front of the image's:
-    integers (B, C), or a grid (B, h', w'). Where it is "aligned", a condition is a dictionary: of the kinds in
-    ``config.conditions``, any that there are, from a kind's name to its map at pixel resolution, class, picture,
-    embeddings or known tokens (see :class:`ConditionInput`).
+    integers (B, C), a grid (B, h', w'), or one for each image (B,), such as its class. Where it is "aligned", a condition
+    is a dictionary: of the kinds in ``config.conditions``, any that there are, from a kind's name to its map at pixel
+    resolution, class, picture, embeddings or known tokens (see :class:`ConditionInput`).
 
     Attributes:
         conditioning: how conditions enter: checks them, drops them, and says what guidance compares.

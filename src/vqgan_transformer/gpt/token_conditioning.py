@@ -16,7 +16,7 @@ __all__ = ["TokenConditioning"]
 
 
 class TokenConditioning(Conditioning):
-    """One condition of any kind, as integers (B, C) or a grid (B, h, w).
+    """One condition of any kind, as integers (B, C), a grid (B, h, w), or one token each (B,), e.g. a class.
 
     Args:
         model: whose condition it is.
@@ -30,12 +30,6 @@ class TokenConditioning(Conditioning):
     def examine(self, condition: Any, size: tuple[int, int] | None = None) -> Extent:
         """As :class:`Conditioning` says."""
         condition, ids = _tokens(condition), self.config.condition_ids
-        if condition.is_floating_point() or condition.dtype == torch.bool:
-            raise TypeError(f"a condition is made of token ids (int64), got {condition.dtype}.")
-        if condition.ndim not in (2, 3) or 0 in condition.shape:
-            raise ValueError(
-                f"a condition is a grid (B, h, w) or a sequence (B, C) of tokens, got {tuple(condition.shape)}."
-            )
         low, high = (int(bound) for bound in condition.aminmax())
         if low < 0 or high >= ids:
             raise ValueError(f"condition tokens run from {low} to {high}, but the GPT knows 0–{ids - 1}.")
@@ -53,8 +47,6 @@ class TokenConditioning(Conditioning):
         condition = _tokens(condition).flatten(1)
         if batch is not None and batch != len(condition):
             raise ValueError(f"tokens and condition are batches of {batch} and {len(condition)}; give one each.")
-        if condition.shape[1] < 1:
-            raise ValueError("the condition needs at least one token: a start token stands for no condition.")
         embedded, model = self.model.embed_condition(condition), self.model
         modulation = None if model.modulator is None else model.modulator.of(embedded[:, -1])
         if self.config.start_token:
@@ -72,7 +64,7 @@ class TokenConditioning(Conditioning):
                 "this GPT has no null_token: it was trained without dropping its condition, so it cannot be guided. "
                 "Use guidance_scale=1."
             )
-        null: Tensor = torch.full_like(condition, self.config.null_token)
+        null: Tensor = torch.full_like(_tokens(condition), self.config.null_token)
         return null
 
     def drop(self, condition: Any, drop: Tensor | Mapping[str, Tensor]) -> Tensor:
@@ -102,8 +94,9 @@ class TokenConditioning(Conditioning):
 
     def window(self, condition: Any, top: int, left: int, size: tuple[int, int]) -> Tensor:
         """As :class:`Conditioning` says: a grid is cropped, a sequence seen whole; (B, C)."""
+        condition = _tokens(condition)
         if condition.ndim == 2:
-            return _tokens(condition)
+            return condition
         rows, cols = (
             torch.arange(start, start + extent, device=condition.device).clamp(max=length - 1)
             for start, extent, length in zip((top, left), size, condition.shape[1:], strict=True)
@@ -117,7 +110,7 @@ class TokenConditioning(Conditioning):
 
     def joined(self, join: Callable[[list[Tensor]], Tensor], parts: Sequence[Any]) -> Tensor:
         """As :class:`Conditioning` says."""
-        return join([*parts])
+        return join([_tokens(part) for part in parts])
 
     def row(self, condition: Any, index: int) -> Tensor:
         """As :class:`Conditioning` says."""
@@ -125,10 +118,19 @@ class TokenConditioning(Conditioning):
 
     def row_keys(self, condition: Any) -> list[Hashable]:
         """As :class:`Conditioning` says."""
-        return [tuple(row) for row in condition.tolist()]
+        return [tuple(row) for row in _tokens(condition).tolist()]
 
 
 def _tokens(condition: Any) -> Tensor:
+    """A condition with an axis for its tokens, checked without a look at its values."""
     if not isinstance(condition, Tensor):
         raise TypeError(f"this GPT takes its condition as tokens (int64), got {type(condition).__name__}.")
-    return condition
+    if condition.is_floating_point() or condition.dtype == torch.bool:
+        raise TypeError(f"a condition is made of token ids (int64), got {condition.dtype}.")
+    tokens = condition[:, None] if condition.ndim == 1 else condition
+    if tokens.ndim not in (2, 3) or 0 in tokens.shape:
+        raise ValueError(
+            "a condition is a grid (B, h, w), a sequence (B, C) or one token for each image (B,), of at least one token, "
+            f"got {tuple(condition.shape)}. A start token stands for no condition."
+        )
+    return tokens

@@ -106,9 +106,9 @@ class PictureBatch:
         pictures = torch.cat([vqgan.decode(grid)[..., :height, :width].float().cpu() for grid in grids])
         return pictures if self.known is None or not composite else self.known.composite(pictures)
 
-    def log_likelihood(self, tokens: Tensor) -> Tensor:
+    def log_likelihood(self, tokens: Tensor, callback: Callback | None = None) -> Tensor:
         """The mean log-likelihood of the tokens (B, h, w) of each picture in nats, float64 (B,)."""
-        return self.parts.sampler.log_likelihood(self.parts.gpt, self.condition, tokens)
+        return self.parts.sampler.log_likelihood(self.parts.gpt, self.condition, tokens, callback=callback)
 
     @property
     def conditions(self) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ SHOWN = 16
 
 @dataclass(frozen=True, repr=False)
 class ImageSynthesisOutput:
-    """What a call of the pipeline gives; notebooks show its pictures.
+    """What a call of the pipeline gives; notebooks show its pictures. ``out[0]`` is the first picture, ``len(out)`` their number.
 
     Attributes:
         images: PIL pictures ("pil"), a uint8 array (B, H, W, 3) ("np"), a float tensor (B, 3, H, W) in [-1, 1] ("pt"),
@@ -36,6 +36,14 @@ class ImageSynthesisOutput:
     tokens: Any
     seeds: list[int] = field(default_factory=list)
     conditions: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, index: int) -> Any:
+        if not len(self.images):
+            raise IndexError('tokens were asked for, not pictures: see .tokens, or call without output_type="tokens".')
+        return self.images[index]
 
     def __repr__(self) -> str:
         count = len(self.tokens)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,9 +34,14 @@ class PipelineParts:
         sampler: draws them; the paper's settings by default.
         conditions: what turns a user's input into what the GPT reads, e.g. ``(SegmentationCondition(...),)``.
 
+    Attributes:
+        bar: options of progress bars (:meth:`set_progress_bar_config`).
+
     Raises:
         ValueError: where the parts do not fit each other.
     """
+
+    bar: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,
@@ -85,6 +91,10 @@ class PipelineParts:
         changed = copy.copy(self)
         changed.sampler = self.sampler.with_settings(**settings)
         return changed
+
+    def set_progress_bar_config(self, **options: Any) -> None:
+        """How bars look, or that there are none: options of ``tqdm``, e.g. ``disable=True`` or ``leave=False``."""
+        self.bar = options
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Moves all models to a device and/or dtype, as ``nn.Module.to``; returns the pipeline."""
@@ -143,6 +153,7 @@ class PipelineParts:
         for condition in self.conditions:
             options = ", ".join(f"{name}=" for name in condition.option_names)
             lines.append(f"    {condition.name}=" + f", with {options}" * bool(options))
+            lines += [f"      {condition.known}"] * bool(condition.known)
         return "\n".join(lines)
 
 

@@ -137,7 +137,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             seed=seed,
             generator=generator,
         )
-        with reporting(progress, callback) as report:
+        with reporting(progress, callback, self.bar) as report:
             grids = draw(batches, report)
         pictures: list[Any] = [[] for _ in batches]
         if output_type != "tokens":
@@ -217,7 +217,14 @@ class ImageSynthesisPipeline(SavedPipeline):
 
     @show_arguments
     def log_likelihood(
-        self, image: Any, *, resize: bool = False, seed: int = 0, **arguments: Unpack[CallArguments]
+        self,
+        image: Any,
+        *,
+        resize: bool = False,
+        seed: int = 0,
+        progress: bool = False,
+        callback: Callback | None = None,
+        **arguments: Unpack[CallArguments],
     ) -> Tensor:
         """How likely the model finds given pictures under a condition.
 
@@ -228,6 +235,9 @@ class ImageSynthesisPipeline(SavedPipeline):
                 Sides that are no multiples of the VQGAN's factor f are continued by their edge, as for painting.
             resize: as for a call.
             seed: decides what is arbitrary in a condition, as the order of a layout's objects.
+            progress: show a bar.
+            callback: called now and then with the number of tokens scored, their total and a copy of their
+                log-likelihoods so far, float64 (B, h, w), zero where there is none yet.
             **arguments: the condition, its options and settings of the sampler, as for a call. Temperature, top-k and
                 top-p play no part, nor does the checkpoint's own guidance.
 
@@ -238,7 +248,10 @@ class ImageSynthesisPipeline(SavedPipeline):
             TypeError: as for a call.
             ValueError: as for a call, and where pictures and conditions differ in number.
         """
-        _, _, likelihood = score(self, self.log_likelihood, from_pixels(image), arguments, resize=resize, seed=seed)
+        _, _, likelihood = score(
+            self, self.log_likelihood, from_pixels(image), arguments, resize=resize, seed=seed, progress=progress,
+            callback=callback,
+        )  # fmt: skip
         return likelihood
 
     def request(self, arguments: Mapping[str, Any], size: Size | None = None, *, resize: bool = False) -> PictureBatch:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from tqdm import tqdm
@@ -11,7 +12,7 @@ from tqdm import tqdm
 __all__ = ["Callback", "check_callback", "reporting"]
 
 Callback = Callable[[int, int, Any], Any]
-"""Takes the number of tokens drawn, their total, and the token grids so far, a copy."""
+"""Takes the number of tokens drawn or scored, their total, and a copy of the grids so far: tokens or log-likelihoods."""
 
 
 def check_callback(callback: Any) -> None:
@@ -26,10 +27,21 @@ def check_callback(callback: Any) -> None:
         )
 
 
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+
 @contextmanager
-def reporting(progress: bool, callback: Callback | None) -> Iterator[Callback | None]:
-    """A callback that moves a bar and calls the user's; ``None`` where there is neither."""
-    with tqdm(unit="token", disable=not progress) as bar:
+def reporting(
+    progress: bool, callback: Callback | None, options: Mapping[str, Any] = NO_OPTIONS
+) -> Iterator[Callback | None]:
+    """A callback that moves a bar and calls the user's; ``None`` where there is neither.
+
+    Args:
+        progress: show a bar.
+        callback: the user's.
+        options: of the bar, as ``tqdm`` takes them.
+    """
+    with tqdm(**{"unit": "token", **options, "disable": not progress or bool(options.get("disable"))}) as bar:
 
         def report(drawn: int, total: int, so_far: Any) -> None:
             bar.total = total

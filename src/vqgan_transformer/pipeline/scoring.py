@@ -11,6 +11,7 @@ from torch import Tensor
 from .batch import PictureBatch
 from .inpainting import encode_on_canvas
 from .parts import PipelineParts
+from .progress import Callback, check_callback, reporting
 from .request import read_batches
 
 __all__ = ["score"]
@@ -25,6 +26,8 @@ def score(
     *,
     resize: bool = False,
     seed: int = 0,
+    progress: bool = False,
+    callback: Callback | None = None,
 ) -> tuple[PictureBatch, Tensor, Tensor]:
     """Scores pictures under conditions; the checkpoint's own guidance plays no part.
 
@@ -35,6 +38,8 @@ def score(
         arguments: conditions, their options and settings of the sampler, by name.
         resize: stretch maps of another aspect.
         seed: decides what is arbitrary in a condition.
+        progress: show a bar.
+        callback: called with the number of tokens scored, their total and their log-likelihoods so far.
 
     Returns:
         what was read of the arguments; the pictures' tokens, int64 (B, h, w); and the mean log-likelihood of a token of
@@ -44,10 +49,12 @@ def score(
         TypeError: as for a call.
         ValueError: as for a call, and where pictures and conditions differ in number.
     """
+    check_callback(callback)
     plain = parts.with_settings(guidance_scale=1.0, condition_strength={})
     sizes = [(images.shape[-2], images.shape[-1])] * len(images)
     [batch] = read_batches(
         plain, method, arguments, sizes, sized_by="image", resize=resize, seed=seed, choose=False, scored=True
     )
     tokens = encode_on_canvas(parts.vqgan, images, batch.canvas)
-    return batch, tokens, batch.log_likelihood(tokens.expand(len(batch.seeds), -1, -1))
+    with reporting(progress, callback, parts.bar) as report:
+        return batch, tokens, batch.log_likelihood(tokens.expand(len(batch.seeds), -1, -1), report)

@@ -41,7 +41,7 @@ def stream_pixels(
     reach = decoder_reach(vqgan.config)
     statistics = None
     start = 0
-    with reporting(progress, callback) as report:
+    with reporting(progress, callback, batch.parts.bar) as report:
         for complete, tokens in batch.draw_rows(report):
             if not local and complete == end:
                 statistics = whole_statistics(vqgan, tokens, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -26,10 +26,12 @@ def window_log_likelihood(
     schedule: Iterable[list[GridPosition]],
     guidance: Guidance,
     strength: Mapping[str, float],
+    callback: Callable[[int, int, Tensor], None] | None = None,
 ) -> Tensor:
     """Scores the tokens of a grid at all places of a schedule, whose order plays no part since all tokens are known.
 
-    Each window is read once, up to its last place, and together with others that draw the same places of theirs.
+    Each window is read once, up to its last place, and together with others that draw the same places of theirs; after
+    each such batch ``callback`` hears the number of places scored, their total and a copy of what is found so far.
 
     Returns:
         float64 (B, h, w), log-likelihoods; zero at places that are not in the schedule.
@@ -44,12 +46,16 @@ def window_log_likelihood(
         alike[tuple(place.prefix(width) for place in places)].append(places)
     likelihood = torch.zeros(grid.tokens.shape, dtype=torch.float64)
     at_once = max(1, ROWS_AT_ONCE // len(grid.tokens))
+    done, total = 0, sum(map(len, places_of.values()))
     for inside, windows in alike.items():
         for start in range(0, len(windows), at_once):
             some = windows[start : start + at_once]
             scores = _scores(gpt, grid, some, list(inside), guidance, strength)  # (n, B, N)
             for places, score in zip(some, scores.cpu().double(), strict=True):
                 likelihood[:, [place.row for place in places], [place.col for place in places]] = score
+            done += len(some) * len(inside)
+            if callback is not None:
+                callback(done, total, likelihood.clone())
     return likelihood
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from einops import rearrange
@@ -68,14 +68,23 @@ class NeighbourhoodReader(Reader):
         return torch.cat(scores, dim=1).flatten(0, 1)
 
     @staticmethod
-    def log_likelihood(gpt: CondGPT, grid: TokenGrid, guidance: Guidance, settings: SamplerConfig) -> Tensor:
+    def log_likelihood(
+        gpt: CondGPT,
+        grid: TokenGrid,
+        guidance: Guidance,
+        settings: SamplerConfig,
+        callback: Callable[[int, int, Tensor], None] | None = None,
+    ) -> Tensor:
         """As :class:`Reader` says."""
         tokens = grid.tokens.repeat(guidance.versions, 1, 1)
         logits = gpt(tokens, _versions(gpt, grid, guidance), strength=settings.condition_strength)
         count = grid.size[0] * grid.size[1]
         grown = guidance.growth([index / count for index in range(count)])
         grown = grown if grown is None else grown.view(*grid.size, 1).to(logits.device)
-        return scored(guidance.applied(logits, grown), grid.tokens).cpu().double()
+        likelihood = scored(guidance.applied(logits, grown), grid.tokens).cpu().double()
+        if callback is not None:
+            callback(count, count, likelihood.clone())
+        return likelihood
 
 
 def _versions(gpt: CondGPT, grid: TokenGrid, guidance: Guidance) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -68,8 +68,16 @@ class Reader(ABC):
 
     @staticmethod
     @abstractmethod
-    def log_likelihood(gpt: CondGPT, grid: TokenGrid, guidance: Guidance, settings: SamplerConfig) -> Tensor:
+    def log_likelihood(
+        gpt: CondGPT,
+        grid: TokenGrid,
+        guidance: Guidance,
+        settings: SamplerConfig,
+        callback: Callable[[int, int, Tensor], None] | None = None,
+    ) -> Tensor:
         """Log-likelihoods of all tokens of a grid, in parallel: float64 (B, h, w).
+
+        ``callback`` hears the number of places scored, their total and a copy of what is found so far.
 
         Raises:
             ValueError: for a grid that cannot be scored.

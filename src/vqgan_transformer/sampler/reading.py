@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -90,14 +90,20 @@ class WindowReader(Reader):
         return logits
 
     @staticmethod
-    def log_likelihood(gpt: CondGPT, grid: TokenGrid, guidance: Guidance, settings: SamplerConfig) -> Tensor:
+    def log_likelihood(
+        gpt: CondGPT,
+        grid: TokenGrid,
+        guidance: Guidance,
+        settings: SamplerConfig,
+        callback: Callable[[int, int, Tensor], None] | None = None,
+    ) -> Tensor:
         """As :class:`Reader` says."""
         if grid.painted != grid.size:
             raise ValueError(
                 f"a grid of {grid.size[0]}×{grid.size[1]} tokens is smaller than the window {gpt.config.window}."
             )
         schedule = wavefront(grid.size, grid.window, settings.stride, settings.centre)
-        return window_log_likelihood(gpt, grid, schedule, guidance, settings.condition_strength)
+        return window_log_likelihood(gpt, grid, schedule, guidance, settings.condition_strength, callback)
 
     def _open(self, place: GridPosition) -> list[GPTCache]:
         if place.window in self.waiting:

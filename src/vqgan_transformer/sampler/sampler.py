@@ -247,7 +247,12 @@ class SlidingWindowSampler(Pretrained):
 
     @torch.no_grad()
     def token_log_likelihood(
-        self, gpt: CondGPT, condition: Tensor | WindowCondition | Mapping[str, Tensor], tokens: Tensor
+        self,
+        gpt: CondGPT,
+        condition: Tensor | WindowCondition | Mapping[str, Tensor],
+        tokens: Tensor,
+        *,
+        callback: Callable[[int, int, Tensor], None] | None = None,
     ) -> Tensor:
         """How likely the GPT finds each token of given grids, each seen from the window it would be drawn from.
 
@@ -258,6 +263,8 @@ class SlidingWindowSampler(Pretrained):
             gpt: the model, in eval mode.
             condition: as for :meth:`__call__`.
             tokens: integers (B, h, w), not smaller than a window.
+            callback: called after each batch of windows with the number of places scored, their total, and a copy of what
+                is found so far (zero elsewhere). An exception in it ends the call.
 
         Returns:
             float64 (B, h, w), natural logarithms.
@@ -273,14 +280,19 @@ class SlidingWindowSampler(Pretrained):
         known = torch.ones(size, dtype=torch.bool)
         codes = gpt.config.vocab_size
         [grid] = token_grids(gpt, [condition], [size], seed=0, tokens=[tokens], keep=[known], codes=codes)
-        return reader_for(gpt).log_likelihood(gpt, grid, self._guidance(gpt, [grid]), self.config)
+        return reader_for(gpt).log_likelihood(gpt, grid, self._guidance(gpt, [grid]), self.config, callback)
 
     def log_likelihood(
-        self, gpt: CondGPT, condition: Tensor | WindowCondition | Mapping[str, Tensor], tokens: Tensor
+        self,
+        gpt: CondGPT,
+        condition: Tensor | WindowCondition | Mapping[str, Tensor],
+        tokens: Tensor,
+        *,
+        callback: Callable[[int, int, Tensor], None] | None = None,
     ) -> Tensor:
         """The mean over each grid of :meth:`token_log_likelihood`, whose arguments and errors it has.
 
         Returns:
             float64 (B,), per token.
         """
-        return self.token_log_likelihood(gpt, condition, tokens).mean((1, 2))
+        return self.token_log_likelihood(gpt, condition, tokens, callback=callback).mean((1, 2))

@@ -105,7 +105,7 @@ def _extent(gpt: CondGPT, condition: Any, size: tuple[int, int] | None) -> Exten
         extent = gpt.conditioning.examine(condition, size)
     size = extent.size
     if size is None:
-        raise ValueError("give size=(h, w) in tokens: a condition without extent does not say how large a picture is.")
+        raise ValueError("give size=(h, w) in tokens: only a grid (B, h, w) or a map says how large a picture is.")
     if len(size) != 2 or min(size) < 1:
         raise ValueError(f"size is (h, w) in tokens, both at least 1, got {tuple(size)}.")
     if size[0] * size[1] > MOST_TOKENS:
