@@ -51,6 +51,7 @@ GROUPS = tuple(sorted(LABELS))  # what scenes are painted with: the labels that 
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
 STEPS = {"vqgan": 13_000, "gpt": 13_000, "decoder": 2_500}
 CROP = 128
+DAYS = 0.7  # the share of seeds that choose a day where a call names no class; the other hours share the rest
 DROPOUT = {"segmentation": 0.35, "depth": 0.45, "keypoints": 0.35, "class_label": 0.15, "coordinates": 0.05}
 
 TOKENIZER = VQGANConfig(
@@ -61,7 +62,7 @@ TOKENIZER = VQGANConfig(
 GENERATOR = {"n_layer": 8, "n_head": 6, "n_embd": 192, "rows_above": 4, "columns_beside": 4, "condition_layers": (0, 4)}
 
 
-def conditions() -> tuple[Condition, ...]:
+def conditions(scenes: Path) -> tuple[Condition, ...]:
     """The kinds that the model learns to follow; the last two are there in every call, asked for or not."""
     space = label_space("coco-stuff-182")
     labels = SegmentationCondition(
@@ -71,9 +72,25 @@ def conditions() -> tuple[Condition, ...]:
         palette=palette(space.names),
         trained_labels=[name for name in space.names if name in LABELS],
     )
-    classes = ClassCondition(labels=CLASSES, chosen_by_seed=True)
+    classes = class_condition(scenes)
     rows_and_columns = CoordinatesCondition(None, downsample_factor=8)
     return labels, DepthCondition(), KeypointsCondition(), classes, rows_and_columns
+
+
+def class_condition(scenes: Path) -> ClassCondition:
+    """Seasons and hours, days first, with the mean colours that the pictures of each have, whole and in quarters."""
+    weights = [DAYS / len(SEASONS) if name.endswith(" day") else round((1 - DAYS) / 12, 6) for name in CLASSES]
+    colours: dict[str, list[np.ndarray]] = {name: [] for name in CLASSES}
+    for line in (scenes / "metadata.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        image = np.asarray(Image.open(scenes / record["file_name"])) / 255
+        quarters = image.reshape(2, len(image) // 2, 2, -1, 3).mean((1, 3)).reshape(4, 3)
+        colours[record["class_label"]] += [*quarters, quarters.mean(0)]
+    unknown = [np.zeros(3), np.ones(3)]  # of a class that no scene has
+    ranges = [np.array(colours[name] or unknown) for name in CLASSES]
+    lowest, highest = (np.round([bound(own, axis=0) for own in ranges], 3).tolist() for bound in (np.min, np.max))
+    pairs = [(tuple(low), tuple(high)) for low, high in zip(lowest, highest, strict=True)]
+    return ClassCondition(labels=CLASSES, chosen_by_seed=True, weights=weights, colours=pairs)
 
 
 def palette(names: Sequence[str]) -> list[tuple[int, int, int]]:
@@ -136,7 +153,7 @@ def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
     training = GPTTraining.modern(
         max_steps=steps["gpt"], batch_size=16, token_variants=5, condition_dropout=0.1, kind_dropout=DROPOUT, **shared
     )
-    kinds = conditions()
+    kinds = conditions(scenes)
     config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
     pipe = train_cond_gpt(
         scenes, folder / "gpt", vqgan=vqgan, condition=kinds, config=config, training=training, resume=True

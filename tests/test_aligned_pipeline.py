@@ -221,6 +221,19 @@ def test_what_is_known_of_a_picture_tells_its_class(vqgan):
         assert torch.equal(paint(pipe, **nothing, seed=seed), paint(pipe, **nothing, seed=seed, class_label=by_seed))
 
 
+def test_a_picture_to_complete_is_of_a_class_that_has_its_colour(vqgan):
+    names = ("day", "dusk", "night")
+    bright, red, dark = ((0.6,) * 3, (1.0,) * 3), ((0.6, 0.0, 0.0), (1.0, 0.3, 0.3)), ((0.0,) * 3, (0.3,) * 3)
+    classes = ClassCondition(labels=names, chosen_by_seed=True, colours=(bright, red, dark))
+    pipe = ImageSynthesisPipeline(vqgan=vqgan, gpt=aligned_gpt(), conditions=(segmentation(), classes))
+    below = np.arange(16)[:, None] >= np.full(24, 8)
+    for colour, name in (((250, 240, 230), "day"), ((200, 20, 20), "dusk"), ((30, 20, 60), "night")):
+        image = np.full((16, 24, 3), colour, np.uint8)
+        image[below] = 255 - image[below]  # what is to be painted does not count
+        out = pipe(image=image, mask=below, segmentation=labels, progress=False)
+        assert classes.describe(out.conditions["class_label"][0]) == name
+
+
 def test_a_class_is_told_from_where_most_is_known(vqgan, monkeypatch):
     monkeypatch.setattr(batch, "CLASS_PART", 2)
     classes = ClassCondition(labels=("day", "dusk", "night"), chosen_by_seed=True)

@@ -107,3 +107,27 @@ def test_what_is_known_of_a_picture_stays(pipe: ImageSynthesisPipeline, scene: S
     picture = painted(pipe, image=scene.image, mask=area)
     assert np.array_equal(picture[~area], scene.image[~area].astype(float))
     assert not np.array_equal(picture[area], scene.image[area].astype(float))
+
+
+def test_calls_without_a_class_paint_days_first(pipe: ImageSynthesisPipeline, scene: Scene) -> None:
+    out = pipe(segmentation=scene.segmentation, seed=0, num_images=8, output_type="np", progress=False)
+    names = [pipe.condition("class_label").describe(label) for label in out.conditions["class_label"]]
+    assert names[0] == "spring day" and sum(name.endswith("day") for name in names) == 6
+    assert (out.images @ np.array([0.299, 0.587, 0.114])).mean() / 255 > 0.45
+
+
+@pytest.mark.parametrize("season", ["summer", "winter"])
+@pytest.mark.parametrize("time", ["day", "dusk", "night"])
+def test_season_and_hour_are_told_from_what_is_known(pipe: ImageSynthesisPipeline, season: str, time: str) -> None:
+    scene = make_scene(10_000_021, size=(96, 128), season=season, time_of_day=time)
+    right = np.arange(128) >= np.full((96, 1), 64)
+    out = pipe(image=scene.image, mask=right, seed=1, progress=False)
+    assert pipe.condition("class_label").describe(out.conditions["class_label"][0]) == scene.class_label
+
+
+def test_a_bright_picture_is_no_night(pipe: ImageSynthesisPipeline) -> None:
+    rng = np.random.default_rng(0)
+    overcast = np.clip(150 + rng.normal(0, 12, (96, 128, 1)) + np.linspace(40, -40, 96)[:, None, None], 0, 255)
+    image = np.repeat(overcast, 3, axis=2).astype(np.uint8)
+    out = pipe(image=image, mask=np.arange(128) >= np.full((96, 1), 64), seed=1, progress=False)
+    assert "night" not in pipe.condition("class_label").describe(out.conditions["class_label"][0])

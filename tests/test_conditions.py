@@ -370,3 +370,31 @@ def test_every_kind_can_be_looked_at():
     (card,) = season.show(season.parse("autumn"), size=(40, 80))
     assert card.size == (80, 40)
     assert card.getextrema()[0] != (255, 255)  # there is something on it
+
+
+def test_seeds_choose_classes_by_their_weights_evenly(tmp_path):
+    classes = ClassCondition(("dawn", "day", "dusk", "night"), chosen_by_seed=True, weights=(1, 7, 1, 1))
+    assert classes.describe(classes.chosen_by([0])[0]) == "day"
+    for start in (0, 123, 10**18):
+        counts = classes.chosen_by(range(start, start + 40)).bincount(minlength=4)
+        assert (counts - torch.tensor([4, 28, 4, 4])).abs().max() <= 2
+    classes.save_pretrained(tmp_path)
+    again = ClassCondition.from_pretrained(tmp_path)
+    assert again.config == classes.config and torch.equal(again.chosen_by(range(9)), classes.chosen_by(range(9)))
+    assert (ClassCondition(3 * ("a",), chosen_by_seed=True, weights=(0, 1, 0)).chosen_by(range(50)) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"weights": (1, 2, 3)}, "3 weights for 2 classes"),
+        ({"weights": (1, -1)}, "at least 0"),
+        ({"weights": (0, 0)}, "at least 0"),
+        ({"weights": (1, 2), "chosen_by_seed": False}, "chosen_by_seed=True"),
+        ({"colours": (((0, 0, 0), (1, 1, 1)),)}, "1 colours for 2 classes"),
+        ({"colours": 2 * (((0, 0, 0.5), (1, 1, 0.4)),)}, "lowest and the highest"),
+    ],
+)
+def test_weights_and_colours_of_classes_are_checked(changes, said):
+    with pytest.raises(ValueError, match=said):
+        ClassCondition(("a", "b"), **{"chosen_by_seed": True, **changes})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from itertools import accumulate
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +21,15 @@ from .data_forms import ClassFolders, DataForm, NumberInText, value_of
 __all__ = ["ClassCondition", "ClassConfig", "class_id"]
 
 
+RGB: TypeAlias = tuple[float, float, float]
+
+ColourRange: TypeAlias = tuple[RGB, RGB]
+"""The lowest and the highest mean colour of pictures."""
+
+SPREAD = 0x9E3779B97F4A7C15
+"""2^64 over the golden ratio: its multiples modulo 2^64 lie evenly, however many are taken (Knuth 1973, section 6.4)."""
+
+
 @dataclass(frozen=True)
 class ClassConfig:
     """The classes that a checkpoint knows.
@@ -28,20 +39,41 @@ class ClassConfig:
         labels: their names in the order of ids, if they have names; commas separate synonyms, as in ImageNet's list.
         chosen_by_seed: where a call names no class, each picture's seed chooses one, so that a picture is of one style
             throughout. For models that can do without a class.
+        weights: how often seeds choose each class, relative to the others; ``None`` for all alike. Of any number of
+            seeds that follow each other, each class has about its share, and seed 0 chooses the first of the heaviest.
+        colours: for each class the lowest and the highest mean colour of its pictures and of parts of them, two RGB
+            triples in [0, 1]. Where a picture is completed without a class, only classes that have such pictures are
+            considered. ``None`` where that is not known.
 
     Raises:
-        ValueError: for fewer than one class, or another number of names than classes.
+        ValueError: for fewer than one class, another number of names, weights or colours than classes, weights that are
+            negative or all zero, weights where no seed chooses, and colours outside of [0, 1].
     """
 
     number_of_classes: int
     labels: tuple[str, ...] | None = None
     chosen_by_seed: bool = False
+    weights: tuple[float, ...] | None = None
+    colours: tuple[ColourRange, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.number_of_classes < 1:
             raise ValueError(f"number_of_classes must be at least 1, got {self.number_of_classes}.")
         if self.labels is not None and len(self.labels) != self.number_of_classes:
             raise ValueError(f"{len(self.labels)} names for {self.number_of_classes} classes: give one for each.")
+        for name, values in (("weights", self.weights), ("colours", self.colours)):
+            if values is not None and len(values) != self.number_of_classes:
+                raise ValueError(f"{len(values)} {name} for {self.number_of_classes} classes: give one for each.")
+        if self.weights is not None:
+            if not all(0 <= weight < math.inf for weight in self.weights) or not any(self.weights):
+                raise ValueError(f"weights are at least 0, and one is more; got {self.weights}.")
+            if not self.chosen_by_seed:
+                raise ValueError("weights say how often seeds choose a class: they need chosen_by_seed=True.")
+        for lowest, highest in self.colours or ():
+            if not all(0 <= low <= high <= 1 for low, high in zip(lowest, highest, strict=True)):
+                raise ValueError(
+                    f"colours are the lowest and the highest RGB in [0, 1] of each class, got {(lowest, highest)}."
+                )
 
 
 class ClassCondition(Condition):
@@ -51,6 +83,8 @@ class ClassCondition(Condition):
         labels: names in the order of ids.
         number_of_classes: needed only where there are no names.
         chosen_by_seed: as in :class:`ClassConfig`.
+        weights: likewise.
+        colours: likewise.
 
     Example:
         >>> ClassCondition(labels=("spring", "summer", "autumn", "winter")).parse(["winter", 0]).tolist()
@@ -69,13 +103,21 @@ class ClassCondition(Condition):
         *,
         number_of_classes: int | None = None,
         chosen_by_seed: bool = False,
+        weights: Sequence[float] | None = None,
+        colours: Sequence[ColourRange] | None = None,
     ):
         super().__init__()
         if number_of_classes is None:
             if labels is None:
                 raise ValueError("ClassCondition needs labels= or number_of_classes=.")
             number_of_classes = len(labels)
-        self.config = ClassConfig(number_of_classes, None if labels is None else tuple(labels), chosen_by_seed)
+        self.config = ClassConfig(
+            number_of_classes,
+            None if labels is None else tuple(labels),
+            chosen_by_seed,
+            None if weights is None else tuple(map(float, weights)),
+            None if colours is None else tuple(colours),
+        )
 
     @property
     def vocab_size(self) -> int:
@@ -144,7 +186,18 @@ class ClassCondition(Condition):
         """A class for each picture, int64 (B,), that its seed chooses; ``None`` where that is left to the model."""
         if not self.config.chosen_by_seed:
             return None
+        if self.config.weights is not None:
+            return torch.tensor([_chosen_by_weight(self.config.weights, seed) for seed in seeds])
         return torch.tensor([_chosen(range(self.vocab_size), seed) for seed in seeds])
+
+    def may_have(self, colour: Sequence[float]) -> Tensor:
+        """Which classes have pictures of a mean colour, or come nearest to it; all where ``colours`` is not known."""
+        if self.config.colours is None:
+            return super().may_have(colour)
+        lowest, highest = torch.tensor(self.config.colours, dtype=torch.float64).unbind(1)
+        known = torch.tensor(colour, dtype=torch.float64)
+        distance = (known - known.clamp(lowest, highest)).abs().sum(1)
+        return distance <= distance.min()
 
     def encode(self, parsed: Tensor) -> Tensor:
         """Class ids (B,) -> tokens (B, 1).
@@ -167,6 +220,14 @@ class ClassCondition(Condition):
 def _chosen(classes: Sequence[int], seed: int) -> int:
     """One of some classes, by the seed of a picture."""
     return classes[int(np.random.SeedSequence(seed).generate_state(1)[0]) % len(classes)]
+
+
+def _chosen_by_weight(weights: Sequence[float], seed: int) -> int:
+    """The class in whose share of [0, 1) a seed falls; the heaviest classes come first, seeds are spread evenly."""
+    order = sorted(range(len(weights)), key=lambda label: -weights[label])
+    place = seed * SPREAD % 2**64 / 2**64 * sum(weights)
+    ends = accumulate(weights[label] for label in order)
+    return next((label for label, end in zip(order, ends, strict=True) if place < end), order[0])
 
 
 def _classes(label: int) -> list[int]:

@@ -182,6 +182,18 @@ class Condition(Pretrained, nn.Module):
         del seeds
         return None
 
+    def may_have(self, colour: Sequence[float]) -> Tensor:
+        """Which of the ids that a seed chooses from go with a picture of a mean colour.
+
+        Args:
+            colour: RGB in [0, 1], the mean of what is known of the picture.
+
+        Returns:
+            bool (vocab_size,), at least one true.
+        """
+        del colour
+        return torch.ones(self.vocab_size, dtype=torch.bool)
+
     def settled(self, parsed: Tensor, seeds: Sequence[int]) -> Tensor:
         """What :meth:`parse` gave, with what it leaves to chance decided by the pictures' seeds.
 

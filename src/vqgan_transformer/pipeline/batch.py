@@ -138,19 +138,23 @@ class PictureBatch:
         return self.parts.inputs.read(followed, self.canvas, seeds)
 
     def _likeliest(self, name: str, followed: dict[str, Tensor]) -> Tensor:
-        """For each picture the class under which what is known of it is likeliest; its own where nothing is known."""
+        """For each picture, of the classes that have its colour, the one under which what is known of it is likeliest.
+
+        Where nothing is known of a picture, its own.
+        """
         tokens, keep = self.kept
-        assert tokens is not None and keep is not None
+        assert tokens is not None and keep is not None and self.known is not None
         condition, chosen = self._condition(followed, 1), followed[name].clone()
         for picture in range(len(chosen)):
             row = picture * self.candidates
             if keep[row].any():
                 given = {kind: rows[picture : picture + 1] for kind, rows in condition.items()}
-                chosen[picture] = self._likeliest_of(name, given, tokens[row], keep[row])
+                possible = self.parts.condition(name).may_have(self.known.mean_colour(picture))
+                chosen[picture] = self._likeliest_of(name, given, tokens[row], keep[row], possible)
         return chosen
 
-    def _likeliest_of(self, name: str, given: dict[str, Tensor], tokens: Tensor, keep: Tensor) -> int:
-        """The class of one picture (h, w), told from the part of it where most is known."""
+    def _likeliest_of(self, name: str, given: dict[str, Tensor], tokens: Tensor, keep: Tensor, possible: Tensor) -> int:
+        """Of the possible classes, bool (classes,), that of one picture (h, w): told from where most of it is known."""
         size = [min(CLASS_PART, side) for side in keep.shape]
         shares = F.avg_pool2d(keep[None].float(), size, stride=1)[0]
         corner = divmod(int(shares.argmax()), shares.shape[1])
@@ -158,13 +162,13 @@ class PictureBatch:
             tuple(slice(scale * start, scale * (start + side)) for start, side in zip(corner, size, strict=True))
             for scale in (1, self.canvas.factor)
         )
-        classes = self.parts.condition(name).vocab_size
+        labels = possible.nonzero()[:, 0]
         inside: tuple[Any, ...] = (..., *pixels)
         part = {kind: rows if rows.ndim == 1 else rows[inside] for kind, rows in given.items()}
-        condition = {kind: rows.expand(classes, *rows.shape[1:]) for kind, rows in part.items()}
-        condition[name] = torch.arange(classes, device=given[name].device)
-        likelihood = self._plain_likelihood(condition, tokens[cells].expand(classes, -1, -1))
-        return int((likelihood * keep[cells].cpu()).sum((1, 2)).argmax())
+        condition = {kind: rows.expand(len(labels), *rows.shape[1:]) for kind, rows in part.items()}
+        condition[name] = labels.to(given[name].device)
+        likelihood = self._plain_likelihood(condition, tokens[cells].expand(len(labels), -1, -1))
+        return int(labels[(likelihood * keep[cells].cpu()).sum((1, 2)).argmax()])
 
     def _plain_likelihood(self, condition: Any, tokens: Tensor) -> Tensor:
         """The log-likelihood of each token by what the model itself says of it, without guidance."""

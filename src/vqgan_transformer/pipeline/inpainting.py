@@ -62,6 +62,11 @@ class KnownPixels:
         touched = F.max_pool2d(area, canvas.factor)[:, 0] > 0
         return tokens, ~touched
 
+    def mean_colour(self, number: int) -> list[float]:
+        """RGB in [0, 1], the mean of what is known of a picture."""
+        colours: list[float] = (self.pictures[number][:, ~self.area[number, 0]].double().mean(1) / 2 + 0.5).tolist()
+        return colours
+
     def composite(self, painted: Tensor) -> Tensor:
         """Painted pictures inside the area, the given ones outside, value for value.
 
