@@ -1,4 +1,4 @@
-"""Whose fault it is: a report on a user's own pictures, from tiny models whose faults are known."""
+"""Which stage loses what: a report on a user's own pictures, from tiny models whose faults are known."""
 
 from __future__ import annotations
 

@@ -27,3 +27,10 @@ def test_the_links_of_a_page_lead_to_files(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_the_tree_of_the_house_names_files_that_are_there():
+    tree = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("```")[1]
+    named = set(re.findall(r"\w+\.py\b", tree))
+    assert len(named) > 200
+    assert named <= {path.name for folder in ("src", "tools") for path in (ROOT / folder).rglob("*.py")}

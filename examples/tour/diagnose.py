@@ -1,4 +1,4 @@
-"""Whose fault is it: `python examples/tour/diagnose.py` prints a report, and saves outputs/tour/diagnose.jpg.
+"""Which stage loses what: `python examples/tour/diagnose.py` prints a report, and saves outputs/tour/diagnose.jpg.
 
 What the tokenizer loses of pictures, and what the second stage makes of the rest: here of the checkpoint of
 the paper's form on scenes by day, which it was trained on, and by night, which it was not.
