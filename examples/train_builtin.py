@@ -57,7 +57,7 @@ DROPOUT = {"segmentation": 0.35, "depth": 0.45, "keypoints": 0.35, "class_label"
 TOKENIZER = VQGANConfig(
     channels=32, channel_multipliers=(1, 2, 3), patch_size=2, num_res_blocks=1, decoder_res_blocks=2,
     attention_levels=(), mid_attention=False, norm="channel", latent_channels=96, codebook_size=1024, code_dim=8,
-    normalize_codes=True,
+    normalize_codes=True, least_psnr=23.0,
 )  # fmt: skip
 GENERATOR = {"n_layer": 8, "n_head": 6, "n_embd": 192, "rows_above": 4, "columns_beside": 4, "condition_layers": (0, 4)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +120,7 @@ def test_calls_without_a_class_paint_days_first(pipe: ImageSynthesisPipeline, sc
 @pytest.mark.parametrize("season", ["summer", "winter"])
 @pytest.mark.parametrize("time", ["day", "dusk", "night"])
 def test_season_and_hour_are_told_from_what_is_known(pipe: ImageSynthesisPipeline, season: str, time: str) -> None:
-    scene = make_scene(10_000_021, size=(96, 128), season=season, time_of_day=time)
+    scene = make_scene(10_000_036, size=(96, 128), season=season, time_of_day=time)
     right = np.arange(128) >= np.full((96, 1), 64)
     out = pipe(image=scene.image, mask=right, seed=1, progress=False)
     assert pipe.condition("class_label").describe(out.conditions["class_label"][0]) == scene.class_label
@@ -131,3 +132,16 @@ def test_a_bright_picture_is_no_night(pipe: ImageSynthesisPipeline) -> None:
     image = np.repeat(overcast, 3, axis=2).astype(np.uint8)
     out = pipe(image=image, mask=np.arange(128) >= np.full((96, 1), 64), seed=1, progress=False)
     assert "night" not in pipe.condition("class_label").describe(out.conditions["class_label"][0])
+
+
+def test_a_picture_that_its_tokenizer_cannot_hold_is_told_of_before_painting(pipe: ImageSynthesisPipeline) -> None:
+    right = np.arange(256) >= np.full((192, 1), 128)
+    hidden = make_scene(10_000_036, size=(192, 256), time_of_day="day").image.copy()
+    foreign = np.random.default_rng(0).integers(0, 256, (192, 256, 3), np.uint8)
+    hidden[right] = foreign[right]  # what is to be painted does not count
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pipe(image=hidden, mask=right, seed=0, progress=False)
+    with pytest.warns(UserWarning, match=r"dB PSNR.*vqgan-transformer models") as told:
+        pipe(image=foreign, mask=right, seed=0, num_images=2, progress=False)
+    assert len(told) == 1

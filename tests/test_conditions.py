@@ -398,3 +398,17 @@ def test_seeds_choose_classes_by_their_weights_evenly(tmp_path):
 def test_weights_and_colours_of_classes_are_checked(changes, said):
     with pytest.raises(ValueError, match=said):
         ClassCondition(("a", "b"), **{"chosen_by_seed": True, **changes})
+
+
+def test_unlabelled_pixels_of_another_label_space_are_refused_with_the_way_to_read_them():
+    condition = SegmentationCondition(label_space="coco-stuff-182")
+    labels = np.array([[0, 3, 3], [3, 10, 10]], np.uint8)  # 0 is unlabelled in ADE20K's own files
+    with pytest.raises(ValueError, match="unlabelled=0 leaves them open, or fills them from around"):
+        condition.parse(labels, label_space="ade20k-151")
+
+
+def test_a_label_space_is_not_asked_for_where_it_was_given():
+    condition = SegmentationCondition(label_space="coco-stuff-182", trained_labels=("grass",))
+    with pytest.warns(UserWarning, match="100% of the pixels.*not trained on: ") as told:
+        condition.parse(np.full((2, 2), 2), label_space="ade20k-150")
+    assert not any("label_space=" in str(warning.message) for warning in told)

@@ -303,9 +303,8 @@ class SegmentationCondition(TokenizedMap):
 
     def show(self, parsed: Tensor, size: tuple[int, int] = (256, 256)) -> list[Image.Image]:
         """Label maps in this checkpoint's palette, or in hues of our own where it has none."""
-        palette: Sequence[Colour] = self.space.palette or [
-            _hue(0.618034 * label % 1) for label in range(len(self.config.labels))
-        ]
+        hues = [_hue(0.618034 * label % 1) for label in range(len(self.config.labels))]
+        palette: Sequence[Colour] = self.space.palette or hues
         # unlabelled pixels are black
         colours = np.array([*palette, (0, 0, 0)], dtype=np.uint8)
         return [Image.fromarray(colours[labels]) for labels in parsed.cpu().numpy()]
@@ -326,10 +325,9 @@ class SegmentationCondition(TokenizedMap):
         share = sum(present[label] for label in others) / sum(present.values())
         what = "this checkpoint was not trained on all labels of the map"
         if share > 0.5:
-            what = (
-                f"{share:.0%} of the pixels have labels that this checkpoint was not trained on; if the ids are those of "
-                "another label set, say what they mean with label_space= or label_map=. As it is"
-            )
+            what = f"{share:.0%} of the pixels have labels that this checkpoint was not trained on"
+            if source is own:
+                what += "; if the ids are those of another label set, say so with label_space= or label_map=. As it is"
         drawn = [f"{own.names[label]!r} is drawn as {other}" for label, other in others.items()]
         _say(what, drawn, "labels not trained on")
 
@@ -392,8 +390,12 @@ def _refuse_absent(counts: Mapping[int, int], translation: LabelTranslation) -> 
     spaces = _spaces_of(counts) if source is own and not set(counts) <= {*range(len(own)), own.unknown} else []
     if spaces:
         hints += f" If the map is in another label space, name it: label_space={' or '.join(map(repr, spaces))}."
-    if 255 in absent:
-        hints += " 255 usually marks pixels that nobody labelled."
+    if source.unknown in absent:
+        hints += (
+            f" Pixels that nobody labelled: unlabelled={source.unknown} leaves them open, or fills them from around."
+        )
+    elif 255 in absent:
+        hints += " 255 usually marks pixels that nobody labelled: unlabelled=255."
     raise ValueError(f"segmentation has the label{'s' * (len(absent) > 1)} {listed}{more}, {reason}. {hints}")
 
 

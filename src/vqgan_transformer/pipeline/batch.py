@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import warn
 from ..geometry import Canvas
 from ..sampler.seeds import candidate_seeds
 from .inpainting import KnownPixels
@@ -74,6 +75,27 @@ class PictureBatch:
             return None, None
         tokens, keep = self.known.tokens(self.parts.vqgan, self.canvas)
         return tokens.repeat_interleave(self.candidates, dim=0), keep.repeat_interleave(self.candidates, dim=0)
+
+    def warn_of_lost_detail(self) -> None:
+        """Says so where the tokenizer gives what is known of a picture back worse than those that it was trained on."""
+        least = self.parts.vqgan.config.least_psnr
+        if self.known is None or least is None:
+            return
+        tokens, _ = self.kept
+        assert tokens is not None
+        for number, picture in enumerate(self.known.pictures):
+            again = number > 0 and torch.equal(picture, self.known.pictures[number - 1])  # several pictures of one
+            if again or self.known.area[number].all():
+                continue
+            grid = tokens[number * self.candidates][None]
+            psnr = self.known.psnr(number, self.decode(grid, composite=False)[0])
+            if psnr < least:
+                warn(
+                    f"the tokenizer gives what is known of this picture back with {psnr:.1f} dB PSNR, while pictures like "
+                    f"those that it was trained on have {least:g} dB and more: what is painted will not look like what "
+                    "is kept. For photographs take a checkpoint that was trained on some: `vqgan-transformer models` "
+                    "lists released ones (docs/models.md)."
+                )
 
     def draw_rows(self, callback: Callback | None = None) -> Iterator[tuple[int, Tensor]]:
         """As :func:`draw`, for one candidate each; yields how many rows are complete, and the token grids so far."""

@@ -8,6 +8,7 @@ back, without a seam (:meth:`KnownPixels.composite`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,16 @@ class KnownPixels:
         """RGB in [0, 1], the mean of what is known of a picture."""
         colours: list[float] = (self.pictures[number][:, ~self.area[number, 0]].double().mean(1) / 2 + 0.5).tolist()
         return colours
+
+    def psnr(self, number: int, reconstruction: Tensor) -> float:
+        """In dB, how near a reconstruction comes to what is known of a picture.
+
+        Args:
+            number: of the picture.
+            reconstruction: float (3, H, W), about [-1, 1]; pixels that are not known may be anything.
+        """
+        error = (reconstruction.clamp(-1, 1) - self.pictures[number])[:, ~self.area[number, 0]]
+        return 10 * math.log10(4 / max(error.double().square().mean().item(), 1e-12))
 
     def composite(self, painted: Tensor) -> Tensor:
         """Painted pictures inside the area, the given ones outside, value for value.

@@ -137,6 +137,8 @@ class ImageSynthesisPipeline(SavedPipeline):
             seed=seed,
             generator=generator,
         )
+        for batch in batches:
+            batch.warn_of_lost_detail()
         with reporting(progress, callback, self.bar) as report:
             grids = draw(batches, report)
         pictures: list[Any] = [[] for _ in batches]

@@ -48,6 +48,9 @@ class VQGANConfig:
         unit_range: the network's own pictures lie in [0, 1], as in MaskGIT and aMUSEd. Those that are encoded and
             decoded lie in [-1, 1] all the same.
         has_decoder: false for checkpoints that can encode only, e.g. Chameleon's.
+        least_psnr: in dB, how near to themselves pictures like those that it was trained on come back at least, the
+            worst few of a hundred aside. A pipeline that is to complete a picture warns where this one comes back worse;
+            ``None`` where that is not known. Nothing fills it in by itself.
         diffusers: what the pipelines of diffusers want to know of a checkpoint that comes from there; ``save_diffusers``
             writes it, and nothing else uses it.
 
@@ -80,6 +83,7 @@ class VQGANConfig:
     has_decoder: bool = True
     entropy_weight: float = 0.05
     code_levels: tuple[int, ...] = ()
+    least_psnr: float | None = None
     diffusers: DiffusersSettings | None = None
 
     def __post_init__(self) -> None:
