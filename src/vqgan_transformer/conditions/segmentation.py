@@ -390,12 +390,11 @@ def _refuse_absent(counts: Mapping[int, int], translation: LabelTranslation) -> 
     spaces = _spaces_of(counts) if source is own and not set(counts) <= {*range(len(own)), own.unknown} else []
     if spaces:
         hints += f" If the map is in another label space, name it: label_space={' or '.join(map(repr, spaces))}."
-    if source.unknown in absent:
-        hints += (
-            f" Pixels that nobody labelled: unlabelled={source.unknown} leaves them open, or fills them from around."
-        )
-    elif 255 in absent:
-        hints += " 255 usually marks pixels that nobody labelled: unlabelled=255."
+    hints += "".join(
+        f" {label} usually marks pixels that nobody labelled: unlabelled={label} leaves them open, or fills them from around."
+        for label in absent
+        if label in (source.unknown, 255)
+    )
     raise ValueError(f"segmentation has the label{'s' * (len(absent) > 1)} {listed}{more}, {reason}. {hints}")
 
 
