@@ -227,16 +227,21 @@ def test_what_else_lies_among_checkpoints_is_left_alone(pictures, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("file", ["state.safetensors", "state.json"])
-@pytest.mark.parametrize("damage", ["cut", "gone", "other"])
+@pytest.mark.parametrize(
+    "file", ["training/state.safetensors", "training/state.json", "model.safetensors", "config.json"]
+)
+@pytest.mark.parametrize("damage", ["cut", "gone", "zeros"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_offered(file, damage, pictures, tmp_path):
     run = tmp_path / "run"
     train(pictures, run)
-    path = run / "checkpoints/step_00000006/training" / file
+    path, result = run / "checkpoints/step_00000006" / file, (run / "model.safetensors").read_bytes()
     content = path.read_bytes()
-    path.unlink() if damage == "gone" else path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"{}")
+    path.unlink() if damage == "gone" else path.write_bytes(
+        content[: len(content) // 2] if damage == "cut" else bytes(len(content))
+    )
     with pytest.raises(CheckpointError, match=r"step_00000006 is damaged .*Delete it to resume from .*step_00000004"):
         train(pictures, run, resume=True)
+    assert (run / "model.safetensors").read_bytes() == result
     shutil.rmtree(run / "checkpoints/step_00000006")
     train(pictures, run, resume=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from ..storage.config_json import read_json
+from ..storage.weights import read_safetensors
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -26,7 +27,7 @@ def save_state(folder: Path, progress: dict[str, Any], state: Mapping[str, Any])
     """Writes where a run stands.
 
     Args:
-        folder: to write into.
+        folder: to write into; beside it lies the model, whose files are remembered.
         progress: JSON values.
         state: nested dictionaries of tensors and JSON values; keys without "/".
     """
@@ -35,21 +36,45 @@ def save_state(folder: Path, progress: dict[str, Any], state: Mapping[str, Any])
     tensors = {name: value.detach().cpu().contiguous() for name, value in leaves.items() if isinstance(value, Tensor)}
     numbers = {name: value for name, value in leaves.items() if not isinstance(value, Tensor)}
     save_file(tensors, folder / TENSORS)
-    (folder / NUMBERS).write_text(json.dumps({"progress": progress, "state": numbers}) + "\n", encoding="utf-8")
+    model = [path.relative_to(folder.parent).as_posix() for path in _model_files(folder)]
+    stored = {"progress": progress, "state": numbers, "model": model}
+    (folder / NUMBERS).write_text(json.dumps(stored) + "\n", encoding="utf-8")
 
 
 def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reads what :func:`save_state` wrote.
 
     Raises:
-        CheckpointError: for damaged or missing files, whose message says what is the matter with them.
+        CheckpointError: for damaged or missing files, those of the model included, which may become the run's result; the
+            message says what is the matter with them.
     """
     try:
         stored = read_json(folder / NUMBERS)
         progress, state = dict(stored["progress"]), _nested({**stored["state"], **load_file(folder / TENSORS)})
+        _check_model(folder, stored.get("model", []))
     except Exception as error:  # safetensors has exceptions of its own
         raise CheckpointError(f"{type(error).__name__}: {error}") from error
     return progress, state
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """The configs and weights that lie beside the folder of a state."""
+    beside = sorted(path for path in folder.parent.rglob("*") if folder not in path.parents)
+    return [path for path in beside if path.suffix in (".json", ".safetensors")]
+
+
+def _check_model(folder: Path, names: Iterable[str]) -> None:
+    """Refuses a model of which files are lacking or, by their headers, damaged.
+
+    Raises:
+        CheckpointError: for it.
+    """
+    there = _model_files(folder)
+    gone = sorted({folder.parent / name for name in names} - {*there})
+    if gone:
+        raise CheckpointError(f"{gone[0]} is not there.")
+    for path in there:
+        read_json(path) if path.suffix == ".json" else read_safetensors(path)
 
 
 def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
