@@ -23,6 +23,7 @@ from ..pipeline.pipeline import ImageSynthesisPipeline
 from ..sampler.sampler import SlidingWindowSampler
 from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN
+from .argument_types import check_condition, check_type, opened
 from .callbacks import Callbacks
 from .conditioning import encode_conditions, known_tokens, read_by
 from .evaluating import evaluating
@@ -59,7 +60,7 @@ def train_cond_gpt(
     data: Any,
     folder: str | os.PathLike[str],
     *,
-    vqgan: VQGAN | None = None,
+    vqgan: VQGAN | str | os.PathLike[str] | None = None,
     condition: Condition | Sequence[Condition] | None = None,
     config: CondGPTConfig | None = None,
     training: GPTTraining | None = None,
@@ -82,7 +83,7 @@ def train_cond_gpt(
             :func:`vqgan_transformer.training.data.open_data`.
         folder: of the run: the result (for ``ImageSynthesisPipeline.from_pretrained``), tokens, checkpoints, metrics,
             pictures.
-        vqgan: the tokenizer of pictures.
+        vqgan: the tokenizer of pictures, or where one is (what ``VQGAN.from_pretrained`` takes).
         condition: the kind of condition, with its tokenizer where it has one; without it, none
             (:class:`~vqgan_transformer.conditions.Unconditional`). Aligned GPTs take several, and need no tokenizers.
         config: of a new GPT; by default :func:`fitting_config`.
@@ -103,13 +104,20 @@ def train_cond_gpt(
         the last one without.
 
     Raises:
+        TypeError: for an argument of another type.
         ValueError: for settings that do not fit each other, the models or the data; bad files are all named at once.
+        CheckpointError: where ``init`` or ``vqgan`` cannot be loaded.
         FileExistsError: for a folder that holds a run already.
         Diverged: when losses become infinite or NaN.
     """
-    former = None if isinstance(init, ImageSynthesisPipeline) else former_state(init)
-    if init is not None and not isinstance(init, ImageSynthesisPipeline):
-        init = ImageSynthesisPipeline.from_pretrained(init)
+    check_type("config", config, CondGPTConfig, "a CondGPTConfig")
+    check_type("training", training, GPTTraining, "a GPTTraining, the second stage's recipe")
+    check_type("callbacks", callbacks, Callbacks, "Callbacks(on_step=…)")
+    for kind in condition if isinstance(condition, list | tuple) else [condition]:
+        check_condition(kind)
+    start, init = init, opened("init", init, ImageSynthesisPipeline)
+    former = None if isinstance(start, ImageSynthesisPipeline) else former_state(start)
+    vqgan = opened("vqgan", vqgan, VQGAN)
     recipe = training or (GPTTraining.modern() if init is None else finetuning(init))
     vqgan, conditions, gpt = parts_of_a_run(vqgan, condition, config, init, recipe)
     with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:

@@ -14,7 +14,7 @@ from .evaluating import evaluating
 from .samples import Samples, random_numbers, stack
 from .settings import VQGANTraining
 
-__all__ = ["new_vqgan", "tokenizer_inputs", "whiten"]
+__all__ = ["config_to_train", "new_vqgan", "tokenizer_inputs", "whiten", "whiten_by"]
 
 
 WHITENED_CHANNELS = 32
@@ -54,44 +54,47 @@ def whiten(vqgan: VQGAN, images: Tensor, generator: torch.Generator | None = Non
     layer.weight.copy_(torch.einsum("d e, e c h w -> d c h w", scale, layer.weight))
 
 
-def new_vqgan(
-    config: VQGANConfig | None,
-    init: VQGAN | None,
-    reader: TokenizedMap | None,
-    samples: Samples,
-    training: VQGANTraining,
-) -> VQGAN:
-    """The VQGAN that training starts from, checked against the data's form."""
-    if init is not None:
-        if config is not None and config != init.config:
-            raise ValueError("init= brings its own config: leave config= out.")
-        vqgan = VQGAN(init.config).to(init.from_codes.weight.dtype)
-        vqgan.load_state_dict(init.state_dict())
-    else:
-        with torch.random.fork_rng():
-            torch.manual_seed(training.seed)
-            channels = 3 if reader is None else reader.tokenizer_channels
-            own = VQGANConfig.modern(in_channels=channels, out_channels=channels)
-            vqgan = VQGAN(config if config is not None else own)
-    factor = vqgan.downsample_factor
+def config_to_train(
+    config: VQGANConfig | None, init: VQGAN | None, reader: TokenizedMap | None, training: VQGANTraining
+) -> VQGANConfig:
+    """The config of the VQGAN that training starts from, checked against the recipe and the data's form.
+
+    Raises:
+        ValueError: where they do not fit.
+    """
+    if init is not None and config is not None and config != init.config:
+        raise ValueError("init= brings its own config: leave config= out.")
+    channels = 3 if reader is None else reader.tokenizer_channels
+    given = init.config if init is not None else config
+    chosen = given if given is not None else VQGANConfig.modern(in_channels=channels, out_channels=channels)
+    factor = chosen.downsample_factor
     if training.crop[0] % factor or training.crop[1] % factor:
         raise ValueError(f"crop_size={training.crop_size} must be a multiple of the VQGAN's factor {factor}.")
     if reader is not None:
-        reader.check_tokenizer(vqgan.config)
-    elif (vqgan.config.in_channels, vqgan.config.out_channels) != (3, 3):
+        reader.check_tokenizer(chosen)
+    elif (chosen.in_channels, chosen.out_channels) != (3, 3):
         raise ValueError(
-            f"a picture has 3 channels, but the VQGAN's config says {vqgan.config.in_channels} in and "
-            f"{vqgan.config.out_channels} out."
+            f"a picture has 3 channels, but the VQGAN's config says {chosen.in_channels} in and {chosen.out_channels} out."
         )
-    if init is None and training.whiten:
-        count = range(min(32, len(samples)))
-        first = [
-            samples[0, int(index)] for index in random_numbers(training.seed, 3).permutation(len(samples))[: len(count)]
-        ]
-        batch = stack(first)
-        images = tokenizer_inputs(batch, reader, vqgan.config)
-        whiten(vqgan, images.to(vqgan.from_codes.weight), torch.Generator().manual_seed(training.seed))
-    return vqgan
+    return chosen
+
+
+def new_vqgan(config: VQGANConfig, init: VQGAN | None, training: VQGANTraining) -> VQGAN:
+    """The VQGAN that training starts from: a copy of ``init``, or one with weights drawn by the recipe's seed."""
+    if init is not None:
+        vqgan = VQGAN(config).to(init.from_codes.weight.dtype)
+        vqgan.load_state_dict(init.state_dict())
+        return vqgan
+    with torch.random.fork_rng():
+        torch.manual_seed(training.seed)
+        return VQGAN(config)
+
+
+def whiten_by(vqgan: VQGAN, samples: Samples, reader: TokenizedMap | None, seed: int) -> None:
+    """Fits an untrained VQGAN to some samples, as :func:`whiten` does."""
+    chosen = random_numbers(seed, 3).permutation(len(samples))[: min(32, len(samples))]
+    images = tokenizer_inputs(stack([samples[0, int(index)] for index in chosen]), reader, vqgan.config)
+    whiten(vqgan, images.to(vqgan.from_codes.weight), torch.Generator().manual_seed(seed))
 
 
 def tokenizer_inputs(batch: Mapping[str, Tensor], reader: TokenizedMap | None, config: VQGANConfig) -> Tensor:

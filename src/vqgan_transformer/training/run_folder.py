@@ -55,6 +55,7 @@ class RunFolder:
 
     Raises:
         FileExistsError: for a folder with a run in it, unless it is to be resumed.
+        OSError: for a folder that cannot be made or written to.
     """
 
     def __init__(self, path: str | os.PathLike[str], resume: bool, is_main: bool = True) -> None:
@@ -66,8 +67,21 @@ class RunFolder:
             raise FileExistsError(
                 f"{self.path} holds a run already: pass resume=True to go on with it, or another folder."
             )
+        if is_main:
+            self._make()
         settings = self.path / SETTINGS
         self.former = read_json(settings) if resume and self.last() is not None and settings.exists() else None
+
+    def _make(self) -> None:
+        """Makes the folder and tries to write to it, before a training reads all data for nothing."""
+        trial = self.path / f".{SETTINGS}.trial"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            trial.touch()
+            trial.unlink()
+        except OSError as error:
+            reason = error.strerror or error
+            raise type(error)(f"the run's folder {self.path} cannot be written to: {reason}. Give another.") from error
 
     def extended(self, training: Recipe) -> Recipe:
         """The settings of a run that is resumed with another number of steps, and a warning of what that changes.

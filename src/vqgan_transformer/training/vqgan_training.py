@@ -19,9 +19,10 @@ from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN, VQGANConfig
 from ..vqgan.quantizer import perplexity
 from .adversary import Adversary, DiscriminatorOfBoth, check_crop
+from .argument_types import check_condition, check_type, opened
 from .callbacks import Callbacks
 from .gradient_checkpointing import checkpoint_gradients
-from .initialisation import new_vqgan, tokenizer_inputs
+from .initialisation import config_to_train, new_vqgan, tokenizer_inputs, whiten_by
 from .loop import accelerator_for, run_training
 from .losses import (
     adversarial_loss,
@@ -36,6 +37,7 @@ from .reconstruction_term import ReconstructionTerm
 from .run_folder import RunFolder, former_state
 from .sample_dropout import KeyedSamples, SampleDropout
 from .samples import Samples, open_samples, random_numbers
+from .samples import check as check  # which was found here before, too
 from .settings import VQGANTraining, learning_rate
 from .state_files import load_network, load_optimizer, network_state, optimizer_state
 from .vqgan_validation import VQGANValidation, fidelity
@@ -97,10 +99,19 @@ def train_vqgan(
         ``init``, if none was better), the last one without validation data; in eval mode.
 
     Raises:
+        TypeError: for an argument of another type.
         ValueError: for settings that do not fit each other, the model or the data; bad files are all named at once.
+        CheckpointError: where ``init`` cannot be loaded.
         FileExistsError: for a folder that holds a run already.
         Diverged: when losses become infinite or NaN.
     """
+    check_type("config", config, VQGANConfig, "a VQGANConfig")
+    check_type("training", training, VQGANTraining, "a VQGANTraining, the first stage's recipe")
+    check_type("perceptual", perceptual, nn.Module, "a module; names and files go into VQGANTraining(perceptual=…)")
+    check_type("callbacks", callbacks, Callbacks, "Callbacks(on_step=…)")
+    check_condition(condition)
+    start, init = init, opened("init", init, VQGAN)
+    former = None if isinstance(start, VQGAN) else former_state(start)
     default = VQGANTraining.modern if init is None else VQGANTraining.finetune
     recipe = (training or default()).for_kind(kind)
     check_crop(recipe)
@@ -108,23 +119,23 @@ def train_vqgan(
         run = RunFolder(folder, resume, accelerator.is_main_process)
         recipe = run.extended(recipe)
         accelerator.wait_for_everyone()  # all have read the settings of a run that is resumed
-        former = None if isinstance(init, VQGAN) else former_state(init)
-        init = init if init is None or isinstance(init, VQGAN) else VQGAN.from_pretrained(init)
         reader = map_reader(kind, condition, init.config if init is not None else config)
         focused = recipe.people_weight != 1 or recipe.people_share > 0
         conditions = (reader,) if reader is not None else (KeypointsCondition(),) if focused else ()
         kinds = conditions[0].sample_kinds if conditions else ("image",)
-        samples, held_out = open_samples(
-            data, validation, recipe, conditions, kinds=kinds,
-            checked=recipe.check_data and run.last() is None, with_image=reader is None,
-        )  # fmt: skip
-        vqgan = new_vqgan(config, init, reader, samples, recipe)
+        vqgan = new_vqgan(config_to_train(config, init, reader, recipe), init, recipe)
         recipe = recipe.for_quantizer(vqgan.quantizer)
         if init is not None:
             recipe.warn_of_new_tokens()
         distance = (
             perceptual if perceptual is not None else perceptual_loss(recipe.perceptual, vqgan.config.out_channels)
         )
+        samples, held_out = open_samples(
+            data, validation, recipe, conditions, kinds=kinds,
+            checked=recipe.check_data and run.last() is None, with_image=reader is None,
+        )  # fmt: skip
+        if init is None and recipe.whiten:
+            whiten_by(vqgan, samples, reader, recipe.seed)
         found = RunData.of(samples, held_out)
         if accelerator.is_main_process:
             run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)}, found.facts())
