@@ -17,7 +17,7 @@ import torch
 from vqgan_transformer import ImageSynthesisPipeline
 from vqgan_transformer.scenes import make_scene
 
-WRITER = Path(__file__).parents[1] / "tools" / "write_call_arguments.py"
+WRITER = Path(__file__).parents[1] / "tests" / "write_call_arguments.py"
 METHODS = [getattr(ImageSynthesisPipeline, name) for name in ("__call__", "stream", "log_likelihood", "diagnose")]
 
 

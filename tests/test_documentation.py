@@ -33,4 +33,4 @@ def test_the_tree_of_the_house_names_files_that_are_there():
     tree = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("```")[1]
     named = set(re.findall(r"\w+\.py\b", tree))
     assert len(named) > 200
-    assert named <= {path.name for folder in ("src", "tools") for path in (ROOT / folder).rglob("*.py")}
+    assert named <= {path.name for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")}

@@ -198,3 +198,16 @@ def test_every_public_name_is_there_and_documented():
         assert name == "__version__" or value.__doc__
     with pytest.raises(AttributeError):
         vqgan_transformer.no_such_name  # noqa: B018
+
+
+def test_nothing_is_imported_while_running_that_only_types_need():
+    # typing_extensions comes with torch, but is none of our dependencies
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        at_run_time = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+        assert "typing_extensions" not in {node.module for node in at_run_time}, name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_file_is_one_room(name):
+    assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= 400

@@ -24,7 +24,7 @@ YAML = [
 if not (ROOT / ".github").exists():
     pytest.skip("these files are the repository's, not the package's", allow_module_level=True)
 
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(ROOT / "docs"))
 
 from absolute_links import absolute  # noqa: E402 - found through the line above
 
@@ -40,7 +40,7 @@ def test_modules_that_the_guide_for_contributors_names_are_there():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:conditions|checkpoints|sampler|vqgan)/[\w/]+\.py)`", text))
     assert len(named) >= 5 and all((PACKAGE / name).exists() for name in named)
-    assert all((ROOT / name).exists() for name in re.findall(r"`(?:python )?((?:tests|tools)/\w+\.py)`", text))
+    assert all((ROOT / name).exists() for name in re.findall(r"`(?:python )?((?:tests|docs)/\w+\.py)`", text))
 
 
 @pytest.mark.parametrize("file", YAML, ids=lambda file: file.name)

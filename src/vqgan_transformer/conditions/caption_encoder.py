@@ -60,5 +60,6 @@ class CaptionEncoder:
                     f"what the encoder of {self.source} gives."
                 ) from error
             tokenizer = AutoTokenizer.from_pretrained(self.source, padding_side="left")
-            self._loaded = tokenizer, T5EncoderModel.from_pretrained(self.source, dtype=torch.bfloat16).eval()
+            encoder: Any = T5EncoderModel.from_pretrained(self.source, dtype=torch.bfloat16)  # has types in part only
+            self._loaded = tokenizer, encoder.eval()
         return self._loaded

@@ -95,6 +95,7 @@ class ClassCondition(Condition):
     also_called: ClassVar[tuple[str, ...]] = ("class_labels", "class_id", "classes", "label_id", "category")
     spatial: ClassVar[bool] = False
     config_class: ClassVar[type] = ClassConfig
+    config: ClassConfig
     in_data: ClassVar[DataForm] = ClassFolders(("class_label", "label", "class", "fine_label"))
 
     def __init__(
@@ -252,7 +253,7 @@ def class_id(item: Any, labels: Sequence[str] | None, count: int, name: str) -> 
         return _by_name(item, labels, count, name)
     if isinstance(item, bool) or not hasattr(item, "__index__"):
         raise TypeError(f"{name} is an id (a whole number) or a name, got {item!r}.")
-    label = item.__index__()
+    label: int = item.__index__()
     if not 0 <= label < count:
         raise ValueError(f"{name} {label} is out of range: this checkpoint has the classes 0–{count - 1}.")
     return label

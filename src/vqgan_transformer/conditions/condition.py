@@ -9,22 +9,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from itertools import cycle
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor, nn
-from typing_extensions import Self
 
 from ..errors import nearest_name
 from ..geometry import Canvas
 from ..images import to_pil
 from ..storage.pretrained import Pretrained
 from ..vqgan.model import VQGAN
-from .crop import Crop
+from .crop import Crop, nearest_places
 from .data_forms import DataForm, value_of
+from .word_card import word_card
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["AlignedForm", "Condition"]
 
@@ -137,7 +140,8 @@ class Condition(Pretrained, nn.Module):
             told = [{**options, "size": size} for size in sizes] or [{**options, "size": None}]
             if len(items) == 1 and len(set(sizes)) > 1:
                 items = items * len(sizes)
-        return [row for item, own in zip(items, cycle(told), strict=False) for row in self.parse(item, **own).split(1)]
+        parsed = (self.parse(item, **own) for item, own in zip(items, cycle(told), strict=False))
+        return [row for rows in parsed for row in torch.split(rows, 1)]
 
     def reading(self, **options: Any) -> Self:
         """The same condition for data of another form: what training reads, and what a call leaves open.
@@ -213,7 +217,7 @@ class Condition(Pretrained, nn.Module):
             return parsed
         if parsed.is_floating_point():
             return F.interpolate(parsed, size=size, mode="bilinear", align_corners=False, antialias=True)
-        rows, cols = (_nearest(old, new, parsed.device) for old, new in zip(parsed.shape[-2:], size, strict=True))
+        rows, cols = (nearest_places(old, new, parsed.device) for old, new in zip(parsed.shape[-2:], size, strict=True))
         return parsed[..., rows[:, None], cols]
 
     def extend_to(self, parsed: Tensor, size: tuple[int, int]) -> Tensor:
@@ -268,7 +272,7 @@ class Condition(Pretrained, nn.Module):
         """
         if self.spatial:
             return to_pil(parsed.expand(-1, 3, -1, -1))
-        return [_card(self.describe(row), size) for row in parsed]
+        return [word_card(self.describe(row), size) for row in parsed]
 
     def describe(self, parsed: Tensor) -> str:
         """One row of what :meth:`parse` gave, in words."""
@@ -383,7 +387,7 @@ class Condition(Pretrained, nn.Module):
             assert default is not None
             sample = default[0]
         if not self.spatial:
-            return sample
+            return torch.as_tensor(sample)
         return crop.of_numbers(sample) if sample.is_floating_point() else crop.of_labels(sample)
 
     def encode_cut(self, cut: Tensor) -> Tensor:
@@ -393,17 +397,3 @@ class Condition(Pretrained, nn.Module):
     def forward(self, parsed: Tensor) -> Tensor:
         """The same as :meth:`encode`."""
         return self.encode(parsed)
-
-
-def _nearest(old: int, new: int, device: torch.device) -> Tensor:
-    """For each of `new` places along a side, the one of `old` places in which its centre lies."""
-    return (2 * torch.arange(new, device=device) + 1) * old // (2 * new)
-
-
-def _card(text: str, size: tuple[int, int]) -> Image.Image:
-    """Words in the middle of a white picture of (height, width)."""
-    card = Image.new("RGB", (size[1], size[0]), "white")
-    ImageDraw.Draw(card).text(
-        (size[1] / 2, size[0] / 2), text, fill="black", anchor="mm", font=ImageFont.load_default()
-    )
-    return card

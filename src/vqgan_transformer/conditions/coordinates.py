@@ -56,6 +56,7 @@ class CoordinatesCondition(Condition):
     spatial: ClassVar[bool] = True
     needs_input: ClassVar[bool] = False
     config_class: ClassVar[type] = CoordinatesConfig
+    config: CoordinatesConfig
 
     def __init__(self, codebook_size: int | None, *, downsample_factor: int = 16):
         super().__init__()

@@ -50,4 +50,5 @@ def _halve(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _mean_of_neighbours(values: np.ndarray) -> np.ndarray:
     padded = np.pad(values, 1, mode="edge")
-    return (padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]) / 4
+    result: np.ndarray = (padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]) / 4
+    return result

@@ -55,6 +55,7 @@ class ImageCondition(TokenizedMap):
     name: ClassVar[str] = "condition_image"
     also_called: ClassVar[tuple[str, ...]] = ("conditioning_image", "edges", "sketch")
     config_class: ClassVar[type] = ImageConfig
+    config: ImageConfig
     in_data: ClassVar[DataForm] = Files(
         "condition_images", ("condition_image_file_name", "condition_image", "conditioning_image")
     )

@@ -102,7 +102,8 @@ def fill_unlabelled(labels: Tensor) -> Tensor:
 def _as_id(unlabelled: Any) -> int:
     if isinstance(unlabelled, bool) or not hasattr(unlabelled, "__index__"):
         raise TypeError(f"unlabelled is the id of pixels that nobody labelled, such as 255; got {unlabelled!r}.")
-    return unlabelled.__index__()
+    result: int = unlabelled.__index__()
+    return result
 
 
 def _as_colour(unlabelled: Any) -> Colour:

@@ -333,7 +333,8 @@ def _of_names(names: Sequence[str] | Mapping[int, str]) -> LabelSpace:
 
 
 def _read_table(name: str) -> dict[str, Any]:
-    return json.loads((files(__package__ or "") / name).read_text(encoding="utf-8"))
+    result: dict[str, Any] = json.loads((files(__package__ or "") / name).read_text(encoding="utf-8"))
+    return result
 
 
 def _find(source: LabelSpace, label: int, target: LabelSpace, spellings: Mapping[str, int]) -> int | None:

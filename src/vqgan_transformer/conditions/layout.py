@@ -18,7 +18,7 @@ from .condition import Condition
 from .crop import Crop
 from .data_forms import Annotations, DataForm, value_of
 from .layout_config import ATTRIBUTES, Attribute, LayoutConfig
-from .layout_objects import in_picture, is_object, taken_apart
+from .layout_objects import in_picture, is_object, reaches, taken_apart
 
 __all__ = ["LayoutCondition", "LayoutConfig", "LayoutWindows"]
 
@@ -67,6 +67,7 @@ class LayoutCondition(Condition):
     also_called: ClassVar[tuple[str, ...]] = ("boxes", "bboxes", "objects")
     spatial: ClassVar[bool] = False
     config_class: ClassVar[type] = LayoutConfig
+    config: LayoutConfig
     in_data: ClassVar[DataForm] = Annotations("instances.json", ("layout", "objects"), "instances_")
 
     def __init__(
@@ -305,7 +306,7 @@ class LayoutCondition(Condition):
     def _tokens(self, objects: np.ndarray, crop: Box) -> np.ndarray:
         # (N, 5) -> int64 (C,)
         config = self.config
-        seen = objects[_reaches(objects, 1, crop[0], crop[2]) & _reaches(objects, 2, crop[1], crop[3])]
+        seen = objects[reaches(objects, 1, crop[0], crop[2]) & reaches(objects, 2, crop[1], crop[3])]
         if len(seen) > config.max_objects:
             raise _too_many(len(seen), config.max_objects)
         low, high = seen[:, 1:3], seen[:, 3:5]  # (x, y) of the corners
@@ -326,7 +327,8 @@ class LayoutCondition(Condition):
     def _cells(self, points: np.ndarray) -> np.ndarray:
         # (N, 2), x and y -> int64 (N,); rounded half to even, as Python and numpy do
         x, y = np.rint(points * (self.config.sections - 1)).astype(np.int64).T
-        return y * self.config.sections + x
+        cells: np.ndarray = y * self.config.sections + x
+        return cells
 
 
 class LayoutWindows:
@@ -367,7 +369,7 @@ class LayoutWindows:
             return
         for objects in self.parsed.numpy():
             down, across = (
-                np.stack([_reaches(objects, axis, k / length, (k + size) / length) for k in range(length - size + 1)])
+                np.stack([reaches(objects, axis, k / length, (k + size) / length) for k in range(length - size + 1)])
                 for axis, length, size in ((2, self.drawn[0], self.extent[0]), (1, self.drawn[1], self.extent[1]))
             )
             count = int((down.astype(np.float32) @ across.T.astype(np.float32)).max())  # (tops, lefts)
@@ -385,11 +387,6 @@ def _order(objects: Tensor, seed: int) -> list[int]:
     # the sampler's noise has the key (seed, 0)
     words = np.random.Philox(key=np.array([seed, 1], np.uint64)).random_raw(len(objects))
     return sorted(range(len(objects)), key=lambda index: (bool(objects[index, 0] < 0), int(words[index])))
-
-
-def _reaches(objects: np.ndarray, axis: int, low: float, high: float) -> np.ndarray:
-    """Which objects have more than an edge in common with low..high along x (axis 1) or y (axis 2): bool (N,)."""
-    return (objects[:, 0] >= 0) & (np.minimum(objects[:, axis + 2], high) > np.maximum(objects[:, axis], low))
 
 
 def _too_many(count: int, most: int) -> ValueError:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..geometry import Size, same_aspect
 
-__all__ = ["in_picture", "is_object", "taken_apart"]
+__all__ = ["in_picture", "is_object", "reaches", "taken_apart"]
 
 _LABELS = ("categories", "category", "labels", "label", "names", "name", "category_id")
 _BOXES = ("bbox", "bboxes", "boxes", "box")
@@ -124,3 +124,10 @@ def _size(table: Mapping[str, Any]) -> Size | None:
     height, width = sides[0] if sides else (None, None)
     whole = isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0
     return (int(height), int(width)) if whole else None  # type: ignore[arg-type]  # mypy does not follow `whole`
+
+
+def reaches(objects: np.ndarray, axis: int, low: float, high: float) -> np.ndarray:
+    """Which objects have more than an edge in common with low..high along x (axis 1) or y (axis 2): bool (N,)."""
+    overlap = np.minimum(objects[:, axis + 2], high) > np.maximum(objects[:, axis], low)
+    seen: np.ndarray = (objects[:, 0] >= 0) & overlap
+    return seen

@@ -102,7 +102,8 @@ def _refusal(reason: str) -> ValueError:
 
 
 def _near(colours: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    return (np.abs(colours - colour) <= _TOLERANCE).all(axis=-1)
+    result: np.ndarray = (np.abs(colours - colour) <= _TOLERANCE).all(axis=-1)
+    return result
 
 
 def _discs(colours: np.ndarray) -> tuple[float, list[_Disc]]:
@@ -168,7 +169,8 @@ def _centre(part: np.ndarray, radius: float, colours: np.ndarray) -> np.ndarray:
     clipped = places.clip(0, np.array(colours.shape[:2]) - 1)
     black = (colours[clipped[..., 0], clipped[..., 1]].max(axis=-1) <= 2 * _TOLERANCE) & inside
     score = held.sum(axis=1) - black.sum(axis=1)
-    return candidates[score == score.max()].mean(axis=0)
+    result: np.ndarray = candidates[score == score.max()].mean(axis=0)
+    return result
 
 
 def _connect(discs: list[_Disc], colours: np.ndarray, radius: float) -> None:

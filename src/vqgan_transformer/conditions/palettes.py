@@ -76,7 +76,8 @@ class Palette:
                 "read as the nearest of its colours that are in the picture."
             )
         self._warn_of_shared(codes)
-        return labels
+        result: np.ndarray = labels
+        return result
 
     def _warn_of_shared(self, codes: np.ndarray) -> None:
         meanings: dict[Colour, list[str]] = {}
@@ -165,7 +166,8 @@ def paint_labels(labels: np.ndarray, palette: Sequence[Colour]) -> np.ndarray:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(palette):
         raise ValueError(f"labels run from {low} to {high}, but the palette has colours for 0–{len(palette) - 1}.")
-    return np.array(palette, dtype=np.uint8)[labels]
+    result: np.ndarray = np.array(palette, dtype=np.uint8)[labels]
+    return result
 
 
 def _advice(others: np.ndarray, counts: np.ndarray, total: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,10 +18,11 @@ from torch import Tensor
 from ..errors import warn
 from ..text_files import read_text
 from ..vqgan.model import VQGAN, VQGANConfig
+from .absent_labels import refuse_absent_labels
 from .condition import AlignedForm
 from .data_forms import DataForm, Files, value_of
 from .label_maps import fill_unlabelled, read_label_maps
-from .label_spaces import LABEL_SPACES, Colour, LabelSpace, LabelTranslation, count_labels, translate
+from .label_spaces import Colour, LabelSpace, LabelTranslation, count_labels, translate
 from .label_spaces import label_space as known_space
 from .palettes import resolve_palette
 from .segmentation_config import SegmentationConfig
@@ -178,7 +179,7 @@ class SegmentationCondition(TokenizedMap):
         self,
         value: Any,
         *,
-        palette: str | Mapping | Sequence[Colour] | None = None,
+        palette: str | Mapping[Any, Any] | Sequence[Colour] | None = None,
         nearest_colour: bool | None = None,
         label_space: LabelSpace | str | Sequence[str] | Mapping[int, str] | None = None,
         label_map: Mapping[str | int, str | int] | None = None,
@@ -232,7 +233,7 @@ class SegmentationCondition(TokenizedMap):
         parsed = np.full(maps.shape, -1, dtype=np.int64)
         if not void.all():
             counts = count_labels(maps[~void])
-            _refuse_absent(counts, translation)
+            refuse_absent_labels(counts, translation)
             self._warn(counts, translation)
             parsed[~void] = translation.apply(maps[~void])
         return torch.from_numpy(parsed)
@@ -370,35 +371,3 @@ def _say(what: str, items: list[str], kind: str | None = None, most: int = 12) -
     if items:
         more = f", and {len(items) - most} more" if len(items) > most else ""
         warn(f"{what}: {', '.join(items[:most])}{more}.", kind or what)
-
-
-def _refuse_absent(counts: Mapping[int, int], translation: LabelTranslation) -> None:
-    """Raises a ValueError that names the labels in a map that have no counterpart, and the likely cause."""
-    source, own = translation.source, translation.target
-    absent = sorted((label for label in counts if label not in translation.table), key=lambda label: -counts[label])
-    if not absent:
-        return
-    total = sum(counts.values())
-    listed = ", ".join(f"{source.describe(label)} ({counts[label] / total:.2%} of the pixels)" for label in absent[:6])
-    more = f" and {len(absent) - 6} more" if len(absent) > 6 else ""
-    range_ = f"0–{len(own) - 1}" + (f" ({own.title})" if own.title in LABEL_SPACES else "")
-    if source.names == own.names:
-        reason = f"but this checkpoint knows {range_}"
-    else:
-        reason = f"labels of {source.title} for which the labels of this checkpoint, {range_}, have no counterpart"
-    hints = f"To read them as others, pass label_map={{{absent[0]}: 'name or id in this checkpoint'}}."
-    spaces = _spaces_of(counts) if source is own and not set(counts) <= {*range(len(own)), own.unknown} else []
-    if spaces:
-        hints += f" If the map is in another label space, name it: label_space={' or '.join(map(repr, spaces))}."
-    hints += "".join(
-        f" {label} usually marks pixels that nobody labelled: unlabelled={label} leaves them open, or fills them from around."
-        for label in absent
-        if label in (source.unknown, 255)
-    )
-    raise ValueError(f"segmentation has the label{'s' * (len(absent) > 1)} {listed}{more}, {reason}. {hints}")
-
-
-def _spaces_of(labels: Collection[int]) -> list[str]:
-    """The known label spaces that have all of some ids."""
-    spaces = {name: known_space(name) for name in LABEL_SPACES}
-    return [name for name, space in spaces.items() if set(labels) <= {*range(len(space)), space.unknown}]

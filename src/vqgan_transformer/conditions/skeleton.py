@@ -82,7 +82,8 @@ def render_skeletons(people: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     sized = [(height or usual, joints) for height, joints in zip(heights, figures, strict=True)]
     for height, joints in sorted(sized, key=lambda figure: (figure[0], sorted(map(tuple, figure[1].values())))):
         _draw(canvas, joints, max(_HALF_WIDTH * height, _THINNEST))
-    return (canvas + np.float32(0.5)).astype(np.uint8)
+    result: np.ndarray = (canvas + np.float32(0.5)).astype(np.uint8)
+    return result
 
 
 def _joints(person: np.ndarray) -> dict[str, np.ndarray]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
-from typing_extensions import Self
 
 from ..images import as_items
 from ..vqgan.model import VQGAN, VQGANConfig
 from ..vqgan.strips import encode_tiles, is_local
 from .condition import AlignedForm, Condition
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["MapLosses", "PixelLoss", "TokenizedMap"]
 
@@ -108,7 +110,7 @@ class TokenizedMap(Condition):
         def prepared(part: Tensor) -> Tensor:
             return self.tokenizer_input(part.to(weight.device), vqgan.config.in_channels).to(weight.dtype)
 
-        parts = parsed.split(max(1, PIXELS_AT_ONCE // (height * width)))
+        parts = torch.split(parsed, max(1, PIXELS_AT_ONCE // (height * width)))
         if is_local(vqgan.encoder):
             return torch.cat([encode_tiles(vqgan, part, prepared) for part in parts])
         return torch.cat([vqgan.encode(prepared(part)) for part in parts])

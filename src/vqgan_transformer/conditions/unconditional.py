@@ -43,6 +43,7 @@ class Unconditional(Condition):
     needs_input: ClassVar[bool] = False
     aligned_inputs = ()
     config_class: ClassVar[type] = UnconditionalConfig
+    config: UnconditionalConfig
 
     def __init__(self, token: int = 0):
         super().__init__()

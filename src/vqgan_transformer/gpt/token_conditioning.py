@@ -96,7 +96,8 @@ class TokenConditioning(Conditioning):
         """As :class:`Conditioning` says: a grid is cropped, a sequence seen whole; (B, C)."""
         condition = _tokens(condition)
         if condition.ndim == 2:
-            return condition
+            result: Tensor = condition
+            return result
         rows, cols = (
             torch.arange(start, start + extent, device=condition.device).clamp(max=length - 1)
             for start, extent, length in zip((top, left), size, condition.shape[1:], strict=True)

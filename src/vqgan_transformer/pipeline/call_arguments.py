@@ -1,4 +1,4 @@
-"""What a call of the pipeline takes by name, beyond its own arguments. Written by ``tools/write_call_arguments.py``."""
+"""What a call of the pipeline takes by name, beyond its own arguments. Written by ``tests/write_call_arguments.py``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
@@ -61,14 +61,14 @@ class CallArguments(TypedDict, total=False):
     unconditional: Any
     """No condition: the GPT reads one and the same start token before each picture."""
 
-    palette: str | Mapping | Sequence[tuple[int, int, int]] | None
+    palette: str | Mapping[Any, Any] | Sequence[tuple[int, int, int]] | None
     """Of segmentation: what the colours mean: "ade20k" (the 150 colours that ControlNet uses; black is unlabelled), a
     dictionary `{(r, g, b): label}` or `{label: (r, g, b)}` with names or ids, or a list of colours in the order of ids.
     Without it, the colours of `label_space` or of this checkpoint. Of keypoints: "openpose" reads the joints back from
     the colours of a skeleton picture, and draws them anew. Only pictures that these joints explain are accepted: bodies
     without hands and faces, not resized, no JPEG."""
 
-    segmentation_palette: str | Mapping | Sequence[tuple[int, int, int]] | None
+    segmentation_palette: str | Mapping[Any, Any] | Sequence[tuple[int, int, int]] | None
     """The same as ``palette``, for segmentation alone."""
 
     nearest_colour: bool | None

@@ -131,7 +131,8 @@ class Adversary:
     @property
     def unwrapped(self) -> DiscriminatorOfBoth:
         """Past the wrapper of several processes."""
-        return self.accelerator.unwrap_model(self.networks)
+        result: DiscriminatorOfBoth = self.accelerator.unwrap_model(self.networks)
+        return result
 
     def logits(self, images: Tensor) -> Tensor:
         """What the generator hears: gradients pass to the images, but not to the discriminator's weights."""
@@ -139,7 +140,8 @@ class Adversary:
         with self.accelerator.autocast():
             logits = discriminator(images)
         discriminator.requires_grad_(True)
-        return logits.to(images.dtype)
+        result: Tensor = logits.to(images.dtype)
+        return result
 
     def remember(self, images: Tensor, reconstruction: Tensor, keys: Tensor, step: int) -> None:
         """Keeps a part of an update until :meth:`learn`, from ``disc_warmup`` steps before the generator hears of it on."""

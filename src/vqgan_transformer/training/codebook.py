@@ -121,7 +121,8 @@ class CodebookTrainer(nn.Module):
             quantized = Quantized(straight_through(codes, unit), tokens, loss)
         if learns and (self.learning == "ema" or self.revive_below):
             self._count(latents.detach(), quantized.tokens)
-        return quantized
+        result: Quantized = quantized
+        return result
 
     @torch.no_grad()
     def _count(self, latents: Tensor, tokens: Tensor) -> None:

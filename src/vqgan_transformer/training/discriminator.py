@@ -61,11 +61,13 @@ class PatchDiscriminator(nn.Module):
     @staticmethod
     def smallest_side(num_layers: int) -> int:
         """Pixels along the shorter side of a picture that leave one logit: two more layers take a row each."""
-        return 3 * 2**num_layers
+        result: int = 3 * 2**num_layers
+        return result
 
     def forward(self, images: Tensor) -> Tensor:
         """`(B, C, H, W)` -> logits `(B, 1, h, w)`, large where a patch looks real."""
-        return self.main(images)
+        result: Tensor = self.main(images)
+        return result
 
 
 def _initialise(module: nn.Module) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
-from typing_extensions import Self
 
 from .settings import Training
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from typing_extensions import Self
 
 __all__ = ["Display"]
 

@@ -139,7 +139,7 @@ def train_cond_gpt(
         vqgan.to(accelerator.device)
         for part in conditions:
             part.to(accelerator.device)
-        cached: Dataset = samples
+        cached: Dataset[Any] = samples
         if recipe.token_variants:
             cached = open_or_encode(
                 run.path / "tokens",
@@ -190,7 +190,7 @@ class GPTTrainer:
         conditions: Sequence[Condition],
         training: GPTTraining,
         accelerator: Accelerator,
-        samples: Dataset,
+        samples: Dataset[Any],
         held_out: TokenCache | None = None,
         *,
         fresh: bool = True,

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -46,7 +46,7 @@ ENOUGH = 1
 
 def run_training(
     trainer: Trainer,
-    samples: Dataset,
+    samples: Dataset[Any],
     folder: RunFolder,
     training: Training,
     accelerator: Accelerator,

@@ -120,7 +120,8 @@ def balance(reconstruction: Tensor, adversarial: Tensor) -> Tensor:
     Returns:
         A detached scalar in [0, 1e4].
     """
-    return (reconstruction.norm() / (adversarial.norm() + 1e-4)).clamp(0.0, 1e4).detach()
+    result: Tensor = (reconstruction.norm() / (adversarial.norm() + 1e-4)).clamp(0.0, 1e4).detach()
+    return result
 
 
 def lecam_loss(logits_real: Tensor, logits_fake: Tensor, mean_real: Tensor, mean_fake: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ __all__ = ["NoisySamples", "kind_dropout", "kinds_of"]
 
 
 @dataclass(frozen=True)
-class NoisySamples(Dataset):
+class NoisySamples(Dataset[Any]):
     """Samples with what is random about them in training, all of it a function of (seed, epoch, index).
 
     Adds "keep" bool (h, w), where False "replacement" int64 (h, w) is read instead of the token; "dropped" bool (kinds,),

@@ -31,7 +31,8 @@ def orthogonalised(matrix: Tensor, rounds: int = 5) -> Tensor:
         product = factor if product is None else factor @ product
         gram = factor @ gram @ factor
     x = product @ x if product is not None else x
-    return x.mT if tall else x
+    result: Tensor = x.mT if tall else x
+    return result
 
 
 class Muon(torch.optim.Optimizer):

@@ -36,7 +36,8 @@ class LPIPS(nn.Module):
         dtype = next(self.network.parameters()).dtype
         with torch.autocast(images.device.type, enabled=False):
             images, reconstruction = (x.to(dtype).expand(-1, 3, -1, -1) for x in (images, reconstruction))
-            return self.network(images, reconstruction).to(reconstruction.dtype)
+            result: Tensor = self.network(images, reconstruction).to(reconstruction.dtype)
+            return result
 
 
 def perceptual_loss(name: str | None, channels: int = 3) -> nn.Module | None:
@@ -81,7 +82,8 @@ def _package() -> Any:
 def _published(name: str) -> nn.Module:
     lpips = _package()
     try:
-        return lpips.LPIPS(net=name, verbose=False)
+        result: nn.Module = lpips.LPIPS(net=name, verbose=False)
+        return result
     except Exception as error:
         raise RuntimeError(
             f"the published weights of perceptual={name!r} could not be had ({error}). Download them where there is a network "
@@ -111,7 +113,8 @@ def _from_file(path: Path) -> nn.Module:
     network.load_state_dict(weights, strict=False)
     if any((head < 0).any() for key, head in network.state_dict().items() if key.startswith("lin")):
         raise ValueError(f"{path} has negative weights in its heads: they are not those of LPIPS.")
-    return network
+    result: nn.Module = network
+    return result
 
 
 def _is_vgg16(stored: dict[str, Tensor]) -> bool:

@@ -17,7 +17,7 @@ __all__ = ["KeyedSamples", "SampleDropout"]
 
 
 @dataclass(frozen=True)
-class KeyedSamples(Dataset):
+class KeyedSamples(Dataset[Any]):
     """Samples with a "key", int64 (), for what is random about them inside a model: a function of (seed, epoch, index).
 
     Attributes:

@@ -38,7 +38,7 @@ def random_numbers(seed: int, *key: int) -> np.random.Generator:
 
 
 @dataclass(frozen=True)
-class Samples(Dataset):
+class Samples(Dataset[Any]):
     """A source's samples as tensors, addressed by (epoch, index).
 
     An item is a dictionary: "image" float32 (3, h, w) in [-1, 1] if pictures are wanted, and for each condition what its
@@ -281,7 +281,7 @@ class Batches:
         return epoch, int(_order(self.seed, epoch, self.count)[within])
 
 
-def loader(samples: Dataset, batches: Sequence[Any] | Batches, workers: int) -> DataLoader:
+def loader(samples: Dataset[Any], batches: Sequence[Any] | Batches, workers: int) -> DataLoader[Any]:
     """Batches of samples as stacked tensors, read ahead by worker processes if there are any."""
     options: dict[str, Any] = {"multiprocessing_context": "spawn"} if workers else {}
     options |= {"worker_init_fn": ignore_stop_signals} if workers else {}

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import cos, pi
-from typing import Any, ClassVar, Literal
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .setting_ranges import check_choices, check_numbers
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["FINETUNING_STEPS", "Training", "learning_rate"]
 

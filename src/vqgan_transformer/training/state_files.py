@@ -100,7 +100,8 @@ def network_state(accelerator: Accelerator, network: nn.Module) -> dict[str, Ten
     """The weights and buffers of a prepared network, whole even where they are sharded."""
     if _sharded(accelerator):
         return dict(accelerator.get_state_dict(network))
-    return accelerator.unwrap_model(network).state_dict()
+    result: dict[str, Tensor] = accelerator.unwrap_model(network).state_dict()
+    return result
 
 
 def load_network(accelerator: Accelerator, network: nn.Module, state: dict[str, Tensor]) -> None:
@@ -160,8 +161,10 @@ def _like(value: Any, parameter: Tensor) -> Any:
 
 
 def _sharded(accelerator: Accelerator) -> bool:
-    return accelerator.distributed_type.value == "FSDP"
+    result: bool = accelerator.distributed_type.value == "FSDP"
+    return result
 
 
 def _inner(optimizer: Any) -> torch.optim.Optimizer:
-    return getattr(optimizer, "optimizer", optimizer)
+    result: torch.optim.Optimizer = getattr(optimizer, "optimizer", optimizer)
+    return result

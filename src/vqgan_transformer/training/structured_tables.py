@@ -90,7 +90,8 @@ class StructuredTables(nn.Module):
 
     def forward(self, tokens: Tensor, condition: Tensor) -> Tensor:
         """As the GPT's."""
-        return functional_call(self.gpt, self.tables(), (tokens, condition))
+        result: Tensor = functional_call(self.gpt, self.tables(), (tokens, condition))
+        return result
 
     @torch.no_grad()
     def fold(self) -> CondGPT:

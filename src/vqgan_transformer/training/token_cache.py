@@ -37,7 +37,7 @@ KEY, TOKENS = "key.json", "tokens"
 
 
 @dataclass(frozen=True)
-class TokenCache(Dataset):
+class TokenCache(Dataset[Any]):
     """Token grids, addressed by (epoch, index) like the samples they were made of.
 
     Attributes:
@@ -61,7 +61,8 @@ class TokenCache(Dataset):
         return TokenCache, (self.tokens, self.conditions)
 
     def __len__(self) -> int:
-        return self.tokens.shape[1]
+        result: int = self.tokens.shape[1]
+        return result
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
         epoch, index = place
@@ -77,7 +78,7 @@ class TokenCache(Dataset):
 def cache_key(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, variants: int) -> dict[str, Any]:
     """What a cache depends on."""
     training = samples.training
-    return json.loads(
+    result: dict[str, Any] = json.loads(
         json.dumps(
             {
                 "data": samples.source.fingerprint(),
@@ -95,6 +96,7 @@ def cache_key(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, variants: i
             }
         )
     )
+    return result
 
 
 def open_or_encode(

@@ -274,7 +274,8 @@ class VQGANTrainer:
     @torch.no_grad()
     def _reconstruct(self, step: int, seed: int, images: Tensor, keys: Tensor) -> Tensor:
         self.dropout.keys = keys
-        return self.reconstructor(images, step, seed)[0]
+        result: Tensor = self.reconstructor(images, step, seed)[0]
+        return result
 
     def inputs(self, batch: dict[str, Tensor]) -> Tensor:
         """What the VQGAN reads of a batch: (B, in_channels, H, W)."""

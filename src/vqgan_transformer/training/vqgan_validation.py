@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -46,7 +47,7 @@ class VQGANValidation:
         reader: TokenizedMap | None,
         inputs: Callable[[dict[str, Tensor]], Tensor],
         distance: ReconstructionTerm,
-        autocast: Callable[[], AbstractContextManager],
+        autocast: Callable[[], AbstractContextManager[Any]],
     ) -> None:
         self.samples, self.training, self.reader = samples, training, reader
         self.inputs, self.distance, self.autocast = inputs, distance, autocast
@@ -62,7 +63,7 @@ class VQGANValidation:
                 with self.autocast():
                     out: VQGANOutput = model(images)
                 reconstruction = out.reconstruction.to(images.dtype)
-                used.update(out.tokens.unique().cpu().tolist())
+                used.update(torch.unique(out.tokens).cpu().tolist())
                 values = {"score": self.distance(images, reconstruction)}
                 values |= fidelity(
                     images, reconstruction.clamp(-1, 1) if self.in_pixels else reconstruction, self.in_pixels

@@ -63,7 +63,8 @@ class Source:
         return len(self.names)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.samples[index]
+        result: dict[str, Any] = self.samples[index]
+        return result
 
     def subset(self, indices: Sequence[int]) -> Source:
         """Some of the samples."""
@@ -114,7 +115,8 @@ class _Subset:
     indices: tuple[int, ...]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.samples[self.indices[index]]
+        result: dict[str, Any] = self.samples[self.indices[index]]
+        return result
 
 
 def split(source: Source, share: float) -> tuple[Source, Source | None]:

@@ -1,6 +1,6 @@
 """Gives the README's relative links and pictures addresses that work outside of the repository.
 
-    python tools/absolute_links.py https://host/owner/name v1.0
+    python docs/absolute_links.py https://host/owner/name v1.0
 
 Package indexes show the README without the files around it. The release workflow calls this before it builds.
 """

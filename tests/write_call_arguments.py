@@ -1,6 +1,6 @@
 """Writes ``pipeline/call_arguments.py``: what a call of the pipeline takes by name, from where each is defined.
 
-    python tools/write_call_arguments.py
+    python tests/write_call_arguments.py
 
 Kinds of conditions come from their classes, options from the keyword-only parameters of ``parse``, settings from
 ``SamplerConfig``, types and explanations included. A test compares the file with what this writes.
@@ -25,7 +25,7 @@ from vqgan_transformer.conditions import KINDS
 
 TARGET = Path(__file__).parents[1] / "src/vqgan_transformer/pipeline/call_arguments.py"
 
-HEAD = '''"""What a call of the pipeline takes by name, beyond its own arguments. Written by ``tools/write_call_arguments.py``."""
+HEAD = '''"""What a call of the pipeline takes by name, beyond its own arguments. Written by ``tests/write_call_arguments.py``."""
 
 {imports}
 
