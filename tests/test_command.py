@@ -47,6 +47,16 @@ def test_inspecting_says_what_is_missing(run, tmp_path):
     assert "CondGPT" in VQGAN.inspect(tmp_path, n_head=4).holds
 
 
+def test_what_a_run_holds_is_listed_once(run):
+    lines = str(VQGAN.inspect(run)).splitlines()
+    assert (
+        sum("codebook_size" in line for line in lines) == 1
+        and "    vqgan = the VQGAN that is listed by itself" in lines
+    )
+    (refusal,) = [line for line in lines if "DepthCondition" in line]
+    assert "LayoutCondition" in refusal and refusal.endswith("is of the class ClassCondition.")
+
+
 def test_inspecting_knows_our_own_checkpoints(tmp_path):
     report = VQGAN.inspect("builtin:scenes")
     assert (report.format, list(report.holds)) == ("vqgan_transformer", ["ImageSynthesisPipeline"])

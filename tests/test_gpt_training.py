@@ -222,7 +222,7 @@ def test_every_kind_of_condition_trains(kind, tmp_path):
         (scenes / "segmentations").rename(scenes / "condition_images")
     training = short_training(max_steps=2, condition_dropout=0.2, pkeep=0.9, picture_every=2, validate_every=2)
     vqgan = tokenizer()
-    config = fitting_config(vqgan, condition or Unconditional(), training, **SMALL)
+    config = fitting_config(vqgan, condition, training, **SMALL)
     pipe = train_cond_gpt(
         scenes, tmp_path / "run", vqgan=vqgan, condition=condition, config=config, training=training, progress=False
     )

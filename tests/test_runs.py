@@ -278,6 +278,24 @@ def test_other_settings_are_refused_and_more_steps_extend_a_run(pictures, tmp_pa
     assert json.loads((run / "training.json").read_text())["training"]["codebook_start"] == 1
 
 
+def test_the_call_that_extended_a_run_may_come_again(pictures, tmp_path):
+    def again(steps: int, stop: int | None = None, **changes: Any) -> VQGAN:
+        """A recipe whose schedule follows from its steps."""
+        recipe = {"max_steps": steps, "codebook_start": steps // 4, **changes}
+        callbacks = Callbacks(on_step=lambda step, _: step == stop)
+        return train(pictures, tmp_path / "run", resume=True, codebook_learning="ema", callbacks=callbacks, **recipe)
+
+    again(8)
+    with pytest.warns(UserWarning, match="changed from 8 steps to 12"):
+        again(12, stop=10)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*changed from")
+        again(12)
+    assert checkpoints(tmp_path / "run")[-1] == "step_00000012"
+    with pytest.raises(ValueError, match="weight_decay"):
+        again(12, weight_decay=0.5)
+
+
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(pictures, tmp_path):
     run = tmp_path / "run"
     run.mkdir()

@@ -60,7 +60,12 @@ class CheckpointReport:
             lines.append(f"  note: {self.source.caution}")
         for name, config in self.holds.items():
             lines.append(f"  loads as    {name}")
-            lines += _config_lines(config, "    ")
+            for part, value in config.items():
+                kind = next(iter(value), None) if isinstance(value, dict) else None
+                if kind is not None and kind != name and kind in self.holds and value == {kind: self.holds[kind]}:
+                    lines.append(f"    {part} = the {kind} that is listed by itself")
+                else:
+                    lines += _config_lines({part: value}, "    ")
         for reason, names in self.refusals.items():
             lines.append(f"  {', '.join(names)}: {reason}")
         return "\n".join(lines)
@@ -69,7 +74,7 @@ class CheckpointReport:
 def _config_lines(config: Any, indent: str) -> list[str]:
     lines = []
     for name, value in config.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             lines += [f"{indent}{name}", *_config_lines(value, indent + "  ")]
         else:
             text = str(value)

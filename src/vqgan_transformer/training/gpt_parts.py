@@ -22,18 +22,19 @@ __all__ = ["finetuning", "fitting_config", "parts_of_a_run"]
 
 
 def fitting_config(
-    vqgan: VQGAN, condition: Condition | Sequence[Condition], training: GPTTraining, **sizes: Any
+    vqgan: VQGAN, condition: Condition | Sequence[Condition] | None, training: GPTTraining, **sizes: Any
 ) -> CondGPTConfig:
     """The config of a GPT for given tokenizers: vocabulary, window and sequence follow from them.
 
     Args:
         vqgan: the tokenizer of pictures.
-        condition: the kind of condition, or several for ``conditioning="aligned"``.
+        condition: the kind of condition, or several for ``conditioning="aligned"``; ``None`` for none.
         training: whose ``crop_size`` is the window and whose ``condition_dropout`` needs a null token.
         **sizes: further fields, e.g. ``n_layer=24, n_head=16, n_embd=1024``. ``conditioning="aligned"`` brings 2-D rotary
             positions and local attention with it, and the reading of known tokens, for pictures to complete.
     """
-    conditions = tuple(condition) if isinstance(condition, Sequence) else (condition,)
+    given = Unconditional() if condition is None else condition
+    conditions = tuple(given) if isinstance(given, Sequence) else (given,)
     factor = vqgan.downsample_factor
     window = training.crop[0] // factor, training.crop[1] // factor
     if sizes.get("conditioning") == "aligned":

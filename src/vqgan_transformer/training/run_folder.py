@@ -94,11 +94,11 @@ class RunFolder:
             return training
         before = self.former.get("training", {})
         steps = before.get("max_steps", training.max_steps)
+        kept = {name: before[name] for name in SCHEDULED if name in before and hasattr(training, name)}
         if steps == training.max_steps:
-            return training
+            return training.but(**kept) if self.former.get("extended") else training
         if training.max_steps < last[0]:
             raise ValueError(f"{self.path} has taken {last[0]} steps already: max_steps={training.max_steps} is less.")
-        kept = {name: before[name] for name in SCHEDULED if name in before and hasattr(training, name)}
         training = training.but(**kept)
         share = {
             name: training.but(max_steps=count).share_of_rate(last[0])
@@ -145,6 +145,8 @@ class RunFolder:
                     "now): it goes on with other samples than it would have had.",
                     stacklevel=3,
                 )
+            # the call that extended the run may come again: what it kept stays kept
+            described["extended"] = bool(before.get("extended")) or old.get("max_steps") != new["max_steps"]
         with self.writing("the settings"):
             _write(self.path / SETTINGS, json.dumps(described, indent=2) + "\n")
 

@@ -50,7 +50,7 @@ class VQGANConfig:
         has_decoder: false for checkpoints that can encode only, e.g. Chameleon's.
         least_psnr: in dB, how near to themselves pictures like those that it was trained on come back at least, the
             worst few of a hundred aside. A pipeline that is to complete a picture warns where this one comes back worse;
-            ``None`` where that is not known. Nothing fills it in by itself.
+            ``None`` where that is not known. It is never measured by itself, and fine-tuning keeps it.
         diffusers: what the pipelines of diffusers want to know of a checkpoint that comes from there; ``save_diffusers``
             writes it, and nothing else uses it.
 

@@ -117,7 +117,7 @@ def read_condition(
     run = _transformer(opened, config)
     found, *condition = condition_of(run, labels)[1]
     if found != wanted:
-        raise CheckpointError(f"the condition of {run.opened} is a {found}, not a {wanted}.")
+        raise CheckpointError(f"the condition of {run.opened} is of the class {found}.")
     return condition[0], condition[1]
 
 
