@@ -125,8 +125,7 @@ def train_cond_gpt(
         recipe = run.extended(recipe)
         accelerator.wait_for_everyone()  # all have read the settings of a run that is resumed
         people = (KeypointsCondition.name,) if recipe.people_share else ()
-        named = ("image", *(part.name for part in conditions if part.needs_input), *people)
-        kinds = tuple(dict.fromkeys(named))
+        kinds = tuple(dict.fromkeys(("image", *(part.name for part in conditions if part.needs_input), *people)))
         samples, held_out = open_samples(
             data, validation, recipe, conditions, kinds=kinds,
             checked=recipe.check_data and run.last() is None, variants=recipe.token_variants or None,
