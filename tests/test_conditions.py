@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -183,6 +185,31 @@ def test_gaps_become_membranes_between_readings():
     filled = fill_gaps(np.where(known, ramp, np.nan), known)
     assert np.array_equal(filled[known], ramp[known])
     assert np.abs(filled - ramp).max() < 1
+
+
+METRES = np.linspace(1, 9, 400).reshape(20, 20)
+
+
+@pytest.mark.parametrize("near", ["large", "small"])
+@pytest.mark.parametrize(
+    ("scale", "mark"), [(1, -1), (1, -9999), (1000, 65535), (1000, 32767), (1, 1e30)], ids=lambda value: f"{value:g}"
+)
+def test_values_that_mark_holes_are_pointed_out(scale, mark, near):
+    holes = np.random.default_rng(0).random(METRES.shape) < 0.05
+    depth = np.where(holes, mark, scale * METRES)
+    told = (
+        pytest.raises(ValueError, match=f"invalid={mark}")
+        if near == "small" and mark < 0
+        else pytest.warns(
+            UserWarning, match=f"are {mark:.10g} and all others .*pass invalid={mark:.10g}".replace("+", ".")
+        )
+    )
+    with told:
+        DepthCondition().parse(depth, near=near)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DepthCondition().parse(depth, near=near, invalid=mark)
+        DepthCondition().parse(METRES - 5, near="large")  # relative depth has values below 0, too
 
 
 @pytest.mark.parametrize("share", [0.01, 0.2, 0.9])

@@ -109,6 +109,7 @@ def test_a_folder_that_cannot_be_written_to_is_named_before_data_are_read(unread
 def test_what_depends_on_settings_alone_is_refused_before_data_are_read(changes, config, message, unread, tmp_path):
     with pytest.raises(ValueError, match=message):
         train_vqgan(
-            unread, tmp_path / "run", config=VQGANConfig.modern(**SMALL, **config), training=RECIPE.but(**changes),
+            unread, tmp_path / "runs" / "run", config=VQGANConfig.modern(**SMALL, **config), training=RECIPE.but(**changes),
             progress=False,
         )  # fmt: skip
+    assert not (tmp_path / "runs").exists()

@@ -46,6 +46,24 @@ def test_one_hot_maps_are_not_many_pictures(kind):
     assert len(COCO.parse(torch.tensor([[[0, 1]], [[1, 0]]]))) == 2  # two maps of the labels 0 and 1
 
 
+@pytest.mark.parametrize("axis", [-3, -1])
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_scores_of_labels_are_no_depth(axis, batch):
+    scores = np.random.default_rng(0).normal(size=(*batch, 8, 9, 10)).swapaxes(-1, axis)
+    chances = np.exp(scores) / np.exp(scores).sum(axis, keepdims=True)
+    for given in (chances, torch.from_numpy(chances), torch.from_numpy(scores)):
+        with pytest.raises(TypeError, match=r"looks like logits .*argmax\("):
+            COCO.parse(given)
+    with pytest.raises(TypeError, match=rf"argmax\({axis + 3 + len(batch)}\)"):
+        COCO.parse(chances)
+
+
+def test_gray_ids_in_a_lossy_file_of_colours_are_refused():
+    picture = saved(np.repeat(np.full((16, 16, 1), 7, np.uint8), 3, -1), "WEBP", quality=80)
+    with pytest.raises(ValueError, match="ids it seems, in a WebP file, whose compression"):
+        COCO.parse(picture)
+
+
 @pytest.mark.parametrize("space", [["sky", "tree"], {0: "sky", 1: "tree"}, {"1": "tree", "0": "sky"}])
 def test_label_spaces_by_the_names_of_their_labels(space):
     own = SegmentationCondition(labels=("tree", "sea", "sky"))
@@ -131,6 +149,10 @@ def test_ids_in_lossy_files_are_refused(form, options, tmp_path):
     message = "whose compression changes them" if mode == "L" else "colour picture"
     with pytest.raises(ValueError, match=message):
         COCO.parse(path)
+    with path.open("rb") as file, pytest.raises(ValueError, match=message):
+        COCO.parse(file)
+    with pytest.raises(ValueError, match=message):
+        COCO.parse(path.read_bytes())
     assert COCO.parse(saved(ids, "PNG")).shape == (1, 16, 16)
 
 
@@ -211,6 +233,22 @@ def test_relative_joints():
 def test_nobody_above_the_threshold_is_said():
     with pytest.warns(UserWarning, match=r"none of 17 joints .*keypoint_threshold=0\.3, the highest is 0\.1"):
         drawn(PERSON * (1, 1, 0.05))
+
+
+def test_joints_with_a_place_that_all_count_as_absent_are_said():
+    hidden = np.concatenate([PERSON[:, :2], np.zeros((17, 1))], -1)
+    with pytest.warns(UserWarning, match=r"17 of 17 joints .*third number of all is 0.*pass x and y alone"):
+        POSES.parse(hidden, size=SIZE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # COCO's people without keypoints have no places
+        POSES.parse(np.zeros((1, 17, 3)), size=SIZE)
+
+
+def test_what_looks_like_joints_says_what_to_pass():
+    with pytest.raises(ValueError, match=r"four numbers for each joint.*\[0, 1, 3\]"):
+        POSES.parse(np.random.default_rng(0).random((1, 33, 4)), size=SIZE, keypoint_format="mediapipe")
+    with pytest.raises(ValueError, match=r"pass json.loads\(text\)"):
+        POSES.parse('{"people": []}', size=SIZE)
 
 
 def landmarks():

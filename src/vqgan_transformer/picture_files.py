@@ -89,10 +89,13 @@ def picture_endings() -> tuple[str, ...]:
 def lossy_format(source: PictureSource) -> str | None:
     """What a picture was compressed with, if that changes values: "JPEG", "WebP", …; ``None`` if not, or nothing tells.
 
-    A PIL picture tells it as long as it is as it was opened.
+    A PIL picture tells it as long as it is as it was opened, an open file if it can be read from its beginning again.
     """
-    if hasattr(source, "read"):
-        return None
+    if not isinstance(source, str | os.PathLike | bytes | bytearray | Image.Image):
+        if not source.seekable():
+            return None
+        source.seek(0)
+        source = source.read()
     with _opened(source, "picture") as (picture, _):
         kind, info = picture.format, picture.info
         if kind in ("JPEG", "MPO", "AVIF", "DDS"):

@@ -20,6 +20,9 @@ from .tokenized_map import MapLosses, TokenizedMap
 
 __all__ = ["DepthCondition", "DepthConfig"]
 
+_LARGEST = (2**15 - 1, 2**16 - 1, 2**31 - 1, 2**32 - 1)
+"""The largest numbers of the types that sensors write."""
+
 
 @dataclass(frozen=True)
 class DepthConfig:
@@ -200,13 +203,16 @@ def _inverse_depth(depth: np.ndarray, known: np.ndarray, near: str) -> np.ndarra
         )
     if near == "large":
         _warn_of_zeros(depth, known)
+        _warn_of_marks(readings)
         return depth
     if readings.min() <= 0:
         raise ValueError(
             f"{np.mean(readings <= 0):.2%} of the depth values are 0 or below (the smallest is {readings.min():.4g}), "
-            "which distances (near='small') cannot be. If 0 means 'no reading', pass invalid=0. If the map was scaled "
+            "which distances (near='small') cannot be. If "
+            f"{readings.min():.4g} means 'no reading', pass invalid={readings.min():.4g}. If the map was scaled "
             "so that its nearest place is 0, the distances are lost: pass its maximum minus the map, with near='large'."
         )
+    _warn_of_marks(readings[np.isfinite(readings)])  # infinity is the horizon
     with np.errstate(over="ignore"):
         inverse = 1 / np.where(known, depth, 1)
     return _check_finite(inverse, depth)
@@ -233,6 +239,24 @@ def _warn_of_zeros(depth: np.ndarray, known: np.ndarray) -> None:
             "where 0 means 'no reading'. It is read as inverse depth, near being large. For distances pass "
             "near='small', invalid=0."
         )
+
+
+def _warn_of_marks(readings: np.ndarray) -> None:
+    """Warns of one value that many pixels share, far from all others, as programs mark where there is no reading.
+
+    Below it is a negative number; above it is the largest of a type, or out of all proportion.
+    """
+    low, high = readings.min(initial=0), readings.max(initial=0)
+    inner = readings[(readings != low) & (readings != high)]
+    if not inner.size:
+        return
+    for mark, far in ((low, low < 0 <= inner.min()), (high, high in _LARGEST and high > 1.1 * inner.max() > 0)):
+        share = np.mean(readings == mark)
+        if share >= 0.01 and (far or (mark == high and high > 100 * inner.max() > 0)):
+            warn(
+                f"{share:.1%} of the depth values are {mark:.10g} and all others lie in {inner.min():.4g}–{inner.max():.4g}. "
+                f"If that means 'no reading', pass invalid={mark:.10g}."
+            )
 
 
 def _check_finite(inverse: np.ndarray, depth: np.ndarray) -> np.ndarray:

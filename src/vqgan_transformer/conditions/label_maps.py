@@ -120,8 +120,10 @@ def _as_colour(unlabelled: Any) -> Colour:
 def _read(item: Any, as_colours: bool) -> list[np.ndarray]:
     if is_picture_source(item):
         picture = open_picture(item, "segmentation")
-        if picture.mode in _ID_MODES and not (picture.mode == "P" and as_colours):
-            _refuse_lossy(item)
+        if not as_colours and (picture.mode in _ID_MODES or _is_gray(picture)):
+            _refuse_lossy(
+                item, "holds ids in" if picture.mode in _ID_MODES else "is a gray colour picture, of ids it seems, in"
+            )
         return [_from_picture(picture, as_colours)]
     if isinstance(item, Tensor):
         return _from_tensor(item, as_colours)
@@ -130,12 +132,20 @@ def _read(item: Any, as_colours: bool) -> list[np.ndarray]:
     raise TypeError(f"segmentation is given as {type(item).__name__}. {_HELP}")
 
 
-def _refuse_lossy(item: Any) -> None:
+def _is_gray(picture: Image.Image) -> bool:
+    """Whether a picture has three channels that are equal, as formats without a gray mode keep ids."""
+    if picture.mode != "RGB":
+        return False
+    pixels = np.asarray(picture)
+    return bool((pixels == pixels[..., :1]).all())
+
+
+def _refuse_lossy(item: Any, what: str) -> None:
     """Refuses ids that compression has changed: along edges there are ids of labels that nobody drew."""
     lossy = lossy_format(item)
     if lossy is not None:
         raise ValueError(
-            f"segmentation holds ids in a {lossy} file, whose compression changes them. Save label maps as PNG; if the file "
+            f"segmentation {what} a {lossy} file, whose compression changes them. Save label maps as PNG; if the file "
             "was saved without loss, pass numpy.asarray(picture)."
         )
 
@@ -245,6 +255,13 @@ def _check_kind(array: np.ndarray) -> None:
         raise TypeError(
             f"segmentation is {array.dtype}, though its values are whole numbers ({low:.0f}–{high:.0f}). If they are "
             "ids, convert it: .astype('int64') or .long()."
+        )
+    if array.ndim > 2 and max(array.shape[-1], array.shape[-3]) > 4:
+        sums_to_one = [axis for axis in (-3, -1) if np.allclose(array.sum(axis=axis), 1, atol=1e-3)]
+        axis = array.ndim + (sums_to_one or [-3 if array.shape[-3] > 4 and array.shape[-1] > 4 else -1])[0]
+        raise TypeError(
+            f"segmentation is {array.dtype} of shape {array.shape}, which looks like logits or probabilities of labels. Pass "
+            f"the labels: segmentation.argmax({axis}), along the axis of labels."
         )
     raise TypeError(
         f"segmentation is {array.dtype} with values between whole numbers ({low:.4g}–{high:.4g}): a depth map, or "

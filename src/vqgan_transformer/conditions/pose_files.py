@@ -34,6 +34,10 @@ def load_json(given: str | Path) -> Any:
         ValueError: for other files.
         FileNotFoundError: if there is no such file.
     """
+    if isinstance(given, str) and given.lstrip()[:1] in ("{", "["):
+        raise ValueError(
+            f"keypoints is text of {len(given):,} characters, {given[:40]!r}: of JSON pass json.loads(text)."
+        )
     path = as_path(given, "keypoints")
     if path.suffix.lower() in picture_endings():
         raise TypeError(NO_PICTURE)

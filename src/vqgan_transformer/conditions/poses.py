@@ -95,7 +95,7 @@ class _Reader:
         self.format = keypoint_format
         self.threshold = threshold
         self.relative = relative
-        self.joints, self.highest = 0, 0.0
+        self.joints, self.placed, self.highest = 0, 0, 0.0
 
     def pictures(self, value: Any) -> list[Pose]:
         """What is not a COCO json: one picture, or a list or a leading axis for several."""
@@ -148,6 +148,11 @@ class _Reader:
         """People as numbers: (people, joints, 2 or 3), or one person (joints, 2 or 3)."""
         if array.ndim == 2:
             array = array[None]
+        if array.ndim == 3 and array.shape[-1] == 4:
+            raise ValueError(
+                f"keypoints has the shape {array.shape}, four numbers for each joint: of x, y, z and visibility, as "
+                "MediaPipe has them, pass keypoints[..., [0, 1, 3]]."
+            )
         if array.ndim != 3 or array.shape[-1] not in (2, 3):
             raise ValueError(f"keypoints has the shape {array.shape}, expected (people, 17, 3): x, y, visibility.")
         if not len(array):
@@ -170,6 +175,7 @@ class _Reader:
             )
         there = (sure > 0) & (sure >= self.threshold)
         self.joints += sure.size
+        self.placed += int((~absent & (places != 0).any(axis=-1)).sum())
         self.highest = max(self.highest, float(sure.max()))
         if not (np.abs(array[there]) <= FARTHEST).all():
             raise ValueError(
@@ -179,11 +185,16 @@ class _Reader:
         return np.where(there[..., None], np.dstack((places, sure)), 0)
 
     def warn_of_nobody(self) -> None:
-        """Warns where joints were given and none is left; joints that were not found are no joints."""
+        """Warns where joints were given and none is left; joints that were not found, which have no place, are none."""
         if self.highest > 0:
             warn(
                 f"none of {self.joints} joints of keypoints reaches keypoint_threshold={self.threshold:g}, the highest is "
                 f"{self.highest:.2g}: nobody is drawn. Pass a lower keypoint_threshold."
+            )
+        elif self.placed:
+            warn(
+                f"{self.placed} of {self.joints} joints of keypoints have a place, but the third number of all is 0, not "
+                "there: nobody is drawn. If it is no visibility, pass x and y alone."
             )
 
     def people(self, people: Sequence[Mapping[str, Any]], names: Any = None) -> Pose:

@@ -18,7 +18,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -68,12 +68,13 @@ class RunFolder:
                 f"{self.path} holds a run already: pass resume=True to go on with it, or another folder."
             )
         if is_main:
-            self._make()
+            self._try_to_write()
         settings = self.path / SETTINGS
         self.former = read_json(settings) if resume and self.last() is not None and settings.exists() else None
 
-    def _make(self) -> None:
-        """Makes the folder and tries to write to it, before a training reads all data for nothing."""
+    def _try_to_write(self) -> None:
+        """Makes the folder and a file in it, before a training reads all data for nothing, and leaves none of it."""
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         trial = self.path / f".{SETTINGS}.trial"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -82,6 +83,10 @@ class RunFolder:
         except OSError as error:
             reason = error.strerror or error
             raise type(error)(f"the run's folder {self.path} cannot be written to: {reason}. Give another.") from error
+        finally:
+            for folder in made:
+                with suppress(OSError):  # it was not made, or somebody else has begun to use it
+                    folder.rmdir()
 
     def extended(self, training: Recipe) -> Recipe:
         """The settings of a run that is resumed with another number of steps, and a warning of what that changes.
