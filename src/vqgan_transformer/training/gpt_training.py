@@ -141,14 +141,9 @@ def train_cond_gpt(
         cached: Dataset[Any] = samples
         if recipe.token_variants:
             cached = open_or_encode(
-                run.path / "tokens",
-                samples,
-                vqgan,
-                gpt.config,
-                accelerator,
-                variants=recipe.token_variants,
+                run.path / "tokens", samples, vqgan, gpt.config, accelerator, variants=recipe.token_variants,
                 progress=progress,
-            )
+            )  # fmt: skip
         validated = None
         if held_out is not None:
             chosen = spread(folder_classes(held_out.source.names), recipe.validation_samples, recipe.seed)
