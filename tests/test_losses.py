@@ -92,7 +92,7 @@ def test_discriminator_without_layers_is_refused() -> None:
         PatchDiscriminator(num_layers=0)
 
 
-def test_generator_wants_high_verdicts() -> None:
+def test_generator_wants_high_logits() -> None:
     assert adversarial_loss(torch.tensor([1.0, 3.0])).item() == -2
 
 

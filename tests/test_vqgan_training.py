@@ -53,12 +53,12 @@ def straightforward(vqgan: VQGAN, discriminator: PatchDiscriminator, batches: li
         if step >= start:
             with torch.no_grad():
                 fake = vqgan(images).reconstruction if fresh else out.reconstruction.detach()
-            real_verdict, fake_verdict = discriminator(images), discriminator(fake)
-            verdict = 0.5 * (F.relu(1 - real_verdict).mean() + F.relu(1 + fake_verdict).mean())
+            logits_real, logits_fake = discriminator(images), discriminator(fake)
+            disc_loss = 0.5 * (F.relu(1 - logits_real).mean() + F.relu(1 + logits_fake).mean())
             judge.zero_grad()
-            verdict.backward()
+            disc_loss.backward()
             judge.step()
-            record["disc_loss"] = verdict
+            record["disc_loss"] = disc_loss
         records.append({name: value.item() for name, value in record.items()})
     return records
 

@@ -36,10 +36,10 @@ def load_checkpoint(source: str | os.PathLike[str], **options: Any) -> ImageSynt
     if "ImageSynthesisPipeline" in report.holds:
         return ImageSynthesisPipeline.from_pretrained(source, **options)
     given = {name: value for name, value in options.items() if name in (*place, "dtype", "device")}
-    own = {name: value for name, value in options.items() if name not in given}
+    model_options = {name: value for name, value in options.items() if name not in given}
     for kind in (VQGAN, CondGPT):
         if kind.__name__ in report.holds:
-            return kind.from_pretrained(source, **given, **own)
+            return kind.from_pretrained(source, **given, **model_options)
     reasons = "".join(f"\n  {', '.join(names)}: {reason}" for reason, names in report.refusals.items())
     raise CheckpointError(f"{source} cannot be loaded as it is.{reasons}")
 

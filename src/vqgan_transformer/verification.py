@@ -119,30 +119,30 @@ def verify_checkpoint(source: str | os.PathLike[str], **options: Any) -> Verific
     weight = vqgan.to_codes.weight
     picture = make_test_picture(vqgan.config.in_channels, side, side).to(weight)
     tokens = vqgan.encode(picture)
-    found: dict[str, Any] = {"codes_used": len(torch.unique(tokens)), "tokens": tokens.numel(), "notes": []}
+    results: dict[str, Any] = {"codes_used": len(torch.unique(tokens)), "tokens": tokens.numel(), "notes": []}
     if vqgan.config.has_decoder and vqgan.config.in_channels <= 3:
         error = (vqgan.decode(tokens).clamp(-1, 1) - picture).float().pow(2).mean().item()
-        found["psnr"] = float(10 * np.log10(4 / max(error, 1e-20)))
+        results["psnr"] = float(10 * np.log10(4 / max(error, 1e-20)))
     if isinstance(model, ImageSynthesisPipeline):
-        found |= _likelihood(model)
+        results |= _likelihood(model)
     comparison = ORIGINALS.get(report.format)
     if comparison is None:
-        found["notes"].append(f"there is no comparison with the program of {report.format}")
-        return Verification(report, hashes, **found)
+        results["notes"].append(f"there is no comparison with the program of {report.format}")
+        return Verification(report, hashes, **results)
     name, load = comparison
     try:
         program = load(component_folder(path, "VQGAN") or path, vqgan)
     except (ImportError, RuntimeError, CheckpointError) as error:
-        found["notes"].append(
+        results["notes"].append(
             f"there is no comparison with {name}, which is not installed or cannot load this: {error}"
         )
-        return Verification(report, hashes, **found)
+        return Verification(report, hashes, **results)
     theirs, decode = program(picture.float().cpu())
-    found |= {"original": name, "tokens_equal": (theirs.flatten() == tokens.cpu().flatten()).double().mean().item()}
+    results |= {"original": name, "tokens_equal": (theirs.flatten() == tokens.cpu().flatten()).double().mean().item()}
     if decode is not None and vqgan.config.has_decoder:
         ours = vqgan.decode(theirs.view_as(tokens).to(tokens.device)).float().cpu()
-        found["largest_difference"] = (decode() - ours).abs().max().item()
-    return Verification(report, hashes, **found)
+        results["largest_difference"] = (decode() - ours).abs().max().item()
+    return Verification(report, hashes, **results)
 
 
 def _likelihood(pipe: ImageSynthesisPipeline) -> dict[str, Any]:

@@ -49,14 +49,14 @@ def _foreign(path: Path, format: str | None, options: Mapping[str, Any]) -> Chec
     for name, reader in family.readers.items():
         known = {option: value for option, value in options.items() if option in family.options(name)}
         try:
-            found = reader(opened, **known)
+            contents = reader(opened, **known)
         except (CheckpointError, ValueError) as error:
             problems[name] = str(error)
             continue
-        if isinstance(found, dict):
-            holds[name] = {part: {kind: to_json(config)} for part, (kind, config, *_) in found.items()}
+        if isinstance(contents, dict):
+            holds[name] = {part: {kind: to_json(config)} for part, (kind, config, *_) in contents.items()}
         else:
-            holds[name] = to_json(found[0])
+            holds[name] = to_json(contents[0])
     return _report(path, family.name, family.description, opened.tensors, holds, problems)
 
 

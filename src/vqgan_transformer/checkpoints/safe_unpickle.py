@@ -76,18 +76,18 @@ class LazyCheckpoint:
         content = self.content
         if isinstance(content, dict):
             content = next((content[name] for name in names if isinstance(content.get(name), dict)), content)
-        found = {}
+        tensors = {}
         for name, value in content.items() if isinstance(content, dict) else ():
             if isinstance(value, StandIn):
                 raise CheckpointError(f"{self.path}: {name} is {value.of}, not an ordinary tensor.")
             if isinstance(value, StoredTensor):
-                found[str(name)] = value
-        if not found:
+                tensors[str(name)] = value
+        if not tensors:
             top = list(content)[:10] if isinstance(content, dict) else [type(content).__name__]
             raise CheckpointError(
                 f"{self.path} holds no weights at its top level ({shortened(', '.join(map(str, top)))})."
             )
-        return found
+        return tensors
 
 
 def refuse_shared(path: Path, tensors: Iterable[StoredTensor]) -> None:

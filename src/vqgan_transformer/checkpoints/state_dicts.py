@@ -99,15 +99,15 @@ class _Search:
     def containers(self, content: Mapping[Any, Any], depth: int = 0) -> StateDicts:
         """What lies in dictionaries whose names say that it is the weights or their average, else all there is."""
         self.look_at(content)
-        found: dict[str, StateDicts] = {}
+        by_name: dict[str, StateDicts] = {}
         for name in (*WRAPPERS, *AVERAGES):
             inner = content.get(name)
             if isinstance(inner, Mapping) and depth < DEEPEST:
                 held = self.containers(inner, depth + 1)
                 if held.trained or held.averaged:
-                    found[name] = held
-        trained = next((found[name] for name in WRAPPERS if name in found), None)
-        average = next((found[name] for name in AVERAGES if name in found), None)
+                    by_name[name] = held
+        trained = next((by_name[name] for name in WRAPPERS if name in by_name), None)
+        average = next((by_name[name] for name in AVERAGES if name in by_name), None)
         if trained is None and average is None:
             return StateDicts(self.flat(content), {})
         averaged = (average.averaged or average.trained) if average is not None else {}
@@ -117,7 +117,7 @@ class _Search:
 
     def flat(self, content: Mapping[Any, Any]) -> Tensors:
         """All tensors in dictionaries within each other, the names joined by dots."""
-        found: Tensors = {}
+        tensors: Tensors = {}
         waiting: list[tuple[str, Mapping[Any, Any], int]] = [("", content, 0)]
         while waiting:
             prefix, branch, depth = waiting.pop()
@@ -126,12 +126,12 @@ class _Search:
             for key, value in branch.items():
                 name = f"{prefix}{key}"
                 if isinstance(value, StoredTensor):
-                    found[name] = value
+                    tensors[name] = value
                 elif isinstance(value, StandIn) and has_tensors and "." in str(key):
                     raise CheckpointError(f"{self.where}: {shortened(name)} is {value.of}, not an ordinary tensor.")
                 elif isinstance(value, Mapping) and depth < DEEPEST and not name.lower().startswith(OTHERS):
                     waiting.append((f"{name}.", value, depth + 1))
-        return found
+        return tensors
 
 
 def _split(tensors: Tensors, where: object) -> StateDicts:
@@ -148,18 +148,18 @@ def _split(tensors: Tensors, where: object) -> StateDicts:
 
 def _with_dots(averages: Tensors, trained: Tensors, where: object) -> Tensors:
     """Averages by the names of the weights: those without their dots. Buffers are not averaged; they stay as they are."""
-    found: Tensors = {}
+    renamed: Tensors = {}
     for name, tensor in trained.items():
         average = averages.get(name.replace(".", ""))
         if average is not None and average.shape == tensor.shape:
-            found[name] = average
-    lost = [name for name in trained if name not in found and name.startswith(("encoder.", "decoder."))]
-    if found and lost:
+            renamed[name] = average
+    lost = [name for name in trained if name not in renamed and name.startswith(("encoder.", "decoder."))]
+    if renamed and lost:
         raise CheckpointError(
             f"{where} has averages of its weights, but none that fits {shortened(lost[0])}. Is the file complete? Pass "
             "weights='raw' for the weights themselves."
         )
-    return trained | found if found else {}
+    return trained | renamed if renamed else {}
 
 
 def _unwrapped(tensors: Tensors) -> Tensors:

@@ -69,17 +69,17 @@ class _Resolver:
             path = (*place[: max(len(place) - len(upward), 0)], *path)
         if path in followed or path == place[: len(path)]:
             raise CheckpointError(f"{self.where}: {shortened(reference[0])} refers to itself. Replace it by its value.")
-        found: Any = self.document
+        node: Any = self.document
         for name in path:
-            if isinstance(found, dict):
-                found = {str(key): value for key, value in found.items()}.get(name, _MISSING)
-            elif isinstance(found, list) and name.isdecimal() and len(name) < 9 and int(name) < len(found):
-                found = found[int(name)]
+            if isinstance(node, dict):
+                node = {str(key): value for key, value in node.items()}.get(name, _MISSING)
+            elif isinstance(node, list) and name.isdecimal() and len(name) < 9 and int(name) < len(node):
+                node = node[int(name)]
             else:
-                found = _MISSING
-        if found is _MISSING:
+                node = _MISSING
+        if node is _MISSING:
             return reference[0]
-        return self.value(found, path, (*followed, path))
+        return self.value(node, path, (*followed, path))
 
 
 _MISSING = object()

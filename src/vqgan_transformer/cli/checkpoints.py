@@ -59,8 +59,8 @@ def verify(values: dict[str, Any], console: Console) -> None:
     from ..verification import verify_checkpoint
 
     source, options = _taken_apart(values)
-    found = verify_checkpoint(source, **options)
-    console.result(dataclasses.asdict(found), str(found))
+    verification = verify_checkpoint(source, **options)
+    console.result(dataclasses.asdict(verification), str(verification))
 
 
 def convert(values: dict[str, Any], console: Console) -> None:

@@ -21,7 +21,7 @@ PACKAGE = "vqgan_transformer"
 def checks(values: dict[str, Any], console: Console) -> None:
     """Looks at the machine and the installation."""
     del values
-    found = {
+    environment = {
         "package": _package(),
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
@@ -31,7 +31,7 @@ def checks(values: dict[str, Any], console: Console) -> None:
         "dependencies": _versions(_requirements(None)),
         "extras": {name: _extra(name) for name in _extras()},
     }
-    console.result(found, "\n".join(_lines(found)))
+    console.result(environment, "\n".join(_lines(environment)))
 
 
 def _package() -> str:
@@ -100,13 +100,13 @@ def _extra(name: str) -> dict[str, Any]:
     }
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
-    lines = [f"{name:13} {found[name]}" for name in ("package", "python", "system", "memory", "disk")]
-    lines += [f"{'device':13} {device}" for device in found["devices"]]
-    if not found["dependencies"]:
+def _lines(environment: dict[str, Any]) -> list[str]:
+    lines = [f"{name:13} {environment[name]}" for name in ("package", "python", "system", "memory", "disk")]
+    lines += [f"{'device':13} {device}" for device in environment["devices"]]
+    if not environment["dependencies"]:
         lines.append("dependencies  not known: the package is used from its source; pip install . makes them known")
-    lines += [f"{'needs':13} {name} {version or 'is missing'}" for name, version in found["dependencies"].items()]
-    for name, extra in found["extras"].items():
+    lines += [f"{'needs':13} {name} {version or 'is missing'}" for name, version in environment["dependencies"].items()]
+    for name, extra in environment["extras"].items():
         state = f"lacks {', '.join(extra['missing'])}: {extra['to get it']}" if extra["missing"] else "is there"
         lines.append(f"{'extra':13} {name} {state}")
     return lines

@@ -14,9 +14,9 @@ __all__ = ["DEMO"]
 def _options() -> list[Option]:
     from ..demo import DemoConfig
 
-    own = fields_as_options(DemoConfig, "page")
+    page_options = fields_as_options(DemoConfig, "page")
     # --token is the page's here; the Hub's goes by the environment (HF_TOKEN)
-    return [*(option for option in model_options() if option.name != "token"), *own]
+    return [*(option for option in model_options() if option.name != "token"), *page_options]
 
 
 def demo(values: dict[str, Any], console: Console) -> None:

@@ -55,7 +55,7 @@ def _faithfulness_options() -> list[Option]:
     from ..evaluation import evaluate_faithfulness
     from ..sampler.sampler import SamplerConfig
 
-    own = _measure_options(evaluate_faithfulness, "evaluation", ("data",), without=("condition", "device"))
+    measure_options = _measure_options(evaluate_faithfulness, "evaluation", ("data",), without=("condition", "device"))
     names = [kind.name for kind in kinds()]
     samples = Option(
         "samples",
@@ -73,7 +73,7 @@ def _faithfulness_options() -> list[Option]:
         for option in reading_options(kind):
             reading.setdefault(option.name, option)
     return [
-        *own, samples, condition, *model_options(), Option("size", tuple[int, int] | None, None, "(height, width) of painted pictures", "evaluation", count=2),
+        *measure_options, samples, condition, *model_options(), Option("size", tuple[int, int] | None, None, "(height, width) of painted pictures", "evaluation", count=2),
         *reading.values(), *fields_as_options(SamplerConfig, "sampler"),
         *(option for kind in kinds() for option in making_options(kind)),
     ]  # fmt: skip
@@ -85,7 +85,7 @@ def _generate_options() -> list[Option]:
     from ..sampler.sampler import SamplerConfig
 
     hints = {"folder": Path, "data": Source | None}
-    own = parameters_as_options(
+    sample_options = parameters_as_options(
         generate_samples, "samples", ("folder", "count", "data", "kinds", "seed", "batch_size"), hints
     )
     npz = Option(
@@ -93,7 +93,14 @@ def _generate_options() -> list[Option]:
     )
     call = parameters_as_options(ImageSynthesisPipeline.__call__, "samples", ("size", "resize"))
     call = [Option(**{**vars(option), "count": 2}) if option.name == "size" else option for option in call]
-    return [*own, npz, *call, *model_options(), *condition_options(), *fields_as_options(SamplerConfig, "sampler")]
+    return [
+        *sample_options,
+        npz,
+        *call,
+        *model_options(),
+        *condition_options(),
+        *fields_as_options(SamplerConfig, "sampler"),
+    ]
 
 
 def reconstruction(values: dict[str, Any], console: Console) -> None:

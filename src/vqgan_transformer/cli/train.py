@@ -77,7 +77,7 @@ def _gpt_options() -> list[Option]:
     from ..training.settings import GPTTraining
 
     names = [kind.name for kind in kinds()]
-    own = [field.name for field in fields(GPTTraining)]
+    recipe_fields = [field.name for field in fields(GPTTraining)]
     vqgan = Option(
         "vqgan", Source | None, None, "the tokenizer of pictures: a run folder or any other checkpoint", "run"
     )
@@ -91,7 +91,7 @@ def _gpt_options() -> list[Option]:
         condition,
         _recipe_option(GPTTraining),
         *fields_as_options(GPTTraining.modern(), "recipe"),
-        *fields_as_options(CondGPTConfig, "model", without=(*DERIVED, *own)),
+        *fields_as_options(CondGPTConfig, "model", without=(*DERIVED, *recipe_fields)),
         *(option for kind in kinds() for option in making_options(kind)),
     ]
 

@@ -12,20 +12,20 @@ __all__ = ["refuse_absent_labels"]
 
 def refuse_absent_labels(counts: Mapping[int, int], translation: LabelTranslation) -> None:
     """Raises a ValueError that names the labels in a map that have no counterpart, and the likely cause."""
-    source, own = translation.source, translation.target
+    source, target = translation.source, translation.target
     absent = sorted((label for label in counts if label not in translation.table), key=lambda label: -counts[label])
     if not absent:
         return
     total = sum(counts.values())
     listed = ", ".join(f"{source.describe(label)} ({counts[label] / total:.2%} of the pixels)" for label in absent[:6])
     more = f" and {len(absent) - 6} more" if len(absent) > 6 else ""
-    range_ = f"0–{len(own) - 1}" + (f" ({own.title})" if own.title in LABEL_SPACES else "")
-    if source.names == own.names:
+    range_ = f"0–{len(target) - 1}" + (f" ({target.title})" if target.title in LABEL_SPACES else "")
+    if source.names == target.names:
         reason = f"but this checkpoint knows {range_}"
     else:
         reason = f"labels of {source.title} for which the labels of this checkpoint, {range_}, have no counterpart"
     hints = f"To read them as others, pass label_map={{{absent[0]}: 'name or id in this checkpoint'}}."
-    spaces = _spaces_of(counts) if source is own and not set(counts) <= {*range(len(own)), own.unknown} else []
+    spaces = _spaces_of(counts) if source is target and not set(counts) <= {*range(len(target)), target.unknown} else []
     if spaces:
         hints += f" If the map is in another label space, name it: label_space={' or '.join(map(repr, spaces))}."
     hints += "".join(

@@ -214,7 +214,7 @@ class ClassCondition(Condition):
         """The name of a class, or its id."""
         label = int(parsed)
         if label < -1:
-            return " or ".join(self.describe(torch.tensor(one)) for one in _classes(label))
+            return " or ".join(self.describe(torch.tensor(class_id)) for class_id in _classes(label))
         return self.config.labels[label] if self.config.labels is not None else f"class {label}"
 
 
@@ -287,8 +287,8 @@ def _called(item: str, labels: Sequence[str]) -> list[int]:
     """The classes of a name, of which commas separate several: as it is written, or else up to case, or up to spelling."""
     names = [[part.strip() for part in (label, *label.split(","))] for label in labels]
     ways: tuple[Callable[[str], str], ...] = (str.strip, lambda name: name.strip().casefold(), _spelt)
-    found = ([label for label, own in enumerate(names) if way(item) in map(way, own)] for way in ways)
-    return next(filter(None, found), [])
+    matches = ([label for label, spellings in enumerate(names) if way(item) in map(way, spellings)] for way in ways)
+    return next(filter(None, matches), [])
 
 
 def classes_with(item: str, labels: Sequence[str]) -> list[int]:
@@ -297,7 +297,9 @@ def classes_with(item: str, labels: Sequence[str]) -> list[int]:
     if not words or _called(item, labels):
         return []
     return [
-        label for label, names in enumerate(labels) if any(words <= {*_spelt(own).split()} for own in names.split(","))
+        label
+        for label, names in enumerate(labels)
+        if any(words <= {*_spelt(name).split()} for name in names.split(","))
     ]
 
 

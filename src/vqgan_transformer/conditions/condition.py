@@ -140,7 +140,7 @@ class Condition(Pretrained, nn.Module):
             told = [{**options, "size": size} for size in sizes] or [{**options, "size": None}]
             if len(items) == 1 and len(set(sizes)) > 1:
                 items = items * len(sizes)
-        parsed = (self.parse(item, **own) for item, own in zip(items, cycle(told), strict=False))
+        parsed = (self.parse(item, **item_options) for item, item_options in zip(items, cycle(told), strict=False))
         return [row for rows in parsed for row in torch.split(rows, 1)]
 
     def reading(self, **options: Any) -> Self:

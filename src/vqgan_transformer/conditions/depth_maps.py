@@ -39,9 +39,12 @@ def read_depth_maps(value: Any) -> list[np.ndarray]:
         TypeError: for other types and number formats.
         ValueError: for other shapes and modes, channels that differ, and maps of different sizes.
     """
-    maps = [one for item in as_items(value, "depth") for one in _read(item)]
-    check_one_size([(one.shape[0], one.shape[1]) for one in maps], "depth")
-    return [np.ma.asarray(one, np.float64) if np.ma.isMaskedArray(one) else one.astype(np.float64) for one in maps]
+    maps = [depth_map for item in as_items(value, "depth") for depth_map in _read(item)]
+    check_one_size([(depth_map.shape[0], depth_map.shape[1]) for depth_map in maps], "depth")
+    return [
+        np.ma.asarray(depth_map, np.float64) if np.ma.isMaskedArray(depth_map) else depth_map.astype(np.float64)
+        for depth_map in maps
+    ]
 
 
 def _read(item: Any) -> list[np.ndarray]:

@@ -112,14 +112,14 @@ class KeypointsCondition(TokenizedMap):
         """People in pixels of a picture that may have been scaled since its keypoints were found."""
         if pose.relative:
             return pose.people * (whole[1], whole[0], 1)
-        own = pose.size or self.options.get("keypoints_size") or whole
-        if own != whole and not same_aspect(own, whole):
-            turned = " It seems to have been turned since." if same_aspect(own[::-1], whole) else ""
+        size = pose.size or self.options.get("keypoints_size") or whole
+        if size != whole and not same_aspect(size, whole):
+            turned = " It seems to have been turned since." if same_aspect(size[::-1], whole) else ""
             raise ValueError(
-                f"the keypoints are of a picture of {own[0]}×{own[1]} pixels, but the picture has {whole[0]}×{whole[1]} "
+                f"the keypoints are of a picture of {size[0]}×{size[1]} pixels, but the picture has {whole[0]}×{whole[1]} "
                 f"(height×width), another aspect.{turned}"
             )
-        return pose.people if own == whole else pose.people * (whole[1] / own[1], whole[0] / own[0], 1)
+        return pose.people if size == whole else pose.people * (whole[1] / size[1], whole[0] / size[0], 1)
 
     def items(self, value: Any) -> list[Any]:
         """The people of each picture; what is a file of several pictures stays together."""
@@ -270,26 +270,26 @@ def _drawn(pose: Pose, size: tuple[int, int] | None, keypoints_size: tuple[int, 
         people = pose.people * (size[1], size[0], 1)
         _check_inside(people, size, size)
         return render_skeletons(people, size)
-    own = pose.size or keypoints_size or size
-    if own is None:
+    pose_size = pose.size or keypoints_size or size
+    if pose_size is None:
         raise ValueError(
             "nothing says how large the picture of the keypoints is: give size=(height, width), of which they are pixels, "
             "or keypoints_size= if they are pixels of another picture."
         )
-    target = size if size is not None and same_aspect(own, size) else own
+    target = size if size is not None and same_aspect(pose_size, size) else pose_size
     people = pose.people.copy()
-    people[..., :2] *= target[1] / own[1], target[0] / own[0]
-    _check_inside(people, target, own)
+    people[..., :2] *= target[1] / pose_size[1], target[0] / pose_size[0]
+    _check_inside(people, target, pose_size)
     return render_skeletons(people, target)
 
 
-def _check_inside(people: np.ndarray, size: tuple[int, int], own: tuple[int, int]) -> None:
+def _check_inside(people: np.ndarray, size: tuple[int, int], pose_size: tuple[int, int]) -> None:
     spots = people[people[..., 2] > 0, :2]
     if len(spots) and not ((spots >= 0) & (spots < (size[1], size[0]))).all(axis=-1).any():
-        spots = spots * (own[1] / size[1], own[0] / size[0])
+        spots = spots * (pose_size[1] / size[1], pose_size[0] / size[0])
         (left, top), (right, bottom) = spots.min(axis=0), spots.max(axis=0)
         raise ValueError(
-            f"all keypoints lie outside the picture of {own[0]}×{own[1]} pixels (height × width): x runs from {left:.4g} "
+            f"all keypoints lie outside the picture of {pose_size[0]}×{pose_size[1]} pixels (height × width): x runs from {left:.4g} "
             f"to {right:.4g}, y from {top:.4g} to {bottom:.4g}. If they are pixels of another picture, pass its "
             "keypoints_size=(height, width)."
         )

@@ -41,9 +41,9 @@ def read_label_maps(
         ValueError: for other shapes and modes, negative ids, transparent pixels, maps of different sizes, and for
             colours and ids in one list.
     """
-    maps = [one for item in as_items(value, "segmentation") for one in _read(item, as_colours)]
-    check_one_size([(one.shape[0], one.shape[1]) for one in maps], "segmentation")
-    if len({one.ndim for one in maps}) > 1:
+    maps = [label_map for item in as_items(value, "segmentation") for label_map in _read(item, as_colours)]
+    check_one_size([label_map.shape[:2] for label_map in maps], "segmentation")
+    if len({label_map.ndim for label_map in maps}) > 1:
         raise ValueError("segmentation mixes maps of ids and maps of colours in one list: pass them one by one.")
     if maps[0].ndim == 2 and len({part.dtype for part in maps}) > 1:
         maps = [part.astype(np.int64) for part in maps]
@@ -171,10 +171,10 @@ def _check_indices(picture: Image.Image) -> None:
     colours = reversed([*enumerate(label_space("ade20k-150").palette or ())])
     # pure red, green, blue and their sums are in everybody's palette and prove nothing
     ids = {colour: label for label, colour in colours if not set(colour) <= {0, 255}}
-    found = [(index, ids.get((int(r), int(g), int(b)))) for index, (r, g, b) in zip(used, stored[used], strict=True)]
-    known = [index - label for index, label in found if label is not None]
+    pairs = [(index, ids.get((int(r), int(g), int(b)))) for index, (r, g, b) in zip(used, stored[used], strict=True)]
+    known = [index - label for index, label in pairs if label is not None]
     # true ids stand at their own place, or one further where 0 is unknown
-    if len(known) >= 2 and 2 * len(known) > len(found) and not any(shift in (0, 1) for shift in known):
+    if len(known) >= 2 and 2 * len(known) > len(pairs) and not any(shift in (0, 1) for shift in known):
         raise ValueError(
             "segmentation is a picture of mode P in the colours of ADE20K, but its indices are not ADE20K's ids; the "
             "program that saved it seems to have numbered the colours anew. Pass palette='ade20k' to read the colours, "

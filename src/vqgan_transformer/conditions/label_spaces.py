@@ -134,8 +134,8 @@ class LabelTranslation:
         absent = [label for label in present if label not in self.table]
         if absent:
             raise ValueError(f"labels without a counterpart: {', '.join(map(self.source.describe, absent))}.")
-        found = np.array([self.table[label] for label in present], dtype=np.int64)
-        return found[np.searchsorted(np.array(present, dtype=labels.dtype), labels)]
+        targets = np.array([self.table[label] for label in present], dtype=np.int64)
+        return targets[np.searchsorted(np.array(present, dtype=labels.dtype), labels)]
 
 
 def translate(
@@ -174,20 +174,20 @@ def translate(
     for label, name in enumerate(source.names):
         if label == source.unknown:
             continue
-        found = label if source.names == target.names else _find(source, label, target, spellings)
-        if found is None or found == target.unknown:
+        counterpart = label if source.names == target.names else _find(source, label, target, spellings)
+        if counterpart is None or counterpart == target.unknown:
             continue
-        table[label] = found
+        table[label] = counterpart
         same = {spellings.get(_spelling(each)) for each in source.all_names(label)}
-        if found not in same and source.nearest.get(name) == target.names[found]:
-            nearest[name] = target.names[found]
+        if counterpart not in same and source.nearest.get(name) == target.names[counterpart]:
+            nearest[name] = target.names[counterpart]
     if source.unknown is not None and target.unknown is not None and target.unknown < len(target):
         table[source.unknown] = target.unknown
     given = {source.id_of(key): _existing(target, value) for key, value in (mapping or {}).items()}
     merged = defaultdict(list)
-    for label, found in table.items():
+    for label, counterpart in table.items():
         if label not in given and label < len(source):
-            merged[target.names[found]].append(source.names[label])
+            merged[target.names[counterpart]].append(source.names[label])
     table |= given
     named = [(label, name) for label, name in enumerate(source.names) if label != source.unknown]
     return LabelTranslation(
@@ -345,9 +345,9 @@ def _find(source: LabelSpace, label: int, target: LabelSpace, spellings: Mapping
     first, *others = (spellings.get(_spelling(each)) for each in source.all_names(label))
     near = source.nearest.get(name)
     by_table = target.names.index(near) if near in target.names else None
-    found = [candidate for candidate in (first, by_table, *others) if candidate is not None]
-    in_use = [candidate for candidate in found if target.names[candidate] not in target.unused]
-    return next(iter(in_use or found), None)
+    candidates = [candidate for candidate in (first, by_table, *others) if candidate is not None]
+    in_use = [candidate for candidate in candidates if target.names[candidate] not in target.unused]
+    return next(iter(in_use or candidates), None)
 
 
 def _spelling(name: str) -> str:
@@ -357,7 +357,7 @@ def _spelling(name: str) -> str:
 
 def _existing(target: LabelSpace, label: str | int) -> int:
     """A label of `target` that a mapping leads to; ids that are none are refused here, where the mistake is."""
-    found = target.id_of(label)
-    if found >= len(target):
+    index = target.id_of(label)
+    if index >= len(target):
         raise ValueError(f"a mapping leads to label {label!r}, but {target.title} has the labels 0–{len(target) - 1}.")
-    return found
+    return index

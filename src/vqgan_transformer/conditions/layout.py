@@ -184,7 +184,7 @@ class LayoutCondition(Condition):
             ValueError: where a window has more objects than there are places.
         """
         repeated = parsed.repeat_interleave(len(seeds) // len(parsed), dim=0)
-        ordered = torch.stack([one[_order(one, seed)] for one, seed in zip(repeated, seeds, strict=True)])
+        ordered = torch.stack([objects[_order(objects, seed)] for objects, seed in zip(repeated, seeds, strict=True)])
         return LayoutWindows(self, ordered, canvas)
 
     def prefix_length(self, window: tuple[int, int]) -> int:
@@ -255,7 +255,7 @@ class LayoutCondition(Condition):
         for objects in parsed.tolist():
             picture = Image.new("RGB", (size[1], size[0]), "white")
             pen, font = ImageDraw.Draw(picture), ImageFont.load_default()
-            for index, (label, *box) in enumerate(one for one in objects if one[0] >= 0):
+            for index, (label, *box) in enumerate(row for row in objects if row[0] >= 0):
                 left, top, right, bottom = (x * (size[1 - axis % 2] - 1) for axis, x in enumerate(box))
                 colour = _COLOURS[index % len(_COLOURS)]
                 pen.rectangle((left, top, right, bottom), outline=colour, width=2)

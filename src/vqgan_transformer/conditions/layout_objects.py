@@ -77,22 +77,25 @@ def in_picture(value: Any, whole: Size, box_format: str | None) -> tuple[list[An
         return list(value), whole if boxes.max(initial=0) >= 2 else None
     if "annotations" in value:
         names = {category["id"]: category["name"] for category in value.get("categories", ())}
-        labels = [names.get(one.get("category_id"), one.get("category_id")) for one in value["annotations"]]
-        boxes, own = _boxes([one["bbox"] for one in value["annotations"]]), _size(value)
+        labels = [
+            names.get(annotation.get("category_id"), annotation.get("category_id"))
+            for annotation in value["annotations"]
+        ]
+        boxes, stated = _boxes([annotation["bbox"] for annotation in value["annotations"]]), _size(value)
     else:
         label_key, box_key = (next((name for name in names if name in value), None) for names in (_LABELS, _BOXES))
         if label_key is None or box_key is None:
             raise ValueError(
                 f"layout is a dictionary with {sorted(map(str, value))}, but without 'bbox' and 'categories'."
             )
-        labels, boxes, own = value[label_key], _boxes(value[box_key]), None
-    if own is not None and not same_aspect(own, whole):
+        labels, boxes, stated = value[label_key], _boxes(value[box_key]), None
+    if stated is not None and not same_aspect(stated, whole):
         raise ValueError(
-            f"the boxes are of a picture of {own[0]}×{own[1]} pixels, but the picture has {whole[0]}×{whole[1]} "
+            f"the boxes are of a picture of {stated[0]}×{stated[1]} pixels, but the picture has {whole[0]}×{whole[1]} "
             "(height×width), another aspect: it was cut or turned since."
         )
     relative = len(boxes) > 0 and boxes.max() <= 1 and not np.array_equal(boxes, np.round(boxes))
-    size = (1, 1) if relative else own or whole
+    size = (1, 1) if relative else stated or whole
     low, high = _corners(boxes, box_format or "xywh")
     low, high = (corner.clip(0, size[::-1]) for corner in (low, high))
     there: np.ndarray = np.all(high > low, axis=1)

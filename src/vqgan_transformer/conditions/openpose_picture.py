@@ -254,8 +254,8 @@ def _unexplained(colours: np.ndarray, others: np.ndarray) -> float:
         return 0.0
     padded = np.pad(others, ((1, 1), (1, 1), (0, 0)))
     height, width = drawn.shape
-    found = np.zeros(drawn.shape, dtype=bool)
+    explained = np.zeros(drawn.shape, dtype=bool)
     for down in range(3):
         for right in range(3):
-            found |= _near(colours, padded[down : down + height, right : right + width])
-    return float(np.mean(~found[drawn]))
+            explained |= _near(colours, padded[down : down + height, right : right + width])
+    return float(np.mean(~explained[drawn]))

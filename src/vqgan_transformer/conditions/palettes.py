@@ -97,19 +97,19 @@ class Palette:
         entries = np.array([colour for colour, _ in self.entries], dtype=np.int32)
         ids = np.array([label for _, label in self.entries], dtype=np.int64)
         absent = ~self._present(picture)
-        found = []
+        nearest = []
         for start in range(0, len(codes), 2**14):  # a photograph has more colours than distances fit in memory
             part = np.array([_unpacked(code) for code in codes[start : start + 2**14]], dtype=np.int32)
             distances = ((part[:, None] - entries) ** 2).sum(axis=-1)
             # a difference of one, which conversions make, is no other colour
-            found.append(ids[np.where((distances > 3) & absent, np.inf, distances).argmin(axis=1)])
-        return np.concatenate(found)
+            nearest.append(ids[np.where((distances > 3) & absent, np.inf, distances).argmin(axis=1)])
+        return np.concatenate(nearest)
 
     def _present(self, picture: np.ndarray) -> np.ndarray:
         """The entries whose very colour a good part of the pixels has, bool (N,); all, if no colour of them is there."""
         codes, counts = np.unique(picture, return_counts=True)
-        own = _packed(np.array([colour for colour, _ in self.entries]))
-        present = np.isin(own, codes[counts >= PRESENT * picture.size])
+        codes_of_entries = _packed(np.array([colour for colour, _ in self.entries]))
+        present = np.isin(codes_of_entries, codes[counts >= PRESENT * picture.size])
         return present if present.any() else np.ones_like(present)
 
     def _refusal(self, others: np.ndarray, counts: np.ndarray, total: int) -> str:
@@ -121,13 +121,13 @@ class Palette:
         )
 
 
-def resolve_palette(palette: Any, own: LabelSpace, space: LabelSpace | None, colours: np.ndarray) -> Palette:
+def resolve_palette(palette: Any, target: LabelSpace, space: LabelSpace | None, colours: np.ndarray) -> Palette:
     """What a user means by `palette=`.
 
     Args:
         palette: ``None`` (the palette of `space` or, without one, the checkpoint's own), the name "ade20k", a
             dictionary from colours to labels or from labels to colours, or a list of colours in the order of ids.
-        own: the checkpoint's labels.
+        target: the checkpoint's labels.
         space: the label space that the user named; the labels of a dictionary or list are this space's, or the
             checkpoint's without one.
         colours: uint8 (..., 3), of the picture, for advice.
@@ -139,7 +139,7 @@ def resolve_palette(palette: Any, own: LabelSpace, space: LabelSpace | None, col
     """
     if isinstance(palette, str):
         return _named(palette, space)
-    labels = space if space is not None else own
+    labels = space if space is not None else target
     if palette is None:
         if labels.palette is None:
             others, counts = np.unique(_packed(colours), return_counts=True)

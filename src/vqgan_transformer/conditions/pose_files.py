@@ -56,8 +56,8 @@ def load_json(given: str | Path) -> Any:
 def wanted_pictures(dataset: Mapping[str, Any], image_id: Any) -> list[Any]:
     """The ids of the pictures that are meant."""
     images = records(dataset, "images")
-    annotated = dict.fromkeys(one.get("image_id") for one in records(dataset, "annotations"))
-    ids = [one.get("id") for one in images] or list(annotated)
+    annotated = dict.fromkeys(annotation.get("image_id") for annotation in records(dataset, "annotations"))
+    ids = [image.get("id") for image in images] or list(annotated)
     listed = ", ".join(map(repr, ids[:8])) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
     if image_id is None:
         if not ids:
@@ -67,11 +67,11 @@ def wanted_pictures(dataset: Mapping[str, Any], image_id: Any) -> list[Any]:
                 f"keypoints is a COCO json of {len(ids)} pictures: pass image_id=, one of {listed}, or a list of them."
             )
         return ids
-    by_file = {one["file_name"]: one.get("id") for one in images if "file_name" in one}
-    wanted = [by_file.get(one, one) for one in as_items(image_id, "image_id")]
-    for one in wanted:
-        if one not in ids:
-            raise ValueError(f"keypoints has no picture with the image_id {one!r}; it has {listed}.")
+    by_file = {image["file_name"]: image.get("id") for image in images if "file_name" in image}
+    wanted = [by_file.get(asked, asked) for asked in as_items(image_id, "image_id")]
+    for picture_id in wanted:
+        if picture_id not in ids:
+            raise ValueError(f"keypoints has no picture with the image_id {picture_id!r}; it has {listed}.")
     return wanted
 
 
@@ -82,7 +82,7 @@ def records(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
         ValueError: if something else stands there.
     """
     records = content.get(name, ())
-    if not isinstance(records, list | tuple) or not all(isinstance(one, Mapping) for one in records):
+    if not isinstance(records, list | tuple) or not all(isinstance(record, Mapping) for record in records):
         raise ValueError(f"keypoints has {name!r}, but not as a list of dictionaries: it is damaged or no such json.")
     return list(records)
 

@@ -53,9 +53,9 @@ def _points(value: Any, shape: Any) -> PoseObject:
     return PoseObject(np.concatenate((places, scores[..., None]), axis=-1).reshape(-1, *places.shape[1:-1], 3), size)
 
 
-def _landmarks(found: Any) -> np.ndarray:
+def _landmarks(landmarks: Any) -> np.ndarray:
     """MediaPipe's landmarks: of one person (``.landmark``), or a list for each person; (people, 33, 3)."""
-    people = [] if found is None else [found.landmark] if hasattr(found, "landmark") else list(found)
+    people = [] if landmarks is None else [landmarks.landmark] if hasattr(landmarks, "landmark") else list(landmarks)
     joints = [
         [(joint.x, joint.y, 1.0 if (seen := getattr(joint, "visibility", None)) is None else seen) for joint in person]
         for person in people

@@ -63,7 +63,7 @@ def read_poses(
     reader = _Reader(keypoint_format, threshold, relative)
     if isinstance(value, str | Path):
         value = load_json(value)
-    if _are_annotations(value) and (image_id is not None or len({one["image_id"] for one in value}) > 1):
+    if _are_annotations(value) and (image_id is not None or len({annotation["image_id"] for annotation in value}) > 1):
         value = {"annotations": value}
     if _is_dataset(value):
         poses = [reader.dataset(value, wanted) for wanted in wanted_pictures(value, image_id)]
@@ -103,7 +103,7 @@ class _Reader:
             array = _unflattened(_numbers(value))
             if array.ndim == 4 and not len(array):
                 raise ValueError(f"keypoints has the shape {array.shape}: a batch of no pictures.")
-            return [self.array(one) for one in array] if array.ndim == 4 else [self.array(array)]
+            return [self.array(people) for people in array] if array.ndim == 4 else [self.array(array)]
         if not isinstance(value, list | tuple) or _are_people(value):
             return [self.picture(value)]
         if not value:
@@ -123,9 +123,9 @@ class _Reader:
         if isinstance(item, str | Path) or _is_dataset(item):
             options: dict[str, Any] = {"threshold": self.threshold, "relative": self.relative}
             return read_poses(item, keypoint_format=self.format, **options)[0]
-        if (found := read_pose_object(item)) is not None:
-            pose = self.array(found.joints, found.order if self.format is None else None)
-            return Pose(pose.people, found.size, found.relative)
+        if (pose_object := read_pose_object(item)) is not None:
+            pose = self.array(pose_object.joints, pose_object.order if self.format is None else None)
+            return Pose(pose.people, pose_object.size, pose_object.relative)
         if isinstance(item, Image.Image):
             raise TypeError(NO_PICTURE)
         if isinstance(item, Mapping):
@@ -199,9 +199,9 @@ class _Reader:
 
     def people(self, people: Sequence[Mapping[str, Any]], names: Any = None) -> Pose:
         """People as dictionaries: annotations of COCO, or what transformers and MMPose return."""
-        sure = [one for one in people if "score" not in one or self._is_sure(_numbers(one["score"]))]
-        found = [one for one in sure if not _is_nothing(one["keypoints"])]
-        joints = [NOBODY.people, *(self._person(one, names) for one in found)]
+        sure = [person for person in people if "score" not in person or self._is_sure(_numbers(person["score"]))]
+        annotated = [person for person in sure if not _is_nothing(person["keypoints"])]
+        joints = [NOBODY.people, *(self._person(person, names) for person in annotated)]
         return Pose(np.concatenate(joints), relative=self.relative)
 
     def _person(self, person: Mapping[str, Any], names: Any) -> np.ndarray:
@@ -238,10 +238,10 @@ class _Reader:
         placed[labels.astype(int)] = keypoints
         return placed
 
-    def detections(self, found: Mapping[str, Any]) -> Pose:
+    def detections(self, prediction: Mapping[str, Any]) -> Pose:
         """One picture as torchvision returns it: keypoints (people, 17, 3), and a score of each person."""
-        keypoints = _numbers(found["keypoints"])
-        scores = _numbers(found["scores"]) if "scores" in found else np.ones(len(keypoints))
+        keypoints = _numbers(prediction["keypoints"])
+        scores = _numbers(prediction["scores"]) if "scores" in prediction else np.ones(len(keypoints))
         if scores.shape != keypoints.shape[:1]:
             raise ValueError(f"keypoints has {len(keypoints)} people, but scores of the shape {scores.shape}.")
         return self.array(keypoints[scores >= self.threshold])
@@ -260,19 +260,25 @@ class _Reader:
     def dataset(self, dataset: Mapping[str, Any], image_id: Any) -> Pose:
         """One picture of a COCO json, whose categories may say what the joints are."""
         names = {kind.get("id"): kind.get("keypoints") for kind in records(dataset, "categories")}
-        found = []
+        poses = []
         for person in records(dataset, "annotations"):
             if person.get("image_id") == image_id:
-                if "keypoints" not in person and not any("keypoints" in one for one in records(dataset, "annotations")):
+                if "keypoints" not in person and not any(
+                    "keypoints" in other for other in records(dataset, "annotations")
+                ):
                     raise ValueError("keypoints is a COCO json without keypoints; person_keypoints_*.json has them.")
-                found.append(
+                poses.append(
                     self.people(
                         [{"keypoints": None, **person}],
                         names.get(person.get("category_id")) if not self.format else None,
                     )
                 )
-        sizes = [stated_size(one, "height", "width") for one in records(dataset, "images") if one.get("id") == image_id]
-        people = np.concatenate([NOBODY.people, *(pose.people for pose in found)])
+        sizes = [
+            stated_size(picture, "height", "width")
+            for picture in records(dataset, "images")
+            if picture.get("id") == image_id
+        ]
+        people = np.concatenate([NOBODY.people, *(pose.people for pose in poses)])
         return Pose(people, sizes[0] if sizes and not self.relative else None, self.relative)
 
     def _is_sure(self, score: np.ndarray) -> bool:
@@ -288,13 +294,16 @@ def _are_people(value: Any) -> bool:
     return (
         isinstance(value, list | tuple)
         and bool(value)
-        and all(isinstance(one, Mapping) and "keypoints" in one and not _of_several(one["keypoints"]) for one in value)
+        and all(
+            isinstance(person, Mapping) and "keypoints" in person and not _of_several(person["keypoints"])
+            for person in value
+        )
     )
 
 
 def _are_annotations(value: Any) -> bool:
     """Whether a list holds annotations or results of COCO, without the rest of the json."""
-    return _are_people(value) and all("image_id" in one for one in value)
+    return _are_people(value) and all("image_id" in annotation for annotation in value)
 
 
 def _is_nothing(keypoints: Any) -> bool:

@@ -219,17 +219,17 @@ class SegmentationCondition(TokenizedMap):
         """
         palette, label_space = self._option("palette", palette), self._option("label_space", label_space)
         label_map, unlabelled = self._option("label_map", label_map), self._option("unlabelled", unlabelled)
-        own, space = self.space, None if label_space is None else known_space(label_space)
+        target, space = self.space, None if label_space is None else known_space(label_space)
         maps, void = read_label_maps(value, as_colours=palette is not None, unlabelled=unlabelled)
-        source = space if space is not None else own
+        source = space if space is not None else target
         if maps.ndim == 4:
-            colours = resolve_palette(palette, own, space, maps)
+            colours = resolve_palette(palette, target, space, maps)
             nearest = self._option("nearest_colour", nearest_colour, False)
             labels = colours.read(maps[~void], nearest_colour=nearest)
             maps, source = np.zeros(void.shape, dtype=np.int64), colours.space
             maps[~void] = labels
             void |= maps == unlabelled if isinstance(unlabelled, int) else False
-        translation = translate(source, own, label_map)
+        translation = translate(source, target, label_map)
         parsed = np.full(maps.shape, -1, dtype=np.int64)
         if not void.all():
             counts = count_labels(maps[~void])
@@ -312,13 +312,13 @@ class SegmentationCondition(TokenizedMap):
 
     def _warn(self, counts: Mapping[int, int], translation: LabelTranslation) -> None:
         """Says once a call what became of the labels in the maps: read as the nearest, merged, drawn as others."""
-        source, own = translation.source, translation.target
+        source, space = translation.source, translation.target
         names = [source.names[label] for label in counts if label < len(source)]
         nearest = [f"{name!r} as {translation.nearest[name]!r}" for name in names if name in translation.nearest]
-        _say(f"labels of {source.title} that {own.title} lacks are read as the nearest", nearest)
+        _say(f"labels of {source.title} that {space.title} lacks are read as the nearest", nearest)
         merged = {target: [name for name in some if name in names] for target, some in translation.merged.items()}
         several = [f"{' and '.join(map(repr, some))} as {target!r}" for target, some in merged.items() if len(some) > 1]
-        _say(f"labels of {source.title} that {own.title} does not tell apart are merged", several)
+        _say(f"labels of {source.title} that {space.title} does not tell apart are merged", several)
         present: Counter[int] = Counter()
         for label, count in counts.items():
             present[translation.table[label]] += count
@@ -327,9 +327,9 @@ class SegmentationCondition(TokenizedMap):
         what = "this checkpoint was not trained on all labels of the map"
         if share > 0.5:
             what = f"{share:.0%} of the pixels have labels that this checkpoint was not trained on"
-            if source is own:
+            if source is space:
                 what += "; if the ids are those of another label set, say so with label_space= or label_map=. As it is"
-        drawn = [f"{own.names[label]!r} is drawn as {other}" for label, other in others.items()]
+        drawn = [f"{space.names[label]!r} is drawn as {other}" for label, other in others.items()]
         _say(what, drawn, "labels not trained on")
 
     def _drawn_as(self, label: int) -> str | None:
@@ -358,12 +358,12 @@ def _names(labels: Sequence[str] | str | Path) -> tuple[str, ...]:
             f"labels={str(labels)!r} is no file: give names in a list, or the path of a JSON list of them."
         )
     try:
-        found = json.loads(read_text(path))
+        names = json.loads(read_text(path))
     except ValueError as error:
         raise ValueError(f"{path} is no JSON: {error}.") from error
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f'{path} should hold a JSON list of names, such as ["sky", "sea"].')
-    return tuple(found)
+    return tuple(names)
 
 
 def _say(what: str, items: list[str], kind: str | None = None, most: int = 12) -> None:

@@ -74,8 +74,8 @@ class Guard:
 
         async def with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                own = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
-                message["headers"] = [*message.get("headers", []), *own]
+                safe_headers = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *safe_headers]
             await send(message)
 
         await self.app(scope, counted, with_headers)

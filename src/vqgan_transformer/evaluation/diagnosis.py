@@ -139,11 +139,11 @@ class _Readings:
 
     def numbers(self) -> dict[str, dict[str, float]]:
         """For each condition its main metric by stage."""
-        found: dict[str, dict[str, float]] = {}
+        metrics: dict[str, dict[str, float]] = {}
         for (kind, stage), tally in self.tallies.items():
             name, value = next(iter(self.agreements[kind].numbers(tally).items()))
-            found.setdefault(f"{kind}, {name}", {})[stage] = value
-        return found
+            metrics.setdefault(f"{kind}, {name}", {})[stage] = value
+        return metrics
 
 
 def unigram_entropy(tokens: Tensor) -> float:
@@ -174,6 +174,6 @@ def _one_each(kinds: Sequence[str], arguments: Mapping[str, Any], count: int) ->
             each = []
         if len(each) != count:
             raise ValueError(f"{count} pictures, but not as many of {kind}: pass a list with one for each picture.")
-        for given, own in zip(values, each, strict=True):
-            given[kind] = own
+        for given, item in zip(values, each, strict=True):
+            given[kind] = item
     return values

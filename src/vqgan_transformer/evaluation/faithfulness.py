@@ -262,6 +262,6 @@ def _working_folder(folder: str | Path | None) -> Iterator[Path]:
         yield Path(folder).expanduser()
         return
     processes = Processes.here()
-    with tempfile.TemporaryDirectory() as own:
-        yield Path(processes.gather(own)[0])
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(processes.gather(temporary)[0])
         processes.wait()

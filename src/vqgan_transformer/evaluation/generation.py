@@ -313,16 +313,16 @@ def _numbers(
     gaussians: dict[str, Gaussian],
     neighbours: int,
 ) -> dict[str, float]:
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name, features in (("fid", "pool"), ("sfid", "spatial")):
         if name in wanted:
-            found[name] = frechet_distance(Gaussian.of_sums(here, features), gaussians[features])
+            metrics[name] = frechet_distance(Gaussian.of_sums(here, features), gaussians[features])
     if {"kid", "precision", "recall"} & set(wanted):
         first, second = (torch.from_numpy(tally.kept("features")).double() for tally in (here, there))
-        found |= _pairwise(wanted, first, second, neighbours)
+        metrics |= _pairwise(wanted, first, second, neighbours)
     if "inception_score" in wanted:
-        found["inception_score"] = _inception_score(here)
-    return {network.metric(name): found[name] for name in wanted}
+        metrics["inception_score"] = _inception_score(here)
+    return {network.metric(name): metrics[name] for name in wanted}
 
 
 def _pairwise(wanted: Sequence[str], first: Tensor, second: Tensor, neighbours: int) -> dict[str, float]:
@@ -335,11 +335,11 @@ def _pairwise(wanted: Sequence[str], first: Tensor, second: Tensor, neighbours: 
             f"KID, precision and recall need torch-fidelity ({error}): pip install 'vqgan_transformer[evaluate]', or name "
             "other metrics=."
         ) from error
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     if "kid" in wanted:
         subset = min(1000, len(first), len(second))
         kid = kid_features_to_metric(first, second, kid_subset_size=subset, rng_seed=SHUFFLE_SEED, verbose=False)
-        found["kid"] = kid["kernel_inception_distance_mean"]
+        metrics["kid"] = kid["kernel_inception_distance_mean"]
     if {"precision", "recall"} & set(wanted):
         if min(len(first), len(second)) <= neighbours:
             raise ValueError(
@@ -348,5 +348,5 @@ def _pairwise(wanted: Sequence[str], first: Tensor, second: Tensor, neighbours: 
         pair = prc_features_to_metric(
             first, second, prc_neighborhood=neighbours, prc_batch_size=1000, save_cpu_ram=True, verbose=False
         )
-        found |= {name: pair[name] for name in ("precision", "recall")}
-    return found
+        metrics |= {name: pair[name] for name in ("precision", "recall")}
+    return metrics

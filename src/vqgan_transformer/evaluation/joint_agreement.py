@@ -47,9 +47,9 @@ class JointAgreement(Agreement[KeypointsCondition]):
 
     def _people(self, value: Any, size: tuple[int, int], options: dict[str, Any]) -> np.ndarray:
         [pose] = read_poses(value, **options)
-        own = pose.size or self.options.get("keypoints_size") or size
+        pose_size = pose.size or self.options.get("keypoints_size") or size
         people: np.ndarray = pose.people.copy()
-        people[..., :2] *= size[1] / own[1], size[0] / own[0]
+        people[..., :2] *= size[1] / pose_size[1], size[0] / pose_size[0]
         return people
 
     def compare(self, tally: Tally, index: int, target: np.ndarray, reading: Any, size: tuple[int, int]) -> float:

@@ -55,11 +55,11 @@ class LabelAgreement(Agreement[SegmentationCondition]):
     def compare(self, tally: Tally, index: int, target: Tensor, reading: Any, size: tuple[int, int]) -> float:
         """Adds to the confusion matrix; the picture's score is its pixel accuracy."""
         table = torch.full((len(self.condition.space) + 1,), LEFT_OUT)  # the last place is that of -1
-        for own, readers in self.translation.table.items():
-            table[own] = readers
+        for label, readers in self.translation.table.items():
+            table[label] = readers
         asked = table[target]
-        found = self.seen(reading, size)
-        matrix = confusion_matrix(asked, found, len(self.labels))
+        seen = self.seen(reading, size)
+        matrix = confusion_matrix(asked, seen, len(self.labels))
         tally.add("confusion", matrix.double())
         tally.add("left out", torch.tensor([(target < 0).sum(), ((target >= 0) & (asked < 0)).sum(), target.numel()]))
         return float(matrix.diagonal().sum() / matrix.sum()) if matrix.sum() else 0.0
@@ -104,10 +104,10 @@ class LabelAgreement(Agreement[SegmentationCondition]):
         """Both in the condition's colours; what has no label of its own is black."""
         seen = self.seen(reading, size)
         back = torch.full((len(self.labels),), LEFT_OUT)
-        for own, readers in sorted(self.translation.table.items(), reverse=True):
-            back[readers] = own
-        asked, found = self.condition.show(torch.stack((target, back[seen])))
-        return asked, found
+        for label, readers in sorted(self.translation.table.items(), reverse=True):
+            back[readers] = label
+        asked, read = self.condition.show(torch.stack((target, back[seen])))
+        return asked, read
 
 
 def confusion_matrix(target: Tensor, reading: Tensor, count: int) -> Tensor:

@@ -123,15 +123,15 @@ def go_through(
         processes.wait()
     chunks = chunks_of(count, chunk_size)
     open_chunks = sorted(set(range(len(chunks))) - set(done.tolist()))[processes.index :: processes.count]
-    own = done.tolist() if processes.first else []
+    passed = done.tolist() if processes.first else []
     saved = time.monotonic()
     with tqdm(total=len(open_chunks), unit="chunk", desc=title, disable=not (progress and processes.first)) as bar:
         for chunk in open_chunks:
             tally.merge(measure(chunks[chunk]))
-            own.append(chunk)
+            passed.append(chunk)
             bar.update()
             if folder is not None and (time.monotonic() - saved >= save_every or chunk == open_chunks[-1]):
-                _save(folder, title, identity, processes.index, tally, own)
+                _save(folder, title, identity, processes.index, tally, passed)
                 saved = time.monotonic()
     if processes.count == 1:
         return tally

@@ -79,9 +79,9 @@ def generate_samples(
         _begin(folder, record, conditions, count, seed)
     processes.wait()
     chunks = [chunk for chunk in chunks_of(count, batch_size) if not all(_path(folder, k).is_file() for k in chunk)]
-    own = chunks[processes.index :: processes.count]
-    with tqdm(total=sum(map(len, own)), unit="picture", disable=not (progress and processes.first)) as bar:
-        for chunk in own:
+    share = chunks[processes.index :: processes.count]
+    with tqdm(total=sum(map(len, share)), unit="picture", disable=not (progress and processes.first)) as bar:
+        for chunk in share:
             for index, picture in zip(chunk, _paint(pipe, conditions, settings, chunk, seed), strict=True):
                 _write(picture, _path(folder, index))
             bar.update(len(chunk))

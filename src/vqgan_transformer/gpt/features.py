@@ -70,10 +70,14 @@ class DictionaryInput(nn.Module):
         local = config.attention == "local"
         if local:
             self.row_start = nn.Parameter(0.02 * torch.randn(config.n_embd))
-        own = local or forms & {"labels", "values", "class", "tokens"}
-        self.encoder = ConditionEncoder(config) if own else None
+        encodes = local or forms & {"labels", "values", "class", "tokens"}
+        self.encoder = ConditionEncoder(config) if encodes else None
         self.injections = nn.ModuleDict(
-            {str(layer): nn.Linear(config.condition_width, config.n_embd) for layer in config.condition_layers if own}
+            {
+                str(layer): nn.Linear(config.condition_width, config.n_embd)
+                for layer in config.condition_layers
+                if encodes
+            }
         )
         self.pictures = nn.ModuleDict(
             {kind.name: PictureFeatures(config) for kind in config.conditions if kind.form == "picture"}

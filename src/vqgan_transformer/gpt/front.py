@@ -87,8 +87,8 @@ class Along:
         queries, keys = seen.shape
         shown = self.visible[:, :keys]
         shown = F.pad(shown, (0, keys - shown.shape[1]), value=True)[:, None]  # (B, 1, keys)
-        own = torch.ones_like(seen).tril(keys - queries).triu(keys - queries)
-        return ((shown & seen) | own)[:, None]
+        itself = torch.ones_like(seen).tril(keys - queries).triu(keys - queries)
+        return ((shown & seen) | itself)[:, None]
 
 
 def taken(tensor: Tensor, rows: Sequence[int]) -> Tensor:

@@ -70,8 +70,8 @@ class Tiles:
         cols = (lefts[:, None] + key_col)[None]  # (1, tiles across, keys)
         inside = ((rows >= 0) & (cols >= 0) & (cols < size[1])).flatten(0, 1)
         # a place beyond the border sees itself, so that no sum of weights is empty
-        own = (row[:, None] == key_row) & (col[:, None] == key_col)
-        return cls(size, (height, width), above, beside, ((inside[:, None] & visible) | own).to(device))
+        itself = (row[:, None] == key_row) & (col[:, None] == key_col)
+        return cls(size, (height, width), above, beside, ((inside[:, None] & visible) | itself).to(device))
 
     def of_queries(self, x: Tensor) -> Tensor:
         """(B, h, w, heads, d) -> (B * tiles, heads, places of a tile, d)."""

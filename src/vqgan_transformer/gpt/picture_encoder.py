@@ -138,6 +138,6 @@ def _write_published_names(module: nn.Module, state: dict[str, Tensor], prefix: 
 def _read_either_names(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
     model = module.model
     assert isinstance(model, nn.Module)
-    own: Mapping[str, str] = {published_name(name): name for name, _ in model.named_parameters(f"{prefix}model")}
+    names: Mapping[str, str] = {published_name(name): name for name, _ in model.named_parameters(f"{prefix}model")}
     for name in [name for name in state if name.startswith(prefix)]:
-        state[own.get(published_name(name), name)] = state.pop(name)
+        state[names.get(published_name(name), name)] = state.pop(name)

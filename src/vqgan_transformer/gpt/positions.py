@@ -56,8 +56,8 @@ def window_rotation(positions: Tensor, *, condition: int, width: int, head_width
         dtype: of the result.
     """
     place = positions - condition
-    found = rotation(place // width, place % width, head_width, dtype)
-    return Rotation(*(part * (place >= 0)[..., None] for part in found))
+    rotations = rotation(place // width, place % width, head_width, dtype)
+    return Rotation(*(part * (place >= 0)[..., None] for part in rotations))
 
 
 def rotate(x: Tensor, by: Rotation) -> Tensor:

@@ -192,8 +192,8 @@ def _captured(step: Step, buffers: _Buffers, tokens: Tensor, past: Tensor, last:
         result = step(buffers.keys, buffers.values, *inputs)
 
     def replay(*values: Tensor) -> Tensor:
-        for own, value in zip(inputs, values, strict=True):
-            own.copy_(value)
+        for buffer, value in zip(inputs, values, strict=True):
+            buffer.copy_(value)
         graph.replay()
         return result.clone()
 

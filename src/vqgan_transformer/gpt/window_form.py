@@ -133,9 +133,9 @@ class WindowForm(Form):
                 last_only=index == last,
             )
         hidden = model.before_head(x, _from(modulation, -1))
-        for cache, own in zip(caches, torch.split(hidden[:, 0], rows), strict=True):
+        for cache, last_hidden in zip(caches, torch.split(hidden[:, 0], rows), strict=True):
             cache.length += steps
-            cache.last_hidden = own
+            cache.last_hidden = last_hidden
 
     def _modulation(self, along: Sequence[Along], past: Sequence[int], steps: int) -> Modulation | None:
         parts = [each.modulation for each in along if each.modulation is not None]

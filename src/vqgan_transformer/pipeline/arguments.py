@@ -31,8 +31,10 @@ def show_arguments(method: Method) -> Method:
     What is passed without a name, but needs one, is refused in words.
     """
     signature = inspect.signature(method)
-    own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
-    unnamed = sum(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in own)
+    parameters = [
+        parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    unnamed = sum(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
     free = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=kind)
         for name, kind in CallArguments.__annotations__.items()
@@ -46,7 +48,7 @@ def show_arguments(method: Method) -> Method:
             raise TypeError(f"conditions are passed by their names, {kinds}; got {type(values[unnamed]).__name__}.")
         return method(*values, **arguments)
 
-    vars(named)["__signature__"] = signature.replace(parameters=[*own, *free])
+    vars(named)["__signature__"] = signature.replace(parameters=[*parameters, *free])
     return cast(Method, named)  # the same arguments, but for the message
 
 
@@ -113,8 +115,8 @@ def _unknown(name: str, parts: PipelineParts, given: Given, method: Callable[...
     if name in inspect.signature(type(parts).__call__).parameters:
         return f"{method.__name__} takes no {name}=; a call of the pipeline does."
     options = [option for condition in parts.conditions if condition.name in given for option in condition.option_names]
-    own = [other for other in inspect.signature(method).parameters if other not in CallArguments.__annotations__]
-    known = [*(condition.name for condition in parts.conditions), *options, *_SETTINGS, *own]
+    parameters = [other for other in inspect.signature(method).parameters if other not in CallArguments.__annotations__]
+    known = [*(condition.name for condition in parts.conditions), *options, *_SETTINGS, *parameters]
     suggestion = advice(name, known) or nearest_name(name, known)
     return f"unknown argument {name!r}.{suggestion} This checkpoint takes {has}."
 
@@ -132,8 +134,8 @@ def _completed(settings: dict[str, Any], parts: PipelineParts, given: Given) -> 
         for condition in parts.conditions:
             if condition.name in value and not _is_followed(condition, given):
                 raise ValueError(f"{name} names {condition.name!r}, which is not given: pass {condition.name}=, too.")
-        own = getattr(parts.sampler.config, name)
-        settings[name] = {**own, **value} if isinstance(own, Mapping) else dict(value)
+        configured = getattr(parts.sampler.config, name)
+        settings[name] = {**configured, **value} if isinstance(configured, Mapping) else dict(value)
     return settings
 
 

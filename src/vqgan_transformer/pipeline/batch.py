@@ -220,7 +220,10 @@ def draw(batches: Sequence[PictureBatch], callback: Callback | None = None) -> l
         [batch.condition for batch in batches],
         [batch.canvas.grid for batch in batches],
         seed=[
-            seed for batch in batches for own in batch.seeds for seed in candidate_seeds(own, batch.candidates)
+            seed
+            for batch in batches
+            for picture_seed in batch.seeds
+            for seed in candidate_seeds(picture_seed, batch.candidates)
         ],
         codebook_size=parts.vqgan.codebook_size,
         tokens=tokens,

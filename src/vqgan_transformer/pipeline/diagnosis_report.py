@@ -82,11 +82,11 @@ class Diagnosis:
                 "Fine-tune the VQGAN on such pictures first.",
                 _TOKENIZER_FIRST,
             )
-        for name, found in self.readings.items():
-            if found["reconstruction"] < 0.8 * found["photo"]:
+        for name, by_stage in self.readings.items():
+            if by_stage["reconstruction"] < 0.8 * by_stage["photo"]:
                 yield (
-                    f"The tokenizer loses what the condition is about ({name}): {found['photo']:.2f} in photographs, "
-                    f"{found['reconstruction']:.2f} in their reconstructions.",
+                    f"The tokenizer loses what the condition is about ({name}): {by_stage['photo']:.2f} in photographs, "
+                    f"{by_stage['reconstruction']:.2f} in their reconstructions.",
                     _TOKENIZER_FIRST,
                 )
         # a picture cannot have more codes than tokens, so that few pictures say nothing of a large codebook
@@ -121,11 +121,11 @@ class Diagnosis:
             )
 
     def _of_samples(self) -> Iterator[tuple[str, str]]:
-        for name, found in self.readings.items():
-            if found["sample"] < 0.8 * found["reconstruction"]:
+        for name, by_stage in self.readings.items():
+            if by_stage["sample"] < 0.8 * by_stage["reconstruction"]:
                 yield (
-                    f"Samples follow their condition less than reconstructions do ({name}): {found['sample']:.2f} against "
-                    f"{found['reconstruction']:.2f}.",
+                    f"Samples follow their condition less than reconstructions do ({name}): {by_stage['sample']:.2f} against "
+                    f"{by_stage['reconstruction']:.2f}.",
                     "Try guidance_scale=1.5 to 3, or condition_strength, which need no training. If that is not enough, "
                     f"{_GPT_NEXT}",
                 )
@@ -156,8 +156,8 @@ class Diagnosis:
             f"GPT         {_mean(self.nats):.2f} nats per token under the picture's condition{others}; "
             f"{self.unigram_entropy:.2f} for counting codes, {math.log(self.codebook_size):.2f} for guessing",
             *(
-                f"{name}: " + ", ".join(f"{value:.2f} in the {stage}" for stage, value in found.items())
-                for name, found in self.readings.items()
+                f"{name}: " + ", ".join(f"{value:.2f} in the {stage}" for stage, value in by_stage.items())
+                for name, by_stage in self.readings.items()
             ),
             *(f"- {finding}" for finding in self.findings),
             f"Next: {self.next_step}",

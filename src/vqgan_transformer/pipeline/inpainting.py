@@ -48,7 +48,7 @@ class KnownPixels:
     def of_pictures(cls, known: Sequence[KnownPixels], numbers: Sequence[int], times: int) -> KnownPixels:
         """Some pictures of one size, by their numbers, each several times; ``known`` has one for each, or one for all."""
         each = [known[number if len(known) > 1 else 0] for number in numbers]
-        pictures, area = zip(*((own.pictures, own.area) for own in each), strict=True)
+        pictures, area = zip(*((pixels.pictures, pixels.area) for pixels in each), strict=True)
         return cls(*(torch.cat(part).repeat_interleave(times, dim=0) for part in (pictures, area)))
 
     def tokens(self, vqgan: VQGAN, canvas: Canvas) -> tuple[Tensor, Tensor]:

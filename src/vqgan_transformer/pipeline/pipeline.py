@@ -152,7 +152,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             in_order(batches, pictures),
             in_order(batches, grids),
             in_order(batches, [batch.seeds for batch in batches]),
-            {name: in_order(batches, [own[name] for own in rows]) for name in rows[0]},
+            {name: in_order(batches, [row[name] for row in rows]) for name in rows[0]},
         )
 
     @show_arguments

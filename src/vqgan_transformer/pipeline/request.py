@@ -80,7 +80,7 @@ def read_batches(
     seeds = picture_seeds(seed, num_images * len(sizes), generator)
     batches = []
     for size in dict.fromkeys(sizes):
-        pictures = [picture for picture, own in enumerate(sizes) if own == size]
+        pictures = [picture for picture, picture_size in enumerate(sizes) if picture_size == size]
         fitted = {
             name: _fitted(parts.condition(name), rows, pictures, size, sized_by, resize)
             for name, rows in parsed.items()
@@ -131,16 +131,16 @@ def _fitted(
     return rows[0] if len(rows) == 1 else torch.cat(list(rows))
 
 
-def _other_aspect(name: str, own: Size, size: Size, sized_by: str) -> str:
+def _other_aspect(name: str, map_size: Size, size: Size, sized_by: str) -> str:
     """Why a map does not fit, and what to do."""
     stretch = "or pass resize=True to stretch the map"
     if sized_by != "size":
         return (
-            f"the {name} map is {own[0]}×{own[1]}, of another aspect than {sized_by}, {size[0]}×{size[1]}: pass maps of the "
+            f"the {name} map is {map_size[0]}×{map_size[1]}, of another aspect than {sized_by}, {size[0]}×{size[1]}: pass maps of the "
             f"same picture, {stretch}."
         )
-    swapped = f" size is (height, width): did you mean {size[::-1]}?" if same_aspect(own, size[::-1]) else ""
+    swapped = f" size is (height, width): did you mean {size[::-1]}?" if same_aspect(map_size, size[::-1]) else ""
     return (
-        f"the {name} map is {own[0]}×{own[1]}, of another aspect than size={size}.{swapped} Leave size out to paint at the "
+        f"the {name} map is {map_size[0]}×{map_size[1]}, of another aspect than size={size}.{swapped} Leave size out to paint at the "
         f"map's own size, {stretch}."
     )

@@ -237,8 +237,8 @@ class SlidingWindowSampler(Pretrained):
             logits = guidance.applied(reader.logits(places)[:, :codes], share)
             drawn = (filter_logits(logits, **self.config.filters) + noise).argmax(-1)
             batches = [len(grids[place.grid].seeds) for place in places]
-            for place, own in zip(places, torch.split(drawn, batches), strict=True):
-                grids[place.grid].write(place, own)
+            for place, tokens in zip(places, torch.split(drawn, batches), strict=True):
+                grids[place.grid].write(place, tokens)
             yield places
 
     def _guidance(self, gpt: CondGPT, grids: Sequence[TokenGrid]) -> Guidance:

@@ -105,8 +105,8 @@ def paint_objects(stage: Stage, counts: dict[str, int], cover: Array, first: int
         objects.append(_Object(depth, x, _person_painter(stage, index, x, depth, tall, keypoints)))
     for thing in sorted(objects, key=lambda thing: (thing.depth, thing.x)):
         thing.paint()
-    found = [visible_keypoints(canvas, *keypoints[index]) for index in range(people)]
-    return np.stack(found) if found else np.zeros((0, 17, 3), np.float32)
+    skeletons = [visible_keypoints(canvas, *keypoints[index]) for index in range(people)]
+    return np.stack(skeletons) if skeletons else np.zeros((0, 17, 3), np.float32)
 
 
 def _rows_of(dice: Dice, kind: str, plane: Plane, depth: float) -> float:

@@ -48,7 +48,7 @@ def _replace_files(draft: Path, target: Path, stale: tuple[str, ...]) -> None:
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         os.replace(draft / path, target / path)
     folders = {path.parent for path in written}
-    for leftover in {found for folder in folders for pattern in stale for found in (target / folder).glob(pattern)}:
+    for leftover in {old for folder in folders for pattern in stale for old in (target / folder).glob(pattern)}:
         if leftover.relative_to(target) not in written:
             leftover.unlink()
 

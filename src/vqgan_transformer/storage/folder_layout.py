@@ -74,14 +74,14 @@ def component_folder(folder: Path, class_name: str) -> Path | None:
         return None
     libraries = library_entries(folder)
     names = (class_name, *FOREIGN_PARTS.get(class_name, ()))
-    found = [part for part, (_, name) in libraries.items() if name in names]
-    if len(found) != 1:
+    matches = [part for part, (_, name) in libraries.items() if name in names]
+    if len(matches) != 1:
         parts = listed(f"{part} ({name})" for part, (_, name) in libraries.items())
         raise CheckpointError(
-            f"{folder} is a saved pipeline with {'no' if not found else 'more than one'} {class_name}; its parts are "
+            f"{folder} is a saved pipeline with {'no' if not matches else 'more than one'} {class_name}; its parts are "
             f"{parts}. Say which with subfolder=."
         )
-    return stay_inside(folder, found[0])
+    return stay_inside(folder, matches[0])
 
 
 def index_entries(folder: Path) -> dict[str, str]:

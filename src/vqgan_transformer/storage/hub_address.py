@@ -60,11 +60,11 @@ class Address:
         from huggingface_hub import constants
 
         parts = urlsplit(source)
-        own = urlsplit(constants.ENDPOINT)
+        endpoint = urlsplit(constants.ENDPOINT)
         # the part of a path that an endpoint of one's own may have in front
-        path = parts.path.removeprefix(own.path) if parts.netloc == own.netloc else parts.path
+        path = parts.path.removeprefix(endpoint.path) if parts.netloc == endpoint.netloc else parts.path
         match = re.fullmatch(rf"/([\w.-]+/[\w.-]+)(?:/(?:resolve|blob|tree|raw)/({REVISION})(?:/(.*))?)?/?", path)
-        known = parts.netloc == own.netloc or (parts.scheme == "https" and parts.netloc in HOSTS)
+        known = parts.netloc == endpoint.netloc or (parts.scheme == "https" and parts.netloc in HOSTS)
         if match is None or not known:
             raise ValueError(
                 f"{source!r} is no address of a file or repository on the Hugging Face Hub. Download other files first, "

@@ -85,9 +85,9 @@ def read_index(folder: Path, class_name: str, known: Mapping[str, type[Pretraine
         CheckpointError: for another kind of pipeline, or a part that is none of ``known``.
     """
     path = folder / MODEL_INDEX
-    found = read_json(path).get("_class_name")
-    if found != class_name:
-        raise CheckpointError(f"{path} describes a {found!r}, not a {class_name!r}.")
+    stored_name = read_json(path).get("_class_name")
+    if stored_name != class_name:
+        raise CheckpointError(f"{path} describes a {stored_name!r}, not a {class_name!r}.")
     entries = index_entries(folder)
     for part, name in entries.items():
         if name not in known:

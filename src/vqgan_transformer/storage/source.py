@@ -108,12 +108,12 @@ class Origin:
 
 def _exists(path: Path) -> bool:
     try:
-        found = path.exists()
+        exists = path.exists()
     except OSError:  # longer than a path may be
         return False
-    if found and not path.is_file() and not path.is_dir():
+    if exists and not path.is_file() and not path.is_dir():
         raise CheckpointError(f"{path} is neither a file nor a folder.")
-    return found
+    return exists
 
 
 def _builtin(name: str) -> Path:

@@ -61,19 +61,19 @@ def weight_file(names: Iterable[str], where: object) -> str | None:
         usual = [files[name] for name in USUAL if name in files]
         last = [path for path in files.values() if path.stem == "last"]
         shards = [match for match in map(SHARD.match, files) if match is not None]
-        found = usual[:1] or (last if len(last) == 1 else []) or _same_weights(files)
-        if not found and shards:
+        chosen = usual[:1] or (last if len(last) == 1 else []) or _same_weights(files)
+        if not chosen and shards:
             stem, count, ending = shards[0].groups()
             raise CheckpointError(
                 f"{where} has {len(shards)} of {int(count)} shards of a checkpoint, but not the index that says what is in "
                 f"which: {stem}{ending}.index.json. Download it, too."
             )
-        if len(found) > 1:
+        if len(chosen) > 1:
             raise CheckpointError(
                 f"{where} has several checkpoints ({', '.join(sorted(files))}) and no last.ckpt. Say which with filename=."
             )
-        if found:
-            return str(found[0])
+        if chosen:
+            return str(chosen[0])
     return None
 
 

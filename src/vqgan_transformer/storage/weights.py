@@ -170,14 +170,14 @@ def resolve_dtype(dtype: torch.dtype | str | None, torch_dtype: torch.dtype | st
 
 
 def _as_dtype(value: torch.dtype | str) -> torch.dtype:
-    found = getattr(torch, value.removeprefix("torch."), None) if isinstance(value, str) else value
+    dtype = getattr(torch, value.removeprefix("torch."), None) if isinstance(value, str) else value
     if not isinstance(value, torch.dtype | str):
         raise TypeError(f"dtype is a torch.dtype or its name, got {value!r}.")
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ValueError(
             f"dtype must be a floating-point type, e.g. 'float32', 'float16' or 'bfloat16', got {value!r}."
         )
-    return found
+    return dtype
 
 
 def check_numbers(fields: Any, tensors: Mapping[str, StoredTensor], where: str) -> None:

@@ -23,7 +23,7 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 class PatchDiscriminator(nn.Module):
-    """4x4 convolutions that halve the picture `num_layers` times and then judge each patch by one logit.
+    """4x4 convolutions that halve the picture `num_layers` times and then give each patch one logit.
 
     Batch normalisation uses the statistics of the batch: keep it in training mode while it is trained against.
     """
@@ -35,7 +35,7 @@ class PatchDiscriminator(nn.Module):
             in_channels: Channels of the pictures.
             channels: Width of the first layer; it doubles with each further one, up to eightfold.
             num_layers: How often the picture is halved. 3 sees patches of 70x70 pixels, 2 of 34x34.
-            norm: "batch" as in the original; "group", whose verdict on a picture depends on that picture alone; "none".
+            norm: "batch" as in the original; "group", whose logits for a picture depend on that picture alone; "none".
 
         Raises:
             ValueError: `num_layers` is less than 1, or there is no such norm.

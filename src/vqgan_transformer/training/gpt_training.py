@@ -130,10 +130,10 @@ def train_cond_gpt(
             data, validation, recipe, conditions, kinds=kinds,
             checked=recipe.check_data and run.last() is None, variants=recipe.token_variants or None,
         )  # fmt: skip
-        found = RunData.of(samples, held_out)
+        run_data = RunData.of(samples, held_out)
         if accelerator.is_main_process:
             facts = {"conditions": [part.name for part in conditions], "config": to_json(gpt.config)}
-            run.begin(recipe, facts, found.facts())
+            run.begin(recipe, facts, run_data.facts())
         accelerator.wait_for_everyone()
         vqgan.to(accelerator.device)
         for part in conditions:
@@ -153,7 +153,7 @@ def train_cond_gpt(
             trainer.take_over(former)
         told = with_evaluation(callbacks, recipe, accelerator, run, trainer.samples_to_evaluate, len(trainer.shown))
         run_training(
-            trainer, NoisySamples(cached, recipe, gpt.config, vqgan.codebook_size), run, recipe, accelerator, data=found,
+            trainer, NoisySamples(cached, recipe, gpt.config, vqgan.codebook_size), run, recipe, accelerator, data=run_data,
             resume=resume, progress=progress, name="gpt", from_checkpoint=init is not None, callbacks=told,
         )  # fmt: skip
         is_main = accelerator.is_main_process
@@ -200,13 +200,13 @@ class GPTTrainer:
         model: nn.Module = gpt.train()
         if training.structured_tables and fresh:
             front = gpt.config.in_front(self.conditions)
-            own = front[0].tokenizer if front else None
+            condition_vqgan = front[0].tokenizer if front else None
             with torch.random.fork_rng():
                 torch.manual_seed(training.seed)
                 model = StructuredTables(
                     gpt,
                     vqgan.quantizer.codes,
-                    None if own is None else own.quantizer.codes,
+                    None if condition_vqgan is None else condition_vqgan.quantizer.codes,
                     same_grid=bool(front) and front[0].spatial and gpt.config.token_order == "row_major",
                 )
         model.to(accelerator.device)

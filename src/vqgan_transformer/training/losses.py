@@ -88,7 +88,7 @@ def label_accuracy(labels: Tensor, logits: Tensor) -> Tensor:
 
 
 def adversarial_loss(logits_fake: Tensor) -> Tensor:
-    """What the generator minimises: the discriminator's mean verdict on its pictures, negated."""
+    """What the generator minimises: the discriminator's mean logit for its pictures, negated."""
     return -logits_fake.mean()
 
 
@@ -96,8 +96,8 @@ def discriminator_loss(logits_real: Tensor, logits_fake: Tensor, kind: Literal["
     """What the discriminator minimises.
 
     Args:
-        logits_real: Verdicts on originals, any shape.
-        logits_fake: Verdicts on detached reconstructions, any shape.
+        logits_real: Logits of originals, any shape.
+        logits_fake: Logits of detached reconstructions, any shape.
         kind: "hinge" (the default of all published models) or "vanilla", the cross-entropy of the first GANs.
 
     Raises:
@@ -125,11 +125,11 @@ def balance(reconstruction: Tensor, adversarial: Tensor) -> Tensor:
 
 
 def lecam_loss(logits_real: Tensor, logits_fake: Tensor, mean_real: Tensor, mean_fake: Tensor) -> Tensor:
-    """Keeps a discriminator's verdicts near their running means (Tseng et al. 2021, "Regularizing GANs under limited data").
+    """Keeps a discriminator's logits near their running means (Tseng et al. 2021, "Regularizing GANs under limited data").
 
     Args:
-        logits_real: Verdicts on originals.
-        logits_fake: Verdicts on reconstructions.
+        logits_real: Logits of originals.
+        logits_fake: Logits of reconstructions.
         mean_real: The running mean of the former, a scalar.
         mean_fake: That of the latter.
     """

@@ -39,9 +39,9 @@ class NoisySamples(Dataset[Any]):
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
         training, generator = self.training, random_numbers(self.training.seed, 4, *place)
         rates = kind_dropout(training, self.config)
-        key, every = int(generator.integers(2**62)), generator.random() < training.condition_dropout
-        one = generator.random(len(rates)) < rates
-        noise = {"key": torch.tensor(key), "dropped": torch.from_numpy(one | every)}
+        key, drop_all = int(generator.integers(2**62)), generator.random() < training.condition_dropout
+        dropped = generator.random(len(rates)) < rates
+        noise = {"key": torch.tensor(key), "dropped": torch.from_numpy(dropped | drop_all)}
         if any(part.form == "tokens" for part in self.config.conditions):
             noise["known"] = torch.from_numpy(random_known_area(generator, self.config.window))
         pkeep = self.config.pkeep if training.pkeep is None else training.pkeep

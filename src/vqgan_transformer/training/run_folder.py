@@ -137,8 +137,8 @@ class RunFolder:
         else:
             old, new = before.get("training", {}), described["training"]
             # max_steps is what extended() has spoken of; an earlier version's run does not know all settings
-            own = [name for name in new if name not in (*training.OPERATIONAL, "max_steps") and name in old]
-            changed = [name for name in own if old[name] != new[name]]
+            comparable = [name for name in new if name not in (*training.OPERATIONAL, "max_steps") and name in old]
+            changed = [name for name in comparable if old[name] != new[name]]
             changed += [name for name in facts if not _agree(before.get(name), described[name])]
             if changed:
                 shown = ", ".join(f"{n} (was {old.get(n, before.get(n))})" for n in changed)

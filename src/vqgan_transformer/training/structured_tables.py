@@ -69,12 +69,12 @@ class StructuredTables(nn.Module):
     def tables(self) -> dict[str, Tensor]:
         """The ordinary tables of the GPT."""
         gpt = self.gpt
-        found = {
+        tables = {
             "token_embedding.weight": gpt.token_embedding.weight + self.embedding_map(self.codes),
             "head.weight": gpt.head.weight + self.head_map(self.head_codes),
         }
         if self.condition_map is not None:
-            found["condition_embedding.weight"] = gpt.condition_embedding.weight + self.condition_map(
+            tables["condition_embedding.weight"] = gpt.condition_embedding.weight + self.condition_map(
                 self.condition_codes
             )
         if self.places:
@@ -83,10 +83,10 @@ class StructuredTables(nn.Module):
             positions = torch.cat((places + self.kinds[0], places[1:] + self.kinds[1], self.kinds[1:]))
             length = min(len(positions), gpt.config.block_size)
             free = gpt.position_embedding
-            found["position_embedding"] = torch.cat(
+            tables["position_embedding"] = torch.cat(
                 (free[:, :length] + positions[None, :length], free[:, length:]), dim=1
             )
-        return found
+        return tables
 
     def forward(self, tokens: Tensor, condition: Tensor) -> Tensor:
         """As the GPT's."""

@@ -67,11 +67,11 @@ class TokenCache(Dataset[Any]):
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
         epoch, index = place
         variant = max(epoch, 0) % len(self.tokens)
-        found = {"tokens": self.tokens[variant, index]}
-        found |= {name: values[variant, index] for name, values in self.conditions.items()}
+        sample = {"tokens": self.tokens[variant, index]}
+        sample |= {name: values[variant, index] for name, values in self.conditions.items()}
         return {
             name: torch.as_tensor(np.array(value, dtype=np.float32 if value.dtype.kind == "f" else np.int64))
-            for name, value in found.items()
+            for name, value in sample.items()
         }
 
 
@@ -154,10 +154,10 @@ def _encode(
             np.lib.format.open_memmap(draft / f"{name}.npy", mode="w+", dtype=kind, shape=shape).flush()
     accelerator.wait_for_everyone()
     arrays = {name: np.load(draft / f"{name}.npy", mmap_mode="r+") for name in first}
-    own = places[accelerator.process_index :: accelerator.num_processes]
+    share = places[accelerator.process_index :: accelerator.num_processes]
     size = samples.training.batch_size
-    batches = [own[start : start + size] for start in range(0, len(own), size)]
-    bar = tqdm(total=len(own), unit="picture", desc="tokens", disable=not (progress and accelerator.is_main_process))
+    batches = [share[start : start + size] for start in range(0, len(share), size)]
+    bar = tqdm(total=len(share), unit="picture", desc="tokens", disable=not (progress and accelerator.is_main_process))
     with bar:
         for batch, parsed in zip(batches, loader(samples, batches, samples.training.workers), strict=True):
             for name, array in _tokens(parsed, samples, vqgan, config).items():

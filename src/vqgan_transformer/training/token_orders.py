@@ -66,17 +66,17 @@ def _subsampled(grid: Tensor) -> Tensor:
 def _spiral(height: int, width: int) -> Tensor:
     """From the middle outwards: left, up, right, down, ever longer ways."""
     row, column = height // 2, width // 2 - 1
-    found, length, turn = [(row, column)], 1, 0
+    places, length, turn = [(row, column)], 1, 0
     ways = ((-1, 0), (0, 1), (1, 0), (0, -1))  # from below the middle: up, right, down, left
-    while len(found) < height * width:
+    while len(places) < height * width:
         for _ in range(2):
             for _ in range(length):
                 row, column = row + ways[turn % 4][0], column + ways[turn % 4][1]
                 if 0 <= row < height and 0 <= column < width:
-                    found.append((row, column))
+                    places.append((row, column))
             turn += 1
         length += 1
-    return torch.tensor([row * width + column for row, column in found[: height * width]])
+    return torch.tensor([row * width + column for row, column in places[: height * width]])
 
 
 @torch.no_grad()

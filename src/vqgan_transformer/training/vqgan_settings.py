@@ -46,7 +46,7 @@ class VQGANTraining(Training):
         disc_learning_rate: of the discriminator at its highest; ``None``: the generator's.
         discriminator_forward: "reuse" shows the discriminator the reconstruction that the generator was just judged by;
             "fresh" makes a new one with the updated generator, as the original does, for the price of a forward pass.
-        lecam_weight: of LeCam regularisation, which keeps the discriminator's verdicts near their running means.
+        lecam_weight: of LeCam regularisation, which keeps the discriminator's logits near their running means.
         codebook_learning: "gradient" (equation 4), or "ema": codes are running means of the latents that choose them.
             ``None`` here and in the next two: what suits the quantizer, see :meth:`for_quantizer`.
         codebook_start: steps in which latents pass unquantised, before k-means places all codes at once.

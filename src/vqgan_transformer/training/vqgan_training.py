@@ -136,15 +136,15 @@ def train_vqgan(
         )  # fmt: skip
         if init is None and recipe.whiten:
             whiten_by(vqgan, samples, reader, recipe.seed)
-        found = RunData.of(samples, held_out)
+        run_data = RunData.of(samples, held_out)
         if accelerator.is_main_process:
-            run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)}, found.facts())
+            run.begin(recipe, {"kind": kind, "config": to_json(vqgan.config)}, run_data.facts())
         accelerator.wait_for_everyone()
         trainer = VQGANTrainer(vqgan, recipe, accelerator, distance, reader, samples, held_out)
         if former is not None:
             trainer.take_over(former)
         run_training(
-            trainer, KeyedSamples(samples, recipe.seed), run, recipe, accelerator, data=found, resume=resume,
+            trainer, KeyedSamples(samples, recipe.seed), run, recipe, accelerator, data=run_data, resume=resume,
             progress=progress, name="vqgan", from_checkpoint=init is not None, callbacks=callbacks,
         )  # fmt: skip
         is_main = accelerator.is_main_process

@@ -35,7 +35,7 @@ Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor | None]
 
 def is_local(part: nn.Module) -> bool:
     """Whether an encoder or decoder consists of local operations only."""
-    return not any(isinstance(one, nn.GroupNorm | AttentionBlock) for one in part.modules())
+    return not any(isinstance(module, nn.GroupNorm | AttentionBlock) for module in part.modules())
 
 
 def decoder_reach(config: VQGANConfig) -> int:

@@ -39,8 +39,8 @@ def check_claims(config: VQGANConfig, claims: Mapping[str, Any], where: object) 
     """
     wrong = []
     for field, names in FIELDS.items():
-        found = getattr(config, field)
-        wrong += [(name, claims[name], found) for name in names if claims.get(name) not in (None, found)]
+        actual = getattr(config, field)
+        wrong += [(name, claims[name], actual) for name in names if claims.get(name) not in (None, actual)]
     widths = list(config.widths)
     claimed = claims.get("block_out_channels")
     if claimed is not None and list(claimed if isinstance(claimed, list) else ()) != widths:
@@ -52,7 +52,7 @@ def check_claims(config: VQGANConfig, claims: Mapping[str, Any], where: object) 
             wrong += [(f"{width} × {multipliers}", product, widths)] if product != widths else []
     if wrong:
         listed = "; ".join(
-            f"{name} = {shown(claim)}, but the weights have {shown(found)}" for name, claim, found in wrong
+            f"{name} = {shown(claim)}, but the weights have {shown(actual)}" for name, claim, actual in wrong
         )
         raise CheckpointError(
             f"the config.json of {where} contradicts its weights: {listed}. It belongs to another model: get the one that "

@@ -164,9 +164,9 @@ def save_diffusers(vqgan: VQGAN, folder: Path, dtype: torch.dtype | None = None)
         "levels of different numbers of blocks": len(set(config.encoder_blocks)) > 1
         or config.decoder_blocks != tuple(count + 1 for count in config.encoder_blocks),
     }
-    found = [name for name, there in obstacles.items() if there]
-    if found:
-        raise ValueError(f"diffusers' VQModel cannot express this VQGAN: it has {', '.join(found)}.")
+    present = [name for name, there in obstacles.items() if there]
+    if present:
+        raise ValueError(f"diffusers' VQModel cannot express this VQGAN: it has {', '.join(present)}.")
     there = folder / "config.json"
     if there.exists() and "_diffusers_version" not in read_json(there):
         raise FileExistsError(f"{there} is none of diffusers, and would be replaced: give another folder.")

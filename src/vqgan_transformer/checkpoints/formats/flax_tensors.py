@@ -113,7 +113,7 @@ def _tensor(raw: bytes, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
 def _flattened(tree: Any) -> dict[str, StoredTensor]:
     if not isinstance(tree, dict):
         raise ValueError(f"{type(tree).__name__} instead of a tree")
-    found: dict[str, StoredTensor] = {}
+    tensors: dict[str, StoredTensor] = {}
     waiting = [("", tree)]
     while waiting:
         prefix, branch = waiting.pop()
@@ -124,7 +124,7 @@ def _flattened(tree: Any) -> dict[str, StoredTensor]:
             if isinstance(value, dict):
                 waiting.append((f"{prefix}{name}.", value))
             elif isinstance(value, StoredTensor):
-                found[f"{prefix}{name}"] = value
+                tensors[f"{prefix}{name}"] = value
             else:
                 raise ValueError(f"{prefix}{name} is {type(value).__name__}, no array")
-    return found
+    return tensors

@@ -67,24 +67,24 @@ class Opened:
         Raises:
             CheckpointError: for a file that holds none, or not those that were asked for.
         """
-        found = self.state_dicts
-        wanted = {"ema": found.averaged, "raw": found.trained}
+        stored = self.state_dicts
+        wanted = {"ema": stored.averaged, "raw": stored.trained}
         if self.weights is not None and not wanted[self.weights] and any(wanted.values()):
             raise CheckpointError(
                 f"{self} has {'no running average of its' if self.weights == 'ema' else 'the running average of its'} "
                 f"weights{'' if self.weights == 'ema' else ' only'}: leave weights= out."
             )
-        return wanted[self.weights] if self.weights is not None else found.averaged or found.trained
+        return wanted[self.weights] if self.weights is not None else stored.averaged or stored.trained
 
     @cached_property
     def state_dicts(self) -> StateDicts:
         """The weights and their running average, freed from what programs wrap around them."""
         if self.file is None:
             return StateDicts({}, {})
-        found = state_dicts(self._content, self)
+        stored = state_dicts(self._content, self)
         if not self.file.name.endswith(INDEXES):
-            refuse_shared(self.file, (found.trained | found.averaged).values())
-        return found
+            refuse_shared(self.file, (stored.trained | stored.averaged).values())
+        return stored
 
     def sampled_with(self, average: bool | None) -> Opened:
         """The same, of the weights that the family's program uses.
@@ -201,8 +201,8 @@ class Opened:
         """
         tensor = self.tensors.get(name)
         if tensor is None or len(tensor.shape) != axes or 0 in tensor.shape:
-            found = "missing" if tensor is None else f"of shape {tensor.shape}"
-            raise CheckpointError(f"{self}: {name} is {found}; it should have {axes} axes. Is the file complete?")
+            actual = "missing" if tensor is None else f"of shape {tensor.shape}"
+            raise CheckpointError(f"{self}: {name} is {actual}; it should have {axes} axes. Is the file complete?")
         return tensor.shape
 
     def _find_yaml(self) -> Path | None:

@@ -115,9 +115,9 @@ def read_condition(
 ) -> tuple[Any, Tensors]:
     """The condition of a transformer's run, if it is of the class ``wanted``."""
     run = _transformer(opened, config)
-    found, *condition = condition_of(run, labels)[1]
-    if found != wanted:
-        raise CheckpointError(f"the condition of {run.opened} is of the class {found}.")
+    kind, *condition = condition_of(run, labels)[1]
+    if kind != wanted:
+        raise CheckpointError(f"the condition of {run.opened} is of the class {kind}.")
     return condition[0], condition[1]
 
 

@@ -42,8 +42,8 @@ def config_from_shapes(
     def shape(name: str, axes: int) -> tuple[int, ...]:
         tensor = tensors.get(name)
         if tensor is None or len(tensor.shape) != axes or 0 in tensor.shape:
-            found = "missing" if tensor is None else f"of shape {tensor.shape}"
-            raise CheckpointError(f"{where}: {name} is {found}; it should have {axes} axes. Is the file complete?")
+            actual = "missing" if tensor is None else f"of shape {tensor.shape}"
+            raise CheckpointError(f"{where}: {name} is {actual}; it should have {axes} axes. Is the file complete?")
         return tensor.shape
 
     levels = count(tensors, r"encoder\.levels\.(\d+)\.")

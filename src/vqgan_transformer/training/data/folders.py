@@ -10,7 +10,7 @@ from ...conditions.data_forms import Annotations, DataForm, Files
 from ...errors import DataError
 from ...picture_files import picture_endings
 from .forms import IMAGES, form_of
-from .source import Found
+from .source import Listing
 from .tables import TABLES, read_table
 
 __all__ = ["read_annotated", "read_folder"]
@@ -19,7 +19,7 @@ _PARTS = re.compile(r"(train|training|val|valid|validation|test|testing)[-_]?\d*
 """Names of folders that hold one part of a data set."""
 
 
-def read_folder(folder: Path, kinds: tuple[str, ...]) -> Found:
+def read_folder(folder: Path, kinds: tuple[str, ...]) -> Listing:
     """The samples in a folder of any kind.
 
     Raises:
@@ -39,7 +39,7 @@ def read_folder(folder: Path, kinds: tuple[str, ...]) -> Found:
     return _plain(folder, kinds)
 
 
-def read_annotated(path: Path, kinds: tuple[str, ...]) -> Found:
+def read_annotated(path: Path, kinds: tuple[str, ...]) -> Listing:
     """The pictures of one of COCO's own annotation files, in whose place its name says where they are.
 
     Raises:
@@ -50,25 +50,25 @@ def read_annotated(path: Path, kinds: tuple[str, ...]) -> Found:
     pictures = next((place for place in tried if _has_pictures(place)), None)
     if pictures is None:
         raise DataError(f"the pictures of {path} are not found:", [f"expected them in {tried[0]}"])
-    own = next((kind for kind in kinds if isinstance(form_of(kind), Annotations)), None)
-    if own is None:
+    annotated_kind = next((kind for kind in kinds if isinstance(form_of(kind), Annotations)), None)
+    if annotated_kind is None:
         raise DataError(f"{path} has annotations:", [f"{' and '.join(kinds)} are none; pass the folder of pictures"])
-    return _annotated(pictures, {own: path}, kinds)
+    return _annotated(pictures, {annotated_kind: path}, kinds)
 
 
-def _beside_table(table: Path, kinds: tuple[str, ...]) -> Found:
+def _beside_table(table: Path, kinds: tuple[str, ...]) -> Listing:
     """A folder with a table; the pictures that it does not name are left out."""
-    found = read_table(table, kinds)
-    used = {path.resolve() for sample in found.samples for path in sample.values() if isinstance(path, Path)}
+    listing = read_table(table, kinds)
+    used = {path.resolve() for sample in listing.samples for path in sample.values() if isinstance(path, Path)}
     files, rest = list_files(table.parent, picture_endings(), but=TABLES)
-    found.left_out += [
+    listing.left_out += [
         (file.relative_to(table.parent).as_posix(), f"not in {table.name}") for file in files if file.resolve() not in used
     ]  # fmt: skip
-    found.left_out += [*rest.left_out, *((problem, f"not in {table.name}") for problem in rest.problems)]
-    return found
+    listing.left_out += [*rest.left_out, *((problem, f"not in {table.name}") for problem in rest.problems)]
+    return listing
 
 
-def _plain(folder: Path, kinds: tuple[str, ...]) -> Found:
+def _plain(folder: Path, kinds: tuple[str, ...]) -> Listing:
     """Nothing but files of one kind, and what their paths tell."""
     first, others = form_of(kinds[0]), {kind: form_of(kind) for kind in kinds[1:]}
     absent = {kind: form for kind, form in {kinds[0]: first, **others}.items() if form.place and form is not first}
@@ -79,27 +79,27 @@ def _plain(folder: Path, kinds: tuple[str, ...]) -> Found:
             [f"expected images/ beside {', '.join(_shown(form) for form in wanted.values())}, or metadata.jsonl"],
         )
     files, rest = list_files(folder, first.endings)
-    found = Found(str(folder), left_out=rest.left_out, problems=rest.problems)
+    listing = Listing(str(folder), left_out=rest.left_out, problems=rest.problems)
     for file in files:
         relative = file.relative_to(folder)
         try:
             told = {kind: form.of_path(relative) for kind, form in others.items()}
-            found.add(relative.as_posix(), {kinds[0]: file, **told})
+            listing.add(relative.as_posix(), {kinds[0]: file, **told})
         except LookupError as error:
-            found.problems.append(f"{relative}: {error}")
-            found.title = "pictures; there should be a folder for each class"
-    return found
+            listing.problems.append(f"{relative}: {error}")
+            listing.title = "pictures; there should be a folder for each class"
+    return listing
 
 
-def _pairs(folder: Path, kinds: tuple[str, ...]) -> Found:
+def _pairs(folder: Path, kinds: tuple[str, ...]) -> Listing:
     """Files of the same name in a folder for each kind, or annotations beside the pictures."""
     forms = {kind: form_of(kind) for kind in kinds}
-    found = _together(folder, {kind: form.beside(folder, ()) for kind, form in forms.items() if form.place}, forms)
+    listing = _together(folder, {kind: form.beside(folder, ()) for kind, form in forms.items() if form.place}, forms)
     used = {form.place for form in forms.values()}
     for path in sorted(folder.iterdir()):
         if path.name not in used:
-            found.left_out.append((path.name + "/" * path.is_dir(), _why_unused(path)))
-    return found
+            listing.left_out.append((path.name + "/" * path.is_dir(), _why_unused(path)))
+    return listing
 
 
 def _why_unused(path: Path) -> str:
@@ -111,12 +111,12 @@ def _why_unused(path: Path) -> str:
     return "not asked for"
 
 
-def _together(folder: Path, by_kind: dict[str, Inventory], forms: dict[str, DataForm]) -> Found:
+def _together(folder: Path, by_kind: dict[str, Inventory], forms: dict[str, DataForm]) -> Listing:
     """A sample for each name that all kinds have."""
-    found = Found(str(folder))
+    listing = Listing(str(folder))
     for inventory in by_kind.values():
-        found.left_out += inventory.left_out
-        found.problems += inventory.problems
+        listing.left_out += inventory.left_out
+        listing.problems += inventory.problems
     names = sorted({name for inventory in by_kind.values() for name in inventory.values})
     lacking = [
         f"{name}: has no {kind}"
@@ -124,19 +124,19 @@ def _together(folder: Path, by_kind: dict[str, Inventory], forms: dict[str, Data
         for kind, inventory in by_kind.items()
         if name not in inventory.values
     ]
-    if lacking and not found.problems:
-        found.title = "samples lack their partner"
-    twice = {problem.partition(": ")[0] for problem in found.problems}
-    found.problems += lacking
+    if lacking and not listing.problems:
+        listing.title = "samples lack their partner"
+    twice = {problem.partition(": ")[0] for problem in listing.problems}
+    listing.problems += lacking
     whole = [name for name in names if all(name in inventory.values for inventory in by_kind.values())]
     by_kind |= {kind: form.beside(folder, whole) for kind, form in forms.items() if not form.place}
     for name in whole:
         if name not in twice:
-            found.add(name, {kind: by_kind[kind].values[name] for kind in forms})
-    return found
+            listing.add(name, {kind: by_kind[kind].values[name] for kind in forms})
+    return listing
 
 
-def _annotated_by_coco(folder: Path, kinds: tuple[str, ...]) -> Found | None:
+def _annotated_by_coco(folder: Path, kinds: tuple[str, ...]) -> Listing | None:
     """COCO's own folders: `annotations/person_keypoints_train2017.json` beside `train2017/`; ``None`` if it is none."""
     forms = {kind: form for kind in kinds if isinstance(form := form_of(kind), Annotations)}
     if not forms:
@@ -167,7 +167,7 @@ def _annotated_by_coco(folder: Path, kinds: tuple[str, ...]) -> Found | None:
     return None
 
 
-def _annotated(pictures: Path, files: dict[str, Path], kinds: tuple[str, ...]) -> Found:
+def _annotated(pictures: Path, files: dict[str, Path], kinds: tuple[str, ...]) -> Listing:
     """Pictures in one folder, with annotation files elsewhere."""
     forms = {kind: form_of(kind) for kind in kinds}
     listed, inventory = list_files(pictures, IMAGES.endings, but=[path.name for path in files.values()])

@@ -10,7 +10,7 @@ from ...errors import DataError
 from ...picture_files import picture_endings
 from .folders import read_annotated, read_folder
 from .items import Items, refuse_tables
-from .source import Found, Source
+from .source import Listing, Source
 from .tables import read_list, read_table
 
 __all__ = ["open_data"]
@@ -61,7 +61,7 @@ def open_data(data: Any, kinds: Sequence[str], *, on_bad: Literal["error", "skip
     )
 
 
-def _from_path(path: Path, kinds: tuple[str, ...]) -> Found:
+def _from_path(path: Path, kinds: tuple[str, ...]) -> Listing:
     if path.is_dir():
         return read_folder(path, kinds)
     if path.suffix.lower() == ".txt":
@@ -73,15 +73,15 @@ def _from_path(path: Path, kinds: tuple[str, ...]) -> Found:
     raise DataError(f"{path} is no list of training data:", ["expected .txt, .jsonl or .csv, or a folder"])
 
 
-def _checked(found: Found, kinds: Sequence[str], on_bad: str) -> Source:
+def _checked(listing: Listing, kinds: Sequence[str], on_bad: str) -> Source:
     """What is found as a source, if nothing is wrong with it, or if what is wrong may be left out."""
     if on_bad not in ("error", "skip"):
         raise ValueError(f"on_bad must be 'error' or 'skip', got {on_bad!r}.")
-    if found.problems and on_bad == "error":
-        raise DataError(f"{found.where}: {len(found.problems)} {found.title}:", found.problems)
-    if not found.samples:
+    if listing.problems and on_bad == "error":
+        raise DataError(f"{listing.where}: {len(listing.problems)} {listing.title}:", listing.problems)
+    if not listing.samples:
         shown = ", ".join(ending for ending in picture_endings() if ending in (".png", ".jpg", ".webp", ".tif", ".bmp"))
-        reasons = [f"no {' with '.join(kinds)} ({shown}, …)", *found.problems]
-        raise DataError(f"{found.where} has no training samples:", reasons)
-    skipped = [(name, why) for name, _, why in (problem.partition(": ") for problem in found.problems)]
-    return Source(found.samples, tuple(found.names), (*found.left_out, *skipped), found.where)
+        reasons = [f"no {' with '.join(kinds)} ({shown}, …)", *listing.problems]
+        raise DataError(f"{listing.where} has no training samples:", reasons)
+    skipped = [(name, why) for name, _, why in (problem.partition(": ") for problem in listing.problems)]
+    return Source(listing.samples, tuple(listing.names), (*listing.left_out, *skipped), listing.where)

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Found", "Source", "split"]
+__all__ = ["Listing", "Source", "split"]
 
 SHOWN = 3
 """Names that a report gives for each reason."""
 
 
 @dataclass
-class Found:
+class Listing:
     """What is found in data: samples, what is left out, and what is wrong.
 
     Attributes:

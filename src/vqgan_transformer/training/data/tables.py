@@ -13,7 +13,7 @@ from ...conditions.data_forms import NumberInText
 from ...errors import DataError
 from ...text_files import read_text
 from .forms import column_of, form_of
-from .source import Found
+from .source import Listing
 
 __all__ = ["TABLES", "read_list", "read_table"]
 
@@ -21,7 +21,7 @@ TABLES = ("metadata.jsonl", "metadata.csv")
 """Tables that the datasets library calls so in a folder of pictures."""
 
 
-def read_list(path: Path, kinds: tuple[str, ...]) -> Found:
+def read_list(path: Path, kinds: tuple[str, ...]) -> Listing:
     """A file with a path in each line, relative to it; behind the path there may be a class.
 
     Raises:
@@ -30,22 +30,22 @@ def read_list(path: Path, kinds: tuple[str, ...]) -> Found:
     others = {kind: form_of(kind) for kind in kinds[1:]}
     if any(form.place for form in others.values()):
         raise DataError(f"{path} lists pictures only:", [f"{' and '.join(kinds)} need a .jsonl or .csv with columns"])
-    found = Found(str(path), title=f"files that are not there (paths are relative to {path.parent})")
+    listing = Listing(str(path), title=f"files that are not there (paths are relative to {path.parent})")
     for line in filter(None, (line.strip() for line in read_text(path).splitlines())):
         name, label = _name_and_label(line, path.parent)
         file = path.parent / Path(name).expanduser()
         if not file.is_file():
-            found.problems.append(f"{name}: there is no such file")
+            listing.problems.append(f"{name}: there is no such file")
             continue
         sample: dict[str, Any] = {kinds[0]: file}
         for kind, form in others.items():
             # a list may hold whole paths: the folder of the file is its class
             sample[kind] = label if label is not None else form.of_path(Path(*file.parts[-2:]))
-        found.add(name, sample)
-    return found
+        listing.add(name, sample)
+    return listing
 
 
-def read_table(path: Path, kinds: tuple[str, ...]) -> Found:
+def read_table(path: Path, kinds: tuple[str, ...]) -> Listing:
     """A table with the columns of :mod:`.forms`.
 
     Raises:
@@ -55,16 +55,16 @@ def read_table(path: Path, kinds: tuple[str, ...]) -> Found:
         rows = _csv_rows(read_text(path)) if path.suffix.lower() == ".csv" else _json_rows(read_text(path))
     except (ValueError, RecursionError, csv.Error) as error:
         raise DataError(f"{path} is no table:", [str(error)]) from error
-    found = Found(str(path))
+    listing = Listing(str(path))
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
-            found.problems.append(f"row {number}: is no object with columns, but {str(row)[:40]}")
+            listing.problems.append(f"row {number}: is no object with columns, but {str(row)[:40]}")
             continue
         sample, problems = _sample(row, kinds, path.parent)
-        found.problems += [f"row {number}: {problem}" for problem in problems]
+        listing.problems += [f"row {number}: {problem}" for problem in problems]
         if not problems:
-            found.add(str(row.get("file_name", f"row {number}")), sample)
-    return found
+            listing.add(str(row.get("file_name", f"row {number}")), sample)
+    return listing
 
 
 def _sample(row: Mapping[str, Any], kinds: tuple[str, ...], folder: Path) -> tuple[dict[str, Any], list[str]]:
