@@ -108,7 +108,7 @@ def released(request, tmp_path):
 
 def test_every_released_model_fits_key_for_key(released):
     name, opened = released
-    family = formats.family_of(opened)
+    _, family = formats.identify(opened)
     assert family.name == "taming"
     parts = family.readers["ImageSynthesisPipeline"](opened)
     _, config, tensors = parts["gpt"]
@@ -170,7 +170,7 @@ def test_every_ibq_tokenizer_fits_key_for_key(tmp_path, name, millions, averaged
     averages = {f"model_ema.{key.replace('.', '')}": shape for key, shape in shapes.items()}
     write_hollow(tmp_path / f"{name}.safetensors", shapes | (averages if averaged else {}))
     opened = formats.Opened(tmp_path)
-    assert formats.family_of(opened).name == "ibq"
+    assert formats.identify(opened)[1].name == "ibq"
     config, tensors = formats.FAMILIES["ibq"].readers["VQGAN"](opened)
     assert (config.quantizer, config.decoder_blocks) == ("inner_product", (5,) * 5)
     assert same_names_and_shapes(VQGAN, config, tensors) / 1e6 == pytest.approx(millions, rel=1e-3)

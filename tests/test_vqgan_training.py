@@ -34,7 +34,7 @@ PAPER = VQGANConfig(
 def straightforward(vqgan: VQGAN, discriminator: PatchDiscriminator, batches: list, start: int, fresh: bool) -> list:
     """The paper's training, written as it reads: whole losses, backwards through everything, two Adams."""
     generator = torch.optim.Adam(vqgan.parameters(), lr=1e-3, betas=(0.5, 0.9))
-    judge = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.9))
+    disc_optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.9))
     last, records = vqgan.decoder.conv_out.weight, []
     for step, images in enumerate(batches):
         out = vqgan(images)
@@ -55,9 +55,9 @@ def straightforward(vqgan: VQGAN, discriminator: PatchDiscriminator, batches: li
                 fake = vqgan(images).reconstruction if fresh else out.reconstruction.detach()
             logits_real, logits_fake = discriminator(images), discriminator(fake)
             disc_loss = 0.5 * (F.relu(1 - logits_real).mean() + F.relu(1 + logits_fake).mean())
-            judge.zero_grad()
+            disc_optimizer.zero_grad()
             disc_loss.backward()
-            judge.step()
+            disc_optimizer.step()
             record["disc_loss"] = disc_loss
         records.append({name: value.item() for name, value in record.items()})
     return records
@@ -74,18 +74,18 @@ def test_five_steps_are_those_of_a_straightforward_implementation(forward, tmp_p
     twin = VQGAN(PAPER).double()
     twin.load_state_dict(vqgan.state_dict())
     trainer = VQGANTrainer(vqgan, training, make_accelerator(training, tmp_path))
-    judge = PatchDiscriminator(3, 8, 1).double()
-    judge.load_state_dict(trainer.critic.discriminator.state_dict())
+    discriminator = PatchDiscriminator(3, 8, 1).double()
+    discriminator.load_state_dict(trainer.critic.discriminator.state_dict())
     batches = [torch.rand(2, 3, 16, 16, dtype=torch.float64) * 2 - 1 for _ in range(5)]
 
     ours = [trainer.step({"image": images}, step) for step, images in enumerate(batches)]
-    theirs = straightforward(twin, judge, batches, start=2, fresh=forward == "fresh")
+    theirs = straightforward(twin, discriminator, batches, start=2, fresh=forward == "fresh")
 
     for record, expected in zip(ours, theirs, strict=True):
         assert {name: float(record[name]) for name in expected} == pytest.approx(expected, rel=1e-8)
     for (name, parameter), other in zip(vqgan.named_parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(parameter, other, rtol=1e-8, atol=1e-10, msg=name)
-    for parameter, other in zip(trainer.critic.parameters(), judge.parameters(), strict=True):
+    for parameter, other in zip(trainer.critic.parameters(), discriminator.parameters(), strict=True):
         torch.testing.assert_close(parameter, other, rtol=1e-8, atol=1e-10)
 
 

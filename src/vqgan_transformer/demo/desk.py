@@ -46,11 +46,6 @@ class Job:
         """Ends the drawing at its next step."""
         self._reason = self._reason or reason
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether it is to end."""
-        return self._reason is not None
-
     def check(self, *_: Any) -> None:
         """To be called at each step.
 

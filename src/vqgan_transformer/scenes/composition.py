@@ -203,7 +203,7 @@ def _paint_relief(stage: Stage, recipe: _Biome, first: int, plan: GroundPlan) ->
             high = dice.uniform(0.1, 0.4) if covered else dice.uniform(0.1, 1.2)
             base = np.minimum(skyline + np.float32(tall * high), np.float32(first))
             paint_forest(
-                canvas, dice.stream("wood"), stage.nursery, light, base, tall, rows,
+                canvas, dice.stream("wood"), stage.nursery, base, tall, rows,
                 1.4 if covered else dice.uniform(0.35, 1.0),
                 stage.kinds, (ridge.depth * 0.9, ridge.depth), ridge.distance,
             )  # fmt: skip
@@ -234,6 +234,6 @@ def _paint_far_shore(stage: Stage, recipe: _Biome, plan: GroundPlan) -> None:
     rows = 3 if stage.biome == "forest" else 2
     share = 1.0 if stage.biome == "forest" else dice.uniform(0.2, 0.8)
     paint_forest(
-        stage.canvas, dice.stream("trees"), stage.nursery, stage.light, base, max(4.0, tall), 1 if plan.water else rows,
+        stage.canvas, dice.stream("trees"), stage.nursery, base, max(4.0, tall), 1 if plan.water else rows,
         share, stage.kinds, (depth, depth * 1.1), 0.16,
     )  # fmt: skip

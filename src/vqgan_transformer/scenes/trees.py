@@ -237,7 +237,6 @@ def paint_forest(
     canvas: Canvas,
     dice: Dice,
     nursery: Nursery,
-    light: Light,
     base: Array,
     size: float,
     rows_of_trees: int,
@@ -252,7 +251,6 @@ def paint_forest(
         canvas: What is painted on.
         dice: Source of randomness.
         nursery: Where the trees come from.
-        light: The scene's light.
         base: Row of the ground at each column for the hindmost trees, float32 (width,).
         size: Rows a tree of the hindmost row covers.
         rows_of_trees: How many rows stand behind one another.

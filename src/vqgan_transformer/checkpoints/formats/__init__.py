@@ -32,7 +32,7 @@ from .opened import Opened
 from .refused_models import refuse
 from .unrecognised import networks, unrecognised
 
-__all__ = ["FAMILIES", "Opened", "all_options", "companions", "family_of", "identify", "read", "table"]
+__all__ = ["FAMILIES", "Opened", "all_options", "companions", "identify", "read", "table"]
 
 COMMON = ("weights",)
 """Options of all families."""
@@ -56,11 +56,6 @@ FAMILIES: dict[str, Family] = {
     )
 }
 """The families by name, in the order in which a checkpoint is tried."""
-
-
-def family_of(opened: Opened, name: str | None = None) -> Family:
-    """The family that a checkpoint is of; arguments and errors as for :func:`identify`."""
-    return identify(opened, name)[1]
 
 
 def identify(opened: Opened, name: str | None = None) -> tuple[Opened, Family]:
