@@ -77,6 +77,26 @@ def test_the_second_stage_names_arguments_of_another_type(arguments, message, un
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"folder": None}, TypeError, "folder= takes the path of the run's folder, got None"),
+        ({"folder": ""}, TypeError, "folder= takes the path"),
+        ({"validation": 0.1}, TypeError, r"validation= takes data; .* validation_share=0\.1"),
+        ({"resume": "runs/1"}, TypeError, r"the one in folder=\. To start from another's model, pass init="),
+        ({"accelerator": "cpu"}, TypeError, r"accelerator= takes an accelerate\.Accelerator, got str"),
+        ({"push_to_hub": True}, TypeError, 'push_to_hub= takes a repository, "owner/name"'),
+        ({"push_to_hub": "me/my model"}, ValueError, "push_to_hub='me/my model' is no repository"),
+        ({"data": ""}, FileNotFoundError, "no training data at ''"),
+    ],
+)
+@pytest.mark.parametrize("train", [train_vqgan, train_cond_gpt])
+def test_what_both_stages_take_is_checked_first(train, arguments, error, message, unread, tmp_path):
+    models = {"training": RECIPE} if train is train_vqgan else {"vqgan": new(), "training": GPTTraining(crop_size=32)}
+    with pytest.raises(error, match=message):
+        train(**{"data": unread, "folder": tmp_path / "run", "progress": False, **models, **arguments})
+
+
 def test_a_model_that_is_nowhere_is_named_with_its_argument(unread, tmp_path):
     for train, name in ((train_vqgan, "init"), (train_cond_gpt, "init"), (train_cond_gpt, "vqgan")):
         with pytest.raises(ValueError, match=rf"{name}='{tmp_path}/nowhere' cannot be loaded"):

@@ -23,7 +23,7 @@ from ..pipeline.pipeline import ImageSynthesisPipeline
 from ..sampler.sampler import SlidingWindowSampler
 from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN
-from .argument_types import check_condition, check_type, opened
+from .argument_types import check_condition, check_run, check_type, opened
 from .callbacks import Callbacks
 from .conditioning import encode_conditions, known_tokens, read_by
 from .evaluating import evaluating
@@ -112,7 +112,7 @@ def train_cond_gpt(
     """
     check_type("config", config, CondGPTConfig, "a CondGPTConfig")
     check_type("training", training, GPTTraining, "a GPTTraining, the second stage's recipe")
-    check_type("callbacks", callbacks, Callbacks, "Callbacks(on_step=…)")
+    check_run(folder, validation, resume, accelerator, callbacks, push_to_hub)
     for kind in condition if isinstance(condition, list | tuple) else [condition]:
         check_condition(kind)
     start, init = init, opened("init", init, ImageSynthesisPipeline)

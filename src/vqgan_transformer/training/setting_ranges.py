@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 __all__ = ["check_choices", "check_numbers", "checked_number"]
 
 
 def check_numbers(settings: object, kind: type[int] | type[float], ranges: Mapping[str, str]) -> None:
-    """Checks fields of a frozen dataclass that hold a number, two numbers, or ``None`` for a default.
+    """Checks fields of a frozen dataclass that hold a number, two numbers, or ``None``, as their types say.
 
     Whole numbers of other libraries (NumPy's) become Python's, so that settings can be written as JSON.
 
@@ -21,16 +22,19 @@ def check_numbers(settings: object, kind: type[int] | type[float], ranges: Mappi
         ranges: field -> interval, e.g. "[0, 1)": square brackets include the end, round ones do not.
 
     Raises:
-        ValueError: for a number out of range, NaN or infinity, and for a fraction or a boolean where a whole number is
+        ValueError: for a number out of range, NaN or infinity, for one number in place of two or none, and for a fraction or a boolean where a whole number is
             asked for.
     """
+    types = {field.name: str(field.type) for field in fields(settings)}  # type: ignore[arg-type]  # any dataclass
     for name, interval in ranges.items():
         value = getattr(settings, name)
-        if value is None:
+        if value is None and "None" in types[name]:
             continue
         label = f"{type(settings).__name__}.{name}"
-        if isinstance(value, tuple | list):
-            if len(value) != 2:
+        if isinstance(value, tuple | list) or types[name].startswith("tuple"):
+            if "tuple" not in types[name]:
+                raise ValueError(f"{label} takes one number, got {value!r}.")
+            if not isinstance(value, tuple | list) or len(value) != 2:
                 raise ValueError(f"{label} takes two numbers, got {value!r}.")
             checked: Any = tuple(checked_number(label, part, kind, interval) for part in value)
         else:

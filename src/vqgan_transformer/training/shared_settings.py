@@ -138,6 +138,8 @@ class Training:
                 f"short_side={self.short_side} is less than the crop of {self.crop[0]}×{self.crop[1]} pixels, which would "
                 "not fit. Make crop_size smaller or short_side larger."
             )
+        if self.short_sides[0] > self.short_sides[1]:
+            raise ValueError(f"short_side is a range (least, most), got {self.short_side}.")
         if isinstance(self.trackers, str):
             raise ValueError(f"trackers are names in a tuple: ({self.trackers!r},).")
 

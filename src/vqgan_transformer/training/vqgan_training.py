@@ -19,7 +19,7 @@ from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN, VQGANConfig
 from ..vqgan.quantizer import perplexity
 from .adversary import Adversary, DiscriminatorOfBoth, check_crop
-from .argument_types import check_condition, check_type, opened
+from .argument_types import check_condition, check_run, check_type, opened
 from .callbacks import Callbacks
 from .gradient_checkpointing import checkpoint_gradients
 from .initialisation import config_to_train, new_vqgan, tokenizer_inputs, whiten_by
@@ -108,7 +108,7 @@ def train_vqgan(
     check_type("config", config, VQGANConfig, "a VQGANConfig")
     check_type("training", training, VQGANTraining, "a VQGANTraining, the first stage's recipe")
     check_type("perceptual", perceptual, nn.Module, "a module; names and files go into VQGANTraining(perceptual=…)")
-    check_type("callbacks", callbacks, Callbacks, "Callbacks(on_step=…)")
+    check_run(folder, validation, resume, accelerator, callbacks, push_to_hub)
     check_condition(condition)
     start, init = init, opened("init", init, VQGAN)
     former = None if isinstance(start, VQGAN) else former_state(start)

@@ -47,6 +47,8 @@ def open_data(data: Any, kinds: Sequence[str], *, on_bad: Literal["error", "skip
         return data
     if isinstance(data, str | Path):
         path = Path(data).expanduser()
+        if data == "":  # which as a path is the current folder
+            raise FileNotFoundError("there is no training data at '': give the path of a folder or a list file.")
         if not path.exists():
             raise FileNotFoundError(f"there is no training data at {path}.")
         return _checked(_from_path(path, tuple(kinds)), kinds, on_bad)
