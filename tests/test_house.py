@@ -14,6 +14,7 @@ import vqgan_transformer
 from vqgan_transformer.conditions import KINDS
 
 PACKAGE = Path(vqgan_transformer.__file__).parent
+PROJECT = Path(__file__).parents[1]
 
 MODELS = {"sampler", "conditions", "vqgan", "gpt"}
 BASICS = {"errors", "version", "slots", "text_files"}
@@ -211,3 +212,9 @@ def test_nothing_is_imported_while_running_that_only_types_need():
 @pytest.mark.parametrize("name", MODULES)
 def test_a_file_is_one_room(name):
     assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", "examples"])
+def test_files_around_the_package_are_short_too(folder):
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (PROJECT / folder).rglob("*.py")}
+    assert {path.name: length for path, length in lengths.items() if length > 400} == {}
