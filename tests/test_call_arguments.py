@@ -159,8 +159,9 @@ def test_what_takes_long_says_how_far_it_is(pipe, capsys):
     assert "token" not in capsys.readouterr().err
     assert score(progress=True) == expected
     assert "272/272" in capsys.readouterr().err
-    with pytest.raises(TypeError, match="callback is a function"):
-        score(callback=5)
+    for wrong in (5, lambda drawn: None):
+        with pytest.raises(TypeError, match="callback is a function of"):
+            score(callback=wrong)
 
 
 def test_bars_are_configured_once_for_all_calls(capsys):

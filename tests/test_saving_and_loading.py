@@ -208,6 +208,19 @@ def test_types_that_make_no_sense_are_refused_before_loading(tmp_path, asked, er
         VQGAN.from_pretrained(tmp_path / "nothing here", **asked)
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda name: f"module.{name}", lambda name: f"_orig_mod.{name}", lambda name: name.replace(".", "._orig_mod.", 1)],
+)
+def test_what_wrappers_put_into_names_is_taken_off(wrap, small, folder):
+    weights = load_file(folder / "model.safetensors")
+    save_file({wrap(name): tensor for name, tensor in weights.items()}, folder / "model.safetensors")
+    assert same_weights(VQGAN.from_pretrained(folder), small)
+    save_file({f"other.{name}": tensor for name, tensor in weights.items()}, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="missing"):
+        VQGAN.from_pretrained(folder)
+
+
 def test_all_differences_are_in_one_message(folder):
     weights = load_file(folder / "model.safetensors")
     weights["encoder.stranger.weight"] = weights.pop("to_codes.bias")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -16,15 +17,24 @@ Callback = Callable[[int, int, Any], Any]
 
 
 def check_callback(callback: Any) -> None:
-    """Refuses what cannot be called.
+    """Refuses what cannot be called, or not with what it will be given.
 
     Raises:
         TypeError: for it.
     """
-    if callback is not None and not callable(callback):
-        raise TypeError(
-            f"callback is a function of (tokens drawn, their total, grids so far), got {type(callback).__name__}."
-        )
+    if callback is None:
+        return
+    what = "callback is a function of (tokens drawn, their total, grids so far)"
+    if not callable(callback):
+        raise TypeError(f"{what}, got {type(callback).__name__}.")
+    try:
+        signature = inspect.signature(callback)
+    except ValueError:  # functions written in C need not have one
+        return
+    try:
+        signature.bind(0, 0, None)
+    except TypeError as error:
+        raise TypeError(f"{what}, which this one does not take: {error}.") from error
 
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})

@@ -267,7 +267,8 @@ def load_strictly(
 
     Args:
         module: it registers no non-persistent buffers, since files do not hold them.
-        tensors: by the names of the module's state dict; no more and no fewer.
+        tensors: by the names of the module's state dict, no more and no fewer; or by these with what DistributedDataParallel
+            or torch.compile, which wrap a module, put into all of them.
         dtype: for floating-point tensors. ``None`` keeps float32 and float64 as stored and widens smaller ones, which
             are a way to ship weights, to float32.
         device: where to put them; ``None`` for the CPU.
@@ -280,6 +281,7 @@ def load_strictly(
     parameters = module.state_dict()
     expected = {name: tuple(tensor.shape) for name, tensor in parameters.items()}
     floating = [name for name, tensor in parameters.items() if tensor.is_floating_point()]
+    tensors = _unwrapped(tensors, expected)
     missing = [f"{name} {shape}" for name, shape in expected.items() if name not in tensors]
     unexpected = [f"{name} {tensor.shape}" for name, tensor in tensors.items() if name not in expected]
     mismatched = [
@@ -332,6 +334,12 @@ def load_strictly(
         raise TypeError(
             f"{type(module).__name__} has buffers that are not saved ({', '.join(left)}): compute them instead."
         )
+
+
+def _unwrapped(tensors: Mapping[str, StoredTensor], expected: Iterable[str]) -> Mapping[str, StoredTensor]:
+    """Tensors by a module's names, where theirs differ from these by what wrappers put into them, and by nothing else."""
+    plain = {name.replace("_orig_mod.", "").removeprefix("module."): tensor for name, tensor in tensors.items()}
+    return plain if len(plain) == len(tensors) and plain.keys() == {*expected} else tensors
 
 
 def _target(stored: torch.dtype, asked: torch.dtype | None) -> torch.dtype:
