@@ -163,7 +163,7 @@ Program = Callable[[Tensor], tuple[Tensor, Callable[[], Tensor] | None]]
 
 
 def _diffusers(path: Path, vqgan: VQGAN) -> Program:
-    from diffusers import VQModel  # type: ignore[import-not-found, unused-ignore]
+    from diffusers import VQModel  # type: ignore[import-not-found, unused-ignore]  # rarely there
 
     folder = path if path.is_dir() else path.parent
     if not (folder / "config.json").is_file():
@@ -181,7 +181,7 @@ def _diffusers(path: Path, vqgan: VQGAN) -> Program:
 
 
 def _taming(path: Path, vqgan: VQGAN) -> Program:
-    from taming.models.vqgan import GumbelVQ, VQModel  # type: ignore[import-not-found, unused-ignore]
+    from taming.models.vqgan import GumbelVQ, VQModel  # type: ignore[import-not-found, unused-ignore]  # rarely there
 
     from .checkpoints.formats import Opened, identify
 

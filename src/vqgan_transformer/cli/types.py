@@ -57,8 +57,8 @@ def simple_type(hint: Any) -> Any:
         inner = tuple(argument if argument is Ellipsis else simple_type(argument) for argument in arguments)
         made: Any = tuple  # indexed at run time
         return made[inner if origin is tuple else (inner[0], ...)]
-    if origin in (dict, Mapping):
-        return dict[str, simple_type(arguments[1])]  # type: ignore[misc]
+    if origin in (dict, Mapping) and arguments[0] is not Any:  # what has any keys, such as colours, is no list of names
+        return dict[str, simple_type(arguments[1])]  # type: ignore[misc]  # made at run time
     return Any
 
 

@@ -89,7 +89,7 @@ def records(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 def stated_size(content: Mapping[str, Any], height: str, width: str) -> tuple[int, int] | None:
     """(height, width) where a JSON file has both as positive whole numbers."""
-    sides = content.get(height), content.get(width)
-    if all(isinstance(side, int) and side > 0 for side in sides):
-        return sides  # type: ignore[return-value]
+    rows, columns = content.get(height), content.get(width)
+    if isinstance(rows, int) and isinstance(columns, int) and min(rows, columns) > 0:
+        return rows, columns
     return None

@@ -50,7 +50,7 @@ def from_json(cls: type[Config], data: object, where: str) -> Config:
     """
     if not isinstance(data, dict):
         raise CheckpointError(f"{where} should hold a JSON object (the fields of {cls.__name__}), got {shown(data)}.")
-    known = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    known = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]  # any dataclass
     for name in data:
         if name not in known:
             raise CheckpointError(

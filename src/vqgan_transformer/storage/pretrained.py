@@ -60,7 +60,7 @@ class Pretrained:
     @classmethod
     def from_config(cls, config: Any) -> Self:
         """A new object with the given config, its weights, if any, drawn at random."""
-        return cls(config)  # type: ignore[call-arg]
+        return cls(config)  # type: ignore[call-arg]  # a mixin: the class it is mixed into takes one
 
     @classmethod
     def from_pretrained(

@@ -83,7 +83,7 @@ def run_training(
     if resume:
         run.restore()
     batches = Batches(
-        len(samples),  # type: ignore[arg-type]
+        len(samples),  # type: ignore[arg-type]  # ours have a length, which torch's Dataset does not promise
         training.seed,
         training.batch_size,
         training.gradient_accumulation,

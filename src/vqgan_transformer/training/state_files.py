@@ -120,7 +120,8 @@ def optimizer_state(accelerator: Accelerator, network: nn.Module, optimizer: Any
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict
 
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        return dict(get_optimizer_state_dict(network, _inner(optimizer), options=options)["state"])  # type: ignore[arg-type]
+        state: Any = get_optimizer_state_dict(network, _inner(optimizer), options=options)["state"]
+        return dict(state)
     known = _inner(optimizer).state
     named = accelerator.unwrap_model(network).named_parameters()
     return {name: dict(known[parameter]) for name, parameter in named if parameter in known}
