@@ -101,7 +101,7 @@ def test_the_noise_of_steps_is_that_of_their_places_however_many_are_made_at_onc
 
 @pytest.mark.parametrize("min_p", [0.0, 0.05, 0.3, 1.0])
 def test_min_p_keeps_codes_by_their_probability_in_relation_to_the_likeliest(min_p):
-    logits = torch.tensor([[3.0, 1.0, 2.9, -2.0], [0.0, 0.0, -1.0, 5.0]])
+    logits = torch.linspace(-3, 3, 96).view(2, 48)  # codes at every distance from the likeliest
     probabilities = (logits / 0.7).softmax(-1)
     filtered = filter_logits(logits, temperature=0.7, top_k=None, top_p=1.0, min_p=min_p)
     expected = probabilities >= min_p * probabilities.amax(-1, keepdim=True)

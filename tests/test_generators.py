@@ -234,6 +234,20 @@ def test_a_caption_that_is_masked_away_or_unknown_counts_for_nothing():
     assert torch.allclose(gpt(tokens, none)[1], gpt(tokens, condition)[1])
 
 
+def test_the_strength_of_a_caption_goes_from_none_to_all_of_it():
+    gpt = made(FORMS["embeddings in front"])
+    tokens, condition = torch.randint(CODES, (2, *WINDOW)), condition_for(gpt, WINDOW, 2)
+    none = gpt(tokens, {"text_mask": condition["text_mask"]})
+    half, full = (gpt(tokens, condition, strength={"text": strength}) for strength in (0.5, 1.0))
+    torch.testing.assert_close(gpt(tokens, condition, strength={"text": 0.0}), none)
+    assert torch.equal(full, gpt(tokens, condition))
+    # in between, each embedding is projected, and then mixed with that of the empty caption
+    caption = gpt.get_submodule("aligned.caption")
+    seen, empty = caption.project(condition["text"]), caption.project(caption.empty)
+    caption.register_forward_hook(lambda *_: (seen + empty) / 2)
+    torch.testing.assert_close(half, gpt(tokens, condition))
+
+
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
