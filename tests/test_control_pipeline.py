@@ -51,6 +51,8 @@ def test_the_map_the_words_and_the_strength_count(pipe, labels):
     assert torch.equal(painted, tokens(pipe, segmentation=labels, **caption()))
     assert not torch.equal(painted, tokens(pipe, segmentation=labels.T.copy(), **caption()))
     assert not torch.equal(painted, tokens(pipe, segmentation=labels, **caption(1)))
+    masked = {**caption(), "prompt_mask": torch.arange(LENGTH) >= 60}
+    assert not torch.equal(painted, tokens(pipe, segmentation=labels, **masked))
     weak = tokens(pipe, segmentation=labels, **caption(), condition_strength={"segmentation": 0.2})
     assert not torch.equal(painted, weak)
 
@@ -162,3 +164,10 @@ def test_words_are_encoded_by_a_t5_padded_on_the_left(tmp_path):
     torch.testing.assert_close(inputs["text"][:, 2:], expected, atol=2e-2, rtol=2e-2)
     with pytest.raises(ValueError, match="5 positions"):
         condition.parse("a lake a lake a")
+
+
+def test_an_encoder_that_cannot_be_had_is_said_with_what_to_do(tmp_path):
+    pytest.importorskip("sentencepiece")
+    pytest.importorskip("transformers")
+    with pytest.raises(FileNotFoundError, match="prompt_embeds="):
+        TextCondition(length=4, size=8, encoder=str(tmp_path / "none")).parse("a lake")

@@ -59,7 +59,15 @@ class CaptionEncoder:
                     "words are encoded by transformers: pip install 'vqgan-transformer[text]', or pass prompt_embeds= with "
                     f"what the encoder of {self.source} gives."
                 ) from error
-            tokenizer = AutoTokenizer.from_pretrained(self.source, padding_side="left")
-            encoder: Any = T5EncoderModel.from_pretrained(self.source, dtype=torch.bfloat16)  # has types in part only
+            try:
+                tokenizer = AutoTokenizer.from_pretrained(self.source, padding_side="left")
+                encoder: Any = T5EncoderModel.from_pretrained(
+                    self.source, dtype=torch.bfloat16
+                )  # has types in part only
+            except OSError as error:
+                raise FileNotFoundError(
+                    f"the encoder of captions, {self.source}, can neither be found here nor be downloaded: {error} Pass "
+                    "prompt_embeds= with what it gives elsewhere."
+                ) from error
             self._loaded = tokenizer, encoder.eval()
         return self._loaded

@@ -88,6 +88,7 @@ class TextCondition(Condition):
         super().__init__()
         self.config = TextConfig(length, size, encoder, default_prompt)
         self._encoder = CaptionEncoder(encoder, length)
+        self._default: Tensor | None = None  # encoded once
 
     @property
     def vocab_size(self) -> int:
@@ -121,6 +122,7 @@ class TextCondition(Condition):
 
         Raises:
             ImportError: for words, without the extra that encodes them.
+            FileNotFoundError: for words, where the encoder cannot be had.
             TypeError: for anything else than words or embeddings.
             ValueError: for other shapes, embeddings that are not finite, and a mask beside words.
         """
@@ -159,7 +161,9 @@ class TextCondition(Condition):
         """
         del size
         if find_spec("transformers") is not None and find_spec("sentencepiece") is not None:
-            return self.parse(self.config.default_prompt)
+            if self._default is None:
+                self._default = self.parse(self.config.default_prompt)
+            return self._default
         warn(
             "no caption is given, and without the extra 'text' the default prompt cannot be encoded: the learned empty caption is "
             "used, which these models never saw together with a picture to follow. Pass prompt_embeds=, or pip install "
