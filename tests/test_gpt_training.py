@@ -113,8 +113,14 @@ def test_dropout_belongs_to_samples_not_to_batches():
 def test_no_condition_at_all_is_no_input_of_an_aligned_gpt():
     conditions = (SegmentationCondition(labels=("a", "b")), DepthCondition(), Unconditional())
     assert [part.name for part in condition_inputs(conditions)] == ["segmentation", "depth"]
+
+
+def test_a_kind_that_only_has_tokens_is_refused_by_an_aligned_gpt():
+    class OnlyTokens(LayoutCondition):
+        aligned_input = None
+
     with pytest.raises(ValueError, match="layout has no aligned form"):
-        condition_inputs([LayoutCondition(labels=("cat",))])
+        condition_inputs([OnlyTokens(labels=("cat",))])
 
 
 def test_aligned_gpts_learn_from_maps(tmp_path):

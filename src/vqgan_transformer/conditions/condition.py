@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -22,8 +21,9 @@ from ..geometry import Canvas
 from ..images import to_pil
 from ..storage.pretrained import Pretrained
 from ..vqgan.model import VQGAN
-from .crop import Crop, nearest_places
+from .crop import Crop
 from .data_forms import DataForm, value_of
+from .map_sizes import continued, scaled
 from .word_card import word_card
 
 if TYPE_CHECKING:
@@ -213,12 +213,7 @@ class Condition(Pretrained, nn.Module):
 
         What is no map is returned as it is.
         """
-        if not self.spatial or tuple(parsed.shape[-2:]) == tuple(size):
-            return parsed
-        if parsed.is_floating_point():
-            return F.interpolate(parsed, size=size, mode="bilinear", align_corners=False, antialias=True)
-        rows, cols = (nearest_places(old, new, parsed.device) for old, new in zip(parsed.shape[-2:], size, strict=True))
-        return parsed[..., rows[:, None], cols]
+        return scaled(parsed, size) if self.spatial else parsed
 
     def extend_to(self, parsed: Tensor, size: tuple[int, int]) -> Tensor:
         """A map continued to (height, width) by repeating its last row and column.
@@ -228,14 +223,11 @@ class Condition(Pretrained, nn.Module):
         Raises:
             ValueError: for a size smaller than the map.
         """
-        if not self.spatial:
-            return parsed
-        (height, width), (new_height, new_width) = parsed.shape[-2:], size
-        if new_height < height or new_width < width:
-            raise ValueError(f"a map of {height}×{width} cannot be extended to the smaller {new_height}×{new_width}.")
-        rows = torch.arange(new_height, device=parsed.device).clamp(max=height - 1)
-        cols = torch.arange(new_width, device=parsed.device).clamp(max=width - 1)
-        return parsed if (height, width) == (new_height, new_width) else parsed[..., rows[:, None], cols]
+        return continued(parsed, size) if self.spatial else parsed
+
+    def part(self, parsed: Tensor, box: tuple[int, int, int, int], size: tuple[int, int]) -> Tensor:
+        """What is of a part of a picture of `size`: (top, left, bottom, right) in pixels."""
+        return parsed[..., box[0] : box[2], box[1] : box[3]] if self.spatial else parsed
 
     @abstractmethod
     def encode(self, parsed: Tensor) -> Tensor:
@@ -298,8 +290,12 @@ class Condition(Pretrained, nn.Module):
             raise ValueError(f"{self.name} has no aligned form: use a GPT with conditioning='prefix'.")
         return ((self.name, *self.aligned_input),)
 
+    def on_canvas(self, parsed: Tensor, canvas: Canvas) -> Tensor:
+        """What :meth:`parse` gave, for pictures of a canvas, as :meth:`for_aligned` takes it: maps of the whole grid."""
+        return self.extend_to(parsed, canvas.painted)
+
     def for_aligned(self, parsed: Tensor) -> Tensor:
-        """What :meth:`parse` gave, as an aligned GPT reads it: maps of full resolution, ids as they are."""
+        """Maps of full resolution, or ids, as an aligned GPT reads them."""
         return parsed
 
     def gpt_inputs(self, parsed: Tensor) -> dict[str, Tensor]:
@@ -389,6 +385,10 @@ class Condition(Pretrained, nn.Module):
         if not self.spatial:
             return torch.as_tensor(sample)
         return crop.of_numbers(sample) if sample.is_floating_point() else crop.of_labels(sample)
+
+    def cut_for_aligned(self, sample: Any, crop: Crop, whole: tuple[int, int], order: np.random.Generator) -> Tensor:
+        """As :meth:`cut`, but what :meth:`for_aligned` takes; the same, for most kinds."""
+        return self.cut(sample, crop, whole, order)
 
     def encode_cut(self, cut: Tensor) -> Tensor:
         """Tokens of a batch of what :meth:`cut` gave."""

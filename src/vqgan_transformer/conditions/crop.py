@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor, from_numpy
 
 from .skeleton import JOINTS, LEFT_RIGHT_PAIRS
 
-__all__ = ["Crop", "nearest_places"]
+__all__ = ["Crop"]
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,3 @@ class Crop:
     def _nearest(start: float, extent: float, count: int, limit: int) -> np.ndarray:
         places = start + (np.arange(count) + 0.5) * extent / count
         return np.clip(np.floor(places).astype(np.int64), 0, limit - 1)
-
-
-def nearest_places(old: int, new: int, device: torch.device) -> Tensor:
-    """For each of `new` places along a side, the one of `old` places in which its centre lies."""
-    return (2 * torch.arange(new, device=device) + 1) * old // (2 * new)

@@ -14,15 +14,15 @@ from ..errors import nearest_name
 from ..geometry import Canvas
 from ..images import from_pixels
 from .class_label import class_id
-from .condition import Condition
+from .condition import AlignedForm, Condition
 from .crop import Crop
 from .data_forms import Annotations, DataForm, value_of
 from .layout_config import ATTRIBUTES, Attribute, LayoutConfig
-from .layout_objects import in_picture, is_object, reaches, taken_apart
+from .layout_maps import boxes_in_part, canvas_map, label_map
+from .layout_objects import BoxFormat, in_picture, is_object, reaches, relative_box, taken_apart
 
 __all__ = ["LayoutCondition", "LayoutConfig", "LayoutWindows"]
 
-BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 Box = tuple[float, float, float, float]
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
@@ -187,6 +187,19 @@ class LayoutCondition(Condition):
         ordered = torch.stack([objects[_order(objects, seed)] for objects, seed in zip(repeated, seeds, strict=True)])
         return LayoutWindows(self, ordered, canvas)
 
+    def part(self, parsed: Tensor, box: tuple[int, int, int, int], size: tuple[int, int]) -> Tensor:
+        """The boxes of a part of a picture, cut off at its edge; what does not reach into it is left out."""
+        return boxes_in_part(parsed, box, size)
+
+    @property
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
+        """A label for each pixel: of the smallest box there."""
+        return "labels", self.config.number_of_classes
+
+    def on_canvas(self, parsed: Tensor, canvas: Canvas) -> Tensor:
+        """Layouts as label maps, int64 (B, H, W); see :func:`.layout_maps.label_map`."""
+        return torch.stack([canvas_map(objects, self.config.number_of_classes, canvas) for objects in parsed])
+
     def prefix_length(self, window: tuple[int, int]) -> int:
         """Tokens of a layout, whatever the window."""
         del window
@@ -211,8 +224,16 @@ class LayoutCondition(Condition):
         """Tokens of the objects that reach into a piece of a picture, int64 (C,), in an order drawn anew.
 
         In a mirror they are those of the mirrored picture.
+
+        Raises:
+            ValueError: for more objects than the condition has places for.
         """
         objects = self.objects_of(sample, whole)
+        most = self.config.max_objects
+        if len(objects) > most:
+            raise ValueError(
+                f"layout has {len(objects)} objects, but the condition places for {most}: raise max_objects"
+            )
         objects = objects[torch.from_numpy(order.permutation(len(objects)))]
         left, right = crop.left / whole[1], (crop.left + crop.width) / whole[1]
         top, bottom = crop.top / whole[0], (crop.top + crop.height) / whole[0]
@@ -222,6 +243,11 @@ class LayoutCondition(Condition):
                 (objects[:, 0], 1 - objects[:, 3], objects[:, 2], 1 - objects[:, 1], objects[:, 4]), dim=1
             )
         return self.encode(objects[None], crop=(left, top, right, bottom))[0]
+
+    def cut_for_aligned(self, sample: Any, crop: Crop, whole: tuple[int, int], order: np.random.Generator) -> Tensor:
+        """The label map of a piece of a picture, int64 (h, w); see :func:`.layout_maps.label_map`."""
+        del order
+        return label_map(self.objects_of(sample, whole), self.config.number_of_classes, crop, whole)
 
     def encode_cut(self, cut: Tensor) -> Tensor:
         """What :meth:`cut` gave, which are tokens already, since they tell where in the picture the piece lies."""
@@ -235,18 +261,13 @@ class LayoutCondition(Condition):
             whole: (height, width) of the picture in pixels.
 
         Raises:
-            ValueError: for objects that the condition does not know, and for more than it has places for.
+            ValueError: for objects that the condition does not know.
         """
         items, size = in_picture(value, whole, self.options.get("box_format"))
         own_format: BoxFormat | None = "xyxy" if isinstance(value, Mapping) else None
         objects = torch.empty(0, 5, dtype=torch.float64)
         if items:
             objects = self.parse(items, layout_size=size, box_format=own_format)[0]
-        most = self.config.max_objects
-        if len(objects) > most:
-            raise ValueError(
-                f"layout has {len(objects)} objects, but the condition places for {most}: raise max_objects"
-            )
         return objects
 
     def show(self, parsed: Tensor, size: tuple[int, int] = (256, 256)) -> list[Image.Image]:
@@ -281,27 +302,7 @@ class LayoutCondition(Condition):
                     f"{nearest_name(str(attribute), self.config.attributes)}"
                 )
         token += self.config.number_of_classes * sum({ATTRIBUTES[attribute] for attribute in attributes})
-        a, b, c, d = box
-        if box_format == "xywh":
-            c, d = a + c, b + d
-        elif box_format == "cxcywh":
-            a, b, c, d = a - c / 2, b - d / 2, a + c / 2, b + d / 2
-        height, width = layout_size if layout_size is not None else (1, 1)
-        corners = [a / width, b / height, c / width, d / height]
-        if not all(-1e-9 <= corner <= 1 + 1e-9 for corner in corners):
-            unit = (
-                f"the picture has {height}×{width} pixels" if layout_size is not None else "relative boxes lie in 0–1"
-            )
-            raise ValueError(
-                f"layout: the box {box} of {label!r} ({box_format}) reaches out of the picture: {unit}. Cut it off at "
-                "the edge; for boxes in pixels, pass layout_size=(height, width)."
-            )
-        if corners[0] >= corners[2] or corners[1] >= corners[3]:
-            raise ValueError(
-                f"layout: the box {box} of {label!r} has no area. Boxes are read as {box_format}; if yours are "
-                "otherwise, pass box_format='xyxy', 'xywh' or 'cxcywh'."
-            )
-        return [float(token), *(min(max(corner, 0.0), 1.0) for corner in corners)]
+        return [float(token), *relative_box(label, box, layout_size, box_format)]
 
     def _tokens(self, objects: np.ndarray, crop: Box) -> np.ndarray:
         # (N, 5) -> int64 (C,)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..geometry import Size, same_aspect
 
-__all__ = ["in_picture", "is_object", "reaches", "taken_apart"]
+__all__ = ["BoxFormat", "in_picture", "is_object", "reaches", "relative_box", "taken_apart"]
+
+BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
+"""(left, top, right, bottom), (left, top, width, height) or (centre, width, height)."""
 
 _LABELS = ("categories", "category", "labels", "label", "names", "name", "category_id")
 _BOXES = ("bbox", "bboxes", "boxes", "box")
@@ -50,6 +53,41 @@ def taken_apart(item: Any) -> tuple[Any, tuple[float, float, float, float], tupl
         raise ValueError(f"layout: the box of {label!r} should be four finite numbers, got {box!r}.")
     a, b, c, d = numbers
     return label, (a, b, c, d), (attributes,) if isinstance(attributes, str) else tuple(attributes)
+
+
+def relative_box(
+    label: Any, box: tuple[float, float, float, float], layout_size: Size | None, box_format: BoxFormat
+) -> list[float]:
+    """Left, top, right and bottom of a user's box, relative to the picture.
+
+    Args:
+        label: of the object, for messages.
+        box: as :func:`taken_apart` gives it.
+        layout_size: (height, width) of the picture in whose pixels it is; ``None`` where it is relative.
+        box_format: what its numbers mean.
+
+    Raises:
+        ValueError: for boxes that reach out of the picture, or have no area.
+    """
+    a, b, c, d = box
+    if box_format == "xywh":
+        c, d = a + c, b + d
+    elif box_format == "cxcywh":
+        a, b, c, d = a - c / 2, b - d / 2, a + c / 2, b + d / 2
+    height, width = layout_size if layout_size is not None else (1, 1)
+    corners = [a / width, b / height, c / width, d / height]
+    if not all(-1e-9 <= corner <= 1 + 1e-9 for corner in corners):
+        unit = f"the picture has {height}×{width} pixels" if layout_size is not None else "relative boxes lie in 0–1"
+        raise ValueError(
+            f"layout: the box {box} of {label!r} ({box_format}) reaches out of the picture: {unit}. Cut it off at "
+            "the edge; for boxes in pixels, pass layout_size=(height, width)."
+        )
+    if corners[0] >= corners[2] or corners[1] >= corners[3]:
+        raise ValueError(
+            f"layout: the box {box} of {label!r} has no area. Boxes are read as {box_format}; if yours are "
+            "otherwise, pass box_format='xyxy', 'xywh' or 'cxcywh'."
+        )
+    return [min(max(corner, 0.0), 1.0) for corner in corners]
 
 
 def in_picture(value: Any, whole: Size, box_format: str | None) -> tuple[list[Any], Size | None]:

@@ -98,9 +98,6 @@ def _crop(
         for condition in batch.parts.inputs.left_open(batch.given)
         if (rows := condition.chosen_by([seed])) is not None
     }
-    given = {
-        name: rows[..., top:bottom, left:right] if pipe.condition(name).spatial else rows
-        for name, rows in (batch.given | chosen).items()
-    }
+    given = {name: pipe.condition(name).part(rows, box, batch.size) for name, rows in (batch.given | chosen).items()}
     canvas = Canvas((bottom - top, right - left), batch.canvas.factor, batch.canvas.window)
     return replace(batch, canvas=canvas, given=given, chosen={}, seeds=[seed], known=known)

@@ -327,9 +327,14 @@ class CondGPTConfig:
                 f"the paper's form follows one condition, got {', '.join(names)}: pass one, or config= of an aligned GPT."
             )
 
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether conditions are read as tokens of them; otherwise as maps and ids."""
+        return self.conditioning == "prefix"
+
     def in_front(self, conditions: Sequence[Value]) -> Sequence[Value]:
         """Those of some conditions whose tokens stand in front."""
-        return conditions if self.conditioning == "prefix" else ()
+        return conditions if self.reads_tokens else ()
 
     def reads(self, names: Iterable[str]) -> list[str]:
         """Those of some names whose conditions are read."""
@@ -345,7 +350,7 @@ class CondGPTConfig:
             values: gives a condition as a map or ids, likewise; the model reads a dictionary of them.
         """
         read = self.reads(names)
-        if self.conditioning == "prefix":
+        if self.reads_tokens:
             (name,) = read
             return tokens(name)
         return {name: values(name) for name in read}

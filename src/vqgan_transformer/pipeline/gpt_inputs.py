@@ -66,7 +66,7 @@ class AnyConditions:
         for condition in self.conditions:
             if condition.name in given:
                 settled = condition.settled(given[condition.name], seeds)
-                read |= condition.gpt_inputs(condition.extend_to(settled, canvas.painted))
+                read |= condition.gpt_inputs(condition.on_canvas(settled, canvas))
         return {name: rows.repeat_interleave(len(seeds) // len(rows), dim=0) for name, rows in read.items()}
 
 

@@ -33,7 +33,7 @@ def encode_conditions(
     Args:
         config: of the GPT.
         conditions: the kinds; a prefix has one.
-        cut: what the ``cut`` of each gave.
+        cut: what the ``cut`` of each gave, for an aligned GPT its ``cut_for_aligned``.
 
     Returns:
         tokens int64 (B, h, w) or (B, C) for a prefix; for an aligned GPT the maps and ids themselves.

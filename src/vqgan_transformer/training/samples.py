@@ -42,14 +42,15 @@ class Samples(Dataset[Any]):
     """A source's samples as tensors, addressed by (epoch, index).
 
     An item is a dictionary: "image" float32 (3, h, w) in [-1, 1] if pictures are wanted, and for each condition what its
-    ``cut`` gives: maps int64 (h, w) or float32 (C, h, w), ids int64 (). Layouts are tokens already, int64 (C,), since
-    these tell where in the picture the crop lies.
+    ``cut`` (or ``cut_for_aligned``) gives: maps int64 (h, w) or float32 (C, h, w), ids int64 (). Layouts are tokens
+    already, int64 (C,), since these tell where in the picture the crop lies, or label maps.
 
     Attributes:
         source: of the samples.
         training: whose crop and flip settings count.
         conditions: that are read beside the picture.
         with_image: whether pictures are read.
+        as_tokens: whether conditions are cut for a GPT that reads tokens of them; otherwise for one that reads maps.
         variants: so many crops of each picture there are; epochs take them in turn. ``None``: ever new ones.
     """
 
@@ -57,6 +58,7 @@ class Samples(Dataset[Any]):
     training: Training
     conditions: tuple[Condition, ...] = ()
     with_image: bool = True
+    as_tokens: bool = True
     variants: int | None = None
 
     def __len__(self) -> int:
@@ -95,7 +97,8 @@ class Samples(Dataset[Any]):
             tensors["image"] = from_pixels(crop.of_picture(picture))[0]
         for condition, part in parts:
             order = random_numbers(self.training.seed, 7, epoch, index)
-            tensors[condition.name] = condition.cut(part, crop, whole, order)
+            cut = condition.cut if self.as_tokens else condition.cut_for_aligned
+            tensors[condition.name] = cut(part, crop, whole, order)
         return tensors
 
     @staticmethod
