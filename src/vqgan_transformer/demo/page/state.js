@@ -16,7 +16,7 @@ export const about = await server.model().catch((error) => {
 });
 export const byName = Object.fromEntries(about.conditions.map((condition) => [condition.name, condition]));
 export const labels = about.conditions.find((condition) => condition.map && condition.labels);
-export const classes = about.conditions.find((condition) => !condition.map && condition.labels);
+export const classes = byName.class_label?.labels && byName.class_label; // not the names of boxes
 export const people = new People(about.skeleton);
 
 export const state = {
