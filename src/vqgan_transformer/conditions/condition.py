@@ -171,18 +171,12 @@ class Condition(Pretrained, nn.Module):
         return [value]
 
     def default(self, size: tuple[int, int]) -> Tensor | None:
-        """What stands for the condition when a user passes nothing, for a picture of `size`, as :meth:`parse` gives it.
-
-        ``None`` if there is no such thing: something must be passed.
-        """
+        """What stands for the condition when a user passes nothing, as :meth:`parse` gives it; ``None``: nothing does."""
         del size
         return None
 
     def chosen_by(self, seeds: Sequence[int]) -> Tensor | None:
-        """What a picture's seed chooses where a user passes nothing, for models that can do without, one row a seed.
-
-        ``None`` for kinds that stay open then.
-        """
+        """What seeds choose where a user passes nothing, one row a seed; ``None`` for kinds that stay open then."""
         del seeds
         return None
 
@@ -367,6 +361,11 @@ class Condition(Pretrained, nn.Module):
     def extent(self, sample: Any) -> tuple[int, int] | None:
         """(height, width) of what :meth:`read_sample` gave, where it tells the size of its picture."""
         return (sample.shape[-2], sample.shape[-1]) if self.spatial and self.needs_input else None
+
+    def drawn_crudely(self, sample: Any, generator: np.random.Generator) -> Any:
+        """What :meth:`read_sample` gave, drawn at random as crudely as people draw it; unchanged for most kinds."""
+        del generator
+        return sample
 
     def cut(self, sample: Any, crop: Crop, whole: tuple[int, int], order: np.random.Generator) -> Tensor:
         """The part of the condition that belongs to a piece of its picture, without the batch axis.

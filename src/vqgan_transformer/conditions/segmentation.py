@@ -20,6 +20,7 @@ from ..text_files import read_text
 from ..vqgan.model import VQGAN, VQGANConfig
 from .absent_labels import refuse_absent_labels
 from .condition import AlignedForm
+from .crude_maps import crude_map
 from .data_forms import DataForm, Files, value_of
 from .label_maps import fill_unlabelled, read_label_maps
 from .label_spaces import Colour, LabelSpace, LabelTranslation, count_labels, translate
@@ -260,6 +261,11 @@ class SegmentationCondition(TokenizedMap):
                 f"{message} Make the condition with unknown= and the id of pixels that nobody labelled, and they are not "
                 "trained on; other labels are translated by what condition.reading(…) is told of the data."
             ) from error
+
+    def drawn_crudely(self, sample: Tensor, generator: np.random.Generator) -> Tensor:
+        """A label map (H, W) as people and segmenters draw it; tokens leave nothing open, so places without label are filled."""
+        crude = torch.from_numpy(crude_map(sample.numpy(), generator))
+        return crude if self.vqgan is None or not bool((crude >= 0).any()) else fill_unlabelled(crude)
 
     def encode(self, parsed: Tensor) -> Tensor:
         """Tokens of label maps: int64 (B, H, W) -> int64 (B, h, w). One-hot maps are made a few at a time.

@@ -24,6 +24,9 @@ class GPTTraining(Training):
         kind_dropout: where there are several kinds, the probability with which each is dropped by itself, beside that:
             what lets a user give some kinds and not others. A dictionary has the probabilities by the kinds' names; what
             it leaves out is not dropped by itself.
+        crude_maps: share of the samples whose label maps are drawn crudely beside the true picture: as boxes, blobs, sticks,
+            cells, with smooth or ragged edges, holes, small things missing or places unlabelled. Then a model also
+            follows maps that people paint and segmenters give. Validation is on the maps as they are.
         token_variants: so many crops and flips of each picture are encoded before training, once; 0 encodes every
             batch anew.
         structured_tables: a new GPT learns embedding, head and positions as sums in which similar codes and neighbouring
@@ -45,6 +48,7 @@ class GPTTraining(Training):
     pkeep: float | None = None
     condition_dropout: float = 0.0
     kind_dropout: float | Mapping[str, float] = 0.3
+    crude_maps: float = 0.0
     token_variants: int = 4
     structured_tables: bool = False
     sample_top_k: int = 100
@@ -56,7 +60,7 @@ class GPTTraining(Training):
         super().__post_init__()
         check_numbers(self, int, {"token_variants": "[0, inf)", "sample_top_k": "[1, inf)"})
         check_numbers(self, int, {"evaluate_every": "[1, inf)", "evaluate_samples": "[5, inf)"})
-        check_numbers(self, float, {"pkeep": "(0, 1]", "condition_dropout": "[0, 1)"})
+        check_numbers(self, float, {"pkeep": "(0, 1]", "condition_dropout": "[0, 1)", "crude_maps": "[0, 1]"})
         if not isinstance(self.kind_dropout, Mapping):
             check_numbers(self, float, {"kind_dropout": "[0, 1)"})
             return

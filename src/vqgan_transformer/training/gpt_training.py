@@ -129,7 +129,7 @@ def train_cond_gpt(
         samples, held_out = open_samples(
             data, validation, recipe, conditions, kinds=kinds,
             checked=recipe.check_data and run.last() is None, variants=recipe.token_variants or None,
-            as_tokens=gpt.config.reads_tokens,
+            as_tokens=gpt.config.reads_tokens, crude_maps=recipe.crude_maps,
         )  # fmt: skip
         run_data = RunData.of(samples, held_out)
         if accelerator.is_main_process:

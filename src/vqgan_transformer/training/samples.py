@@ -52,6 +52,7 @@ class Samples(Dataset[Any]):
         with_image: whether pictures are read.
         as_tokens: whether conditions are cut for a GPT that reads tokens of them; otherwise for one that reads maps.
         variants: so many crops of each picture there are; epochs take them in turn. ``None``: ever new ones.
+        crude_maps: share of the samples whose conditions are drawn crudely before they are cut; never those of validation.
     """
 
     source: Source
@@ -60,6 +61,7 @@ class Samples(Dataset[Any]):
     with_image: bool = True
     as_tokens: bool = True
     variants: int | None = None
+    crude_maps: float = 0.0
 
     def __len__(self) -> int:
         return len(self.source)
@@ -92,6 +94,9 @@ class Samples(Dataset[Any]):
             raise ValueError(f"sizes differ (height×width): {shown}")
         whole = next(iter(sizes.values()), None) or self._extent(sample)
         crop = self._crop(whole, epoch, index, sample)
+        hand = random_numbers(self.training.seed, 10, epoch, index)
+        if epoch != CENTRE and hand.random() < self.crude_maps:
+            parts = [(condition, condition.drawn_crudely(part, hand)) for condition, part in parts]
         tensors = {}
         if picture is not None:
             tensors["image"] = from_pixels(crop.of_picture(picture))[0]

@@ -96,7 +96,8 @@ def cache_key(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, variants: i
             }
         )
     )
-    return result
+    # not named where there are none, so that earlier caches stay valid
+    return result | {"crude_maps": samples.crude_maps} if samples.crude_maps else result
 
 
 def open_or_encode(
