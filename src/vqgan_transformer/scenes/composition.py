@@ -73,6 +73,7 @@ def compose(
     recipe = _BIOMES[biome]
     light = light_of(dice.stream("light"), season, time_of_day)
     colours, leaves = season_colours(season)
+    colours, leaves = light.seen(colours), list(light.seen(dict(zip("abc", leaves, strict=True))).values())
     layout = dice.stream("layout")
     horizon = layout.uniform(*recipe.horizon)
     eye = layout.uniform(1.8, 2.7) if people else layout.uniform(2.0, 4.5)
@@ -84,7 +85,7 @@ def compose(
         colours |= {"grass2": colours["sand"] * _RED}
     stage = Stage(
         Canvas(height, width), dice, light, plane, colours,
-        Nursery(dice.stream("plants"), light, colours, leaves, season, height),
+        Nursery(dice.stream("plants"), light, colours, leaves, snowy, height),
         biome, season, snowy, _plant_kinds(layout, biome, season),
     )  # fmt: skip
     plan = _ground_plan(dice.stream("plan"), stage, people)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,9 @@ def _texture(dice: Dice, plane: Plane, first: int, scale: float, gain: float, sm
         scale * size / plane.height
     )
     shift = float(size) * 64
-    bounds = [1.1, 0.5, 0.27, 0.15, 0.08, 0.045, 0.0]
-    for near, far in pairwise(bounds):
+    # Rows are the farther apart on the plane, the farther away they lie: by the square of it. Each level serves rows
+    # that step over about one of its texels; a finer one would alias into a weave.
+    for near, far in pairwise([1.1, *(sqrt(scale * 0.8 / 2**coarser) for coarser in range(6)), 0.0]):
         chosen = np.flatnonzero((depth <= near) & (depth > far))
         if len(chosen):
             here = slice(chosen[0], chosen[-1] + 1)
@@ -174,7 +176,7 @@ def paint_ground(
         The cover, uint8 label ids of rows ``first`` to the last.
     """
     cover = cover_map(dice.stream("cover"), plane, plan, first)
-    fine = _texture(dice.stream("fine"), plane, first, 1.0, 0.72)
+    fine = _texture(dice.stream("fine"), plane, first, 1.0, 0.62, smooth=True)
     meadow = _texture(dice.stream("meadow"), plane, first, 0.22, 0.55, smooth=True)
     rows = np.arange(first, plane.height, dtype=np.float32) + np.float32(0.5)
     depth = plane.depth(rows).astype(np.float32)[:, None]
@@ -188,10 +190,11 @@ def paint_ground(
     blend = smoothstep(-0.5, 0.6, meadow) * grassy
     tone += (colours["grass2"] - tone) * blend
     rough = contrast[cover]
-    # Blades of grass stand up: upright grain that grows towards the viewer.
-    blades = field(dice.stream("blades"), fine.shape, (plane.height * 0.020, plane.height * 0.006), 5, 0.8)
-    upright = grassy * clamp(depth * np.float32(0.9), 0, 0.6) * np.float32(0.4)
-    texture = clamp(np.float32(1) + fine * rough + blades * upright + meadow * np.float32(0.07), 0.4, 1.5)
+    texture = np.float32(1) + fine * rough + meadow * np.float32(0.07)
+    if grassy.any():
+        upright = grassy * clamp(depth * np.float32(0.9), 0, 0.6) * np.float32(0.36)
+        texture += _blades(dice.stream("blades"), plane, meadow) * upright
+    texture = clamp(texture, 0.4, 1.5)
     swell = np.zeros_like(meadow)
     swell[:, 1:] = (meadow[:, :-1] - meadow[:, 1:]) * np.float32(light.side * plane.height * 0.014) * depth
     facing = clamp(
@@ -206,4 +209,15 @@ def paint_ground(
     return cover
 
 
-_CONTRAST = {"grass": 0.30, "sand": 0.10, "snow": 0.05, "dirt": 0.22, "gravel": 0.30, "hill": 0.3, "rock": 0.3}
+def _blades(dice: Dice, plane: Plane, meadow: Array) -> Array:
+    """Grass that stands up: upright grain that leans this way and that, as the ``meadow`` (rows, columns) rolls."""
+    rows, columns = meadow.shape
+    reach = int(plane.height * 0.05) + 1
+    blades = field(dice, (rows, columns + 2 * reach), (plane.height * 0.026, plane.height * 0.011), 4, 0.6)
+    lean = clamp(meadow * np.float32(plane.height * 0.03), -reach, reach).astype(np.int32)
+    start = np.arange(rows, dtype=np.int32)[:, None] * np.int32(columns + 2 * reach)
+    result: Array = blades.reshape(-1)[start + np.arange(reach, columns + reach, dtype=np.int32) + lean]
+    return result
+
+
+_CONTRAST = {"grass": 0.16, "sand": 0.08, "snow": 0.04, "dirt": 0.14, "gravel": 0.20, "hill": 0.3, "rock": 0.3}

@@ -45,41 +45,54 @@ class Light:
         """Colour of a surface (3, ...) that faces the light by ``facing`` in [0, 1]."""
         return albedo * (self.ambient + self.sun * facing)
 
+    def seen(self, colours: dict[str, Array]) -> dict[str, Array]:
+        """Albedos (3, 1, 1) as an eye sees them in this light: by night they lose half of their colour."""
+        if not self.dark:
+            return colours
+        return {name: mix(albedo, _greyness(albedo), np.float32(0.5)) for name, albedo in colours.items()}
+
     def far(self, colour: Array, distance: float) -> Array:
         """A colour seen through the air; distance 0 is here, 1 the last mountain range."""
         result: Array = mix(colour, self.haze, np.float32(min(1.0, distance * self.haze_strength)))
         return result
 
 
+def _greyness(albedo: Array) -> Array:
+    """The grey (1, 1, 1) that is as bright as a colour (3, 1, 1)."""
+    weighted = albedo * planes((0.30, 0.59, 0.11))
+    result: Array = weighted[0:1] + weighted[1:2] + weighted[2:3]
+    return result
+
+
 _SUN: dict[str, Colour] = {
     "dawn": (0.88, 0.62, 0.46),
     "day": (0.86, 0.80, 0.66),
-    "dusk": (0.92, 0.46, 0.22),
-    "night": (0.21, 0.26, 0.38),
+    "dusk": (0.96, 0.54, 0.30),
+    "night": (0.34, 0.42, 0.57),
 }
 _AMBIENT: dict[str, Colour] = {
     "dawn": (0.42, 0.43, 0.54),
     "day": (0.40, 0.47, 0.56),
-    "dusk": (0.30, 0.27, 0.38),
-    "night": (0.14, 0.18, 0.28),
+    "dusk": (0.36, 0.33, 0.45),
+    "night": (0.14, 0.19, 0.32),
 }
 _ZENITH: dict[str, Colour] = {
-    "dawn": (0.38, 0.48, 0.72),
+    "dawn": (0.44, 0.50, 0.76),
     "day": (0.21, 0.46, 0.82),
-    "dusk": (0.20, 0.19, 0.44),
-    "night": (0.015, 0.03, 0.09),
+    "dusk": (0.30, 0.28, 0.54),
+    "night": (0.035, 0.085, 0.25),
 }
 _HORIZON: dict[str, Colour] = {
-    "dawn": (1.00, 0.80, 0.66),
+    "dawn": (0.98, 0.77, 0.69),
     "day": (0.74, 0.86, 0.95),
     "dusk": (1.00, 0.54, 0.24),
-    "night": (0.11, 0.17, 0.31),
+    "night": (0.19, 0.30, 0.52),
 }
 _HAZE: dict[str, Colour] = {
-    "dawn": (0.86, 0.75, 0.74),
+    "dawn": (0.84, 0.73, 0.75),
     "day": (0.66, 0.77, 0.88),
-    "dusk": (0.78, 0.47, 0.40),
-    "night": (0.11, 0.16, 0.29),
+    "dusk": (0.82, 0.54, 0.47),
+    "night": (0.18, 0.27, 0.46),
 }
 
 
@@ -97,7 +110,9 @@ _SIDE = {"dawn": -0.8, "day": 0.6, "dusk": 0.8, "night": -0.6}
 def light_of(dice: Dice, season: str, time_of_day: str) -> Light:
     """The light of one scene in that season and at that hour, with its own haze."""
     warmth = dice.uniform(-0.02, 0.02)
-    tint = planes(_SEASON[season])
+    dark = time_of_day == "night"
+    # Moonlight tells the seasons apart less than daylight does.
+    tint = mix(np.float32(1), planes(_SEASON[season]), np.float32(0.5 if dark else 1))
     shift = planes((1 + warmth, 1.0, 1 - warmth)) * tint
     deep = dice.uniform(0.9, 1.1)
     return Light(
@@ -108,7 +123,7 @@ def light_of(dice: Dice, season: str, time_of_day: str) -> Light:
         horizon=planes(_HORIZON[time_of_day]) * shift,
         haze=planes(_HAZE[time_of_day]) * shift,
         haze_strength=dice.uniform(0.6, 0.95),
-        dark=time_of_day == "night",
+        dark=dark,
     )
 
 
@@ -120,7 +135,7 @@ _ALWAYS: dict[str, Colour] = {
     "dirt": (0.58, 0.43, 0.29),
     "gravel": (0.62, 0.60, 0.57),
     "snow": (0.94, 0.96, 1.00),
-    "conifer": (0.13, 0.29, 0.16),
+    "conifer": (0.16, 0.32, 0.19),
     "trunk": (0.36, 0.26, 0.18),
 }
 _BY_SEASON: dict[str, dict[str, Colour]] = {

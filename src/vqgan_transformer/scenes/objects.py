@@ -113,7 +113,8 @@ def _rows_of(dice: Dice, kind: str, plane: Plane, depth: float) -> float:
     """Rows that a thing of that kind covers."""
     low, high = {"house": (4.2, 5.5), "tree": (4.0, 9.5), "bush": (0.6, 1.5), "rock": (0.3, 1.3)}[kind]
     rows = plane.size(dice.uniform(low, high), depth)
-    return min(rows, plane.height * {"house": 0.4, "tree": 0.95, "bush": 0.24, "rock": 0.26}[kind])
+    room = plane.row(depth) * dice.uniform(0.72, 0.96)  # a tip stays in the picture
+    return min(rows, room, plane.height * {"house": 0.4, "tree": 0.95, "bush": 0.24, "rock": 0.26}[kind])
 
 
 def _painter(stage: Stage, dice: Dice, kind: str, x: float, depth: float, size: float) -> Callable[[], None]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import sqrt
+
 import numpy as np
 
 from .canvas import Canvas, planes
@@ -11,64 +14,95 @@ from .noise import Array, Dice, clamp, field, mix, smoothstep
 __all__ = ["paint_sky"]
 
 
+@dataclass(frozen=True)
+class _Disc:
+    """Sun or moon: on the side that the light comes from, at the place of the hour.
+
+    Attributes:
+        x: Column of its centre.
+        y: Row of its centre.
+        radius: In pixels.
+    """
+
+    x: float
+    y: float
+    radius: float
+
+    def away(self, rows: Array, columns: Array) -> Array:
+        """Distance from the centre, in radii, of all pairs (rows, columns) of pixel centres."""
+        down, right = rows - np.float32(self.y), columns - np.float32(self.x)
+        result: Array = np.sqrt((down * down)[:, None] + right * right) * np.float32(1 / self.radius)
+        return result
+
+
 def paint_sky(canvas: Canvas, dice: Dice, light: Light, bottom: int, time_of_day: str) -> None:
     """Paint rows 0 to ``bottom`` with sky and clouds."""
     rise = (np.arange(bottom, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / bottom)
     fade = (rise * rise * (np.float32(0.55) + np.float32(0.45) * rise))[None, :, None]
     canvas.image[:, :bottom] = mix(light.zenith, light.horizon, fade)
-    if light.dark:
-        _paint_stars(canvas, dice.stream("stars"), bottom)
-    _paint_disc(canvas, dice.stream("disc"), light, bottom, time_of_day)
+    low = time_of_day in ("dawn", "dusk")
+    disc = _Disc(
+        (0.5 + 0.42 * light.side) * canvas.width,
+        bottom * 0.6 if low else canvas.height * 0.16,
+        canvas.height * (0.042 if low else 0.038),
+    )
     kind = dice.pick(("clear", "cirrus", "cumulus", "broken", "overcast"), (0.15, 0.15, 0.32, 0.20, 0.18))
+    if light.dark:
+        _paint_stars(canvas, dice.stream("stars"), disc, bottom)
     if kind != "clear":
         _paint_clouds(canvas, dice.stream("clouds"), light, bottom, kind)
+    if kind != "overcast" or time_of_day != "day":
+        _paint_disc(canvas, dice.stream("disc"), disc, bottom, time_of_day)
 
 
-def _paint_stars(canvas: Canvas, dice: Dice, bottom: int) -> None:
-    """Bright points, fewer towards the horizon; about a pixel at 256 rows and a little more at larger sizes."""
-    count = int(110 * canvas.width / canvas.height) + 10
-    rows = dice.uniforms(0, 1, count)
-    columns = (dice.uniforms(0, 1, count) * canvas.width).astype(np.int64)
-    glow = (dice.uniforms(0, 1, count) ** 2 * 0.8 + 0.15).astype(np.float32)
-    rows = (rows * rows * bottom).astype(np.int64)
-    radius = max(0, round(canvas.height / 700))
-    for down in range(-radius, radius + 1):
-        for right in range(-radius, radius + 1):
-            if down * down + right * right <= radius * radius:
-                y = np.clip(rows + down, 0, bottom - 1)
-                x = np.clip(columns + right, 0, canvas.width - 1)
-                canvas.image[:, y, x] = np.maximum(canvas.image[:, y, x], glow)
+def _paint_stars(canvas: Canvas, dice: Dice, disc: _Disc, bottom: int) -> None:
+    """Small soft discs of varied brightness, fewer towards the horizon and none near the moon."""
+    count = round(38 * canvas.width / canvas.height)
+    rows, columns = dice.uniforms(0, 1, count), dice.uniforms(0, 1, count) * canvas.width
+    rows = rows * (0.4 + 0.6 * rows) * bottom
+    # Wide enough at 256 rows to fill a pixel and part of its neighbours; finer, in proportion, in larger pictures.
+    radii = dice.uniforms(0.75, 1.1, count) * sqrt(canvas.height / 256)
+    glow = dice.uniforms(0.45, 1.0, count)
+    clear = (rows - disc.y) ** 2 + (columns - disc.x) ** 2 > (2.6 * disc.radius) ** 2
+    tone = np.asarray((0.92, 0.95, 1.0))[:, None]
+    reach = int(1.5 * sqrt(canvas.height / 256)) + 1
+    for down in range(-reach, reach + 1):
+        for right in range(-reach, reach + 1):
+            y, x = np.floor(rows).astype(np.int64) + down, np.floor(columns).astype(np.int64) + right
+            off = np.sqrt((y + 0.5 - rows) ** 2 + (x + 0.5 - columns) ** 2)
+            cover = np.clip(radii + 0.5 - off, 0, 1) * glow
+            here = clear & (cover > 0) & (y >= 0) & (y < bottom) & (x >= 0) & (x < canvas.width)
+            y, x = y[here], x[here]
+            under = canvas.image[:, y, x]
+            canvas.image[:, y, x] = np.maximum(under, mix(under, tone, cover[here]).astype(np.float32))
 
 
-def _paint_disc(canvas: Canvas, dice: Dice, light: Light, bottom: int, time_of_day: str) -> None:
-    """Sun or moon with its glow, on the side that the light comes from, at the place of the hour."""
-    height, width = canvas.height, canvas.width
-    x = (0.5 + 0.42 * light.side) * width
-    low = time_of_day in ("dawn", "dusk")
-    y = bottom * 0.8 if low else height * 0.16
-    radius = height * (0.030 if low else 0.024)
-    down = (np.arange(bottom, dtype=np.float32) - np.float32(y)) * np.float32(1 / height)
-    right = (np.arange(width, dtype=np.float32) - np.float32(x)) * np.float32(1 / height)
-    squared = (down * down)[:, None] + (right * right)
-    spread = {"dawn": 0.05, "day": 0.02, "dusk": 0.05, "night": 0.006}[time_of_day]
-    strength = {"dawn": 0.55, "day": 0.5, "dusk": 0.6, "night": 0.22}[time_of_day]
-    glow = np.float32(strength * spread) / (squared + np.float32(spread))
-    tone = planes(
-        {"dawn": (1, 0.88, 0.7), "day": (1, 0.98, 0.9), "dusk": (1, 0.72, 0.34), "night": (0.55, 0.63, 0.8)}[
-            time_of_day
-        ]
+_SPREAD = {"dawn": 8.0, "day": 8.0, "dusk": 8.0, "night": 5.0}
+"""Squared radii within which the glow around the disc falls to a half."""
+_STRENGTH = {"dawn": 0.68, "day": 0.65, "dusk": 0.82, "night": 0.45}
+_GLOW = {"dawn": (1, 0.88, 0.7), "day": (1, 0.98, 0.9), "dusk": (1, 0.72, 0.34), "night": (0.55, 0.66, 0.86)}
+_CORE = {"dawn": (1, 0.93, 0.76), "day": (1, 0.98, 0.86), "dusk": (1, 0.86, 0.54), "night": (0.95, 0.96, 0.92)}
+
+
+def _paint_disc(canvas: Canvas, dice: Dice, disc: _Disc, bottom: int, time_of_day: str) -> None:
+    """Sun or moon, crisp, in a glow that thins the clouds before it; the moon with its seas."""
+    away = disc.away(
+        np.arange(bottom, dtype=np.float32) + np.float32(0.5),
+        np.arange(canvas.width, dtype=np.float32) + np.float32(0.5),
     )
     sky = canvas.image[:, :bottom]
-    sky += (tone - sky) * glow
-    distance = np.sqrt(squared) * np.float32(height / radius)
-    core = planes((0.93, 0.94, 0.88) if light.dark else (1.0, 0.98, 0.88))
-    if light.dark:
-        spots = field(dice.stream("spots"), squared.shape, radius * 0.8, 2)
-        core = core * (np.float32(0.9) + np.float32(0.12) * spots)
-        disc = clamp((np.float32(1) - distance) * np.float32(radius) + np.float32(0.5))
-    else:
-        disc = smoothstep(1.5, 0.75, distance)
-    sky += (core - sky) * disc
+    spread = np.float32(_SPREAD[time_of_day])
+    glow = spread * np.float32(_STRENGTH[time_of_day]) / (away * away + spread)
+    sky += (planes(_GLOW[time_of_day]) - sky) * glow
+    top, left = max(0, int(disc.y - disc.radius) - 2), max(0, int(disc.x - disc.radius) - 2)
+    near = away[top : int(disc.y + disc.radius) + 3, left : int(disc.x + disc.radius) + 3]
+    core = np.broadcast_to(planes(_CORE[time_of_day]), (3, *near.shape))
+    if time_of_day == "night":
+        spots = field(dice.stream("spots"), near.shape, (near.shape[0] / 4.5, near.shape[1] / 4.5), 3)
+        seas = smoothstep(0.05, 0.55, spots) * smoothstep(1.0, 0.7, near)
+        core = core * (np.float32(1) - planes((0.36, 0.31, 0.22)) * seas)
+    cover = clamp((np.float32(1) - near) * np.float32(disc.radius) + np.float32(0.5))
+    canvas.paint(top, left, core, cover, "sky-other", 0.0)
 
 
 def _paint_clouds(canvas: Canvas, dice: Dice, light: Light, bottom: int, kind: str) -> None:
@@ -78,7 +112,7 @@ def _paint_clouds(canvas: Canvas, dice: Dice, light: Light, bottom: int, kind: s
     stretch = {"cirrus": 3.2, "cumulus": 1.7, "broken": 1.9, "overcast": 2.2}[kind]
     # Rows of a flat deck, resampled so that they crowd together near the horizon.
     deck_rows = int(bottom * 1.25) + 1
-    density = field(dice.stream("shape"), (deck_rows, width), (unit, unit * stretch), 7, 0.52)
+    density = field(dice.stream("shape"), (deck_rows, width), (unit, unit * stretch), 7, 0.48)
     rise = (np.arange(bottom, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / bottom)
     position = (rise / (np.float32(1.45) - rise) * np.float32(0.45 / 1.0)) * np.float32(deck_rows - 2)
     low = clamp(position, 0, deck_rows - 2).astype(np.int64)

@@ -83,14 +83,14 @@ def paint_mountain(
     if bottom <= top:
         return
     shape = alpha.shape
-    relief = field(dice.stream("relief"), shape, (height * 0.16, height * 0.1), 8, 0.56)
+    relief = field(dice.stream("relief"), shape, (height * 0.16, height * 0.1), 8, 0.52)
     # The edges between lit and shaded facets start at the peaks and wander as they come down.
     wander = field(dice.stream("wander"), shape, (height * 0.09, height * 0.14), 5)
     columns = np.arange(width, dtype=np.float32) + wander * (below * np.float32(0.85 * height))
     columns += below * np.float32(height * 0.25 * dice.uniform(-1, 1))
     facets = slope[clamp(columns, 0, width - 1).astype(np.int32)] * np.float32(-light.side)
     facing = np.float32(0.46) + clamp(facets, -1.2, 1.2) * np.float32(0.34)
-    facing += shade_of(relief, light.side, height * 0.028) * np.float32(0.36)
+    facing += shade_of(relief, light.side, height * 0.028) * np.float32(0.32)
     facing = clamp(facing, 0.02, 1.1)
     tone = albedo * (np.float32(0.94) + np.float32(0.16) * relief)
     colour = light.on(tone, facing)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .canvas import Canvas
 from .light import Light
-from .noise import Array, Dice, clamp, field, halve, line, mix, resize, smoothstep
+from .noise import Array, Dice, clamp, field, halve, line, mix, resize, smoothstep, wave
 
 __all__ = ["Nursery", "paint_forest", "shadow"]
 
@@ -21,18 +21,18 @@ class Nursery:
         light: The scene's light; plants are drawn lit.
         colours: Albedos by name.
         leaves: Albedos of three broadleaf trees.
-        season: Bare trees and snow in winter.
+        snowy: Whether snow lies on all of them.
         height: Rows of the picture.
     """
 
     def __init__(
-        self, dice: Dice, light: Light, colours: dict[str, Array], leaves: list[Array], season: str, height: int
+        self, dice: Dice, light: Light, colours: dict[str, Array], leaves: list[Array], snowy: bool, height: int
     ):
         self._dice = dice
         self._light = light
         self._colours = colours
         self._leaves = leaves
-        self._season = season
+        self._snowy = snowy
         self._height = height
         self._drawings: dict[tuple[str, int], list[Array]] = {}
         self._sized: dict[tuple[str, int, int], Array] = {}
@@ -63,7 +63,7 @@ class Nursery:
         """A plant at its largest and halved again and again, premultiplied."""
         key = kind, variant
         if key not in self._drawings:
-            rows = max(48, int(self._height * {"bush": 0.16}.get(kind, 0.42)))
+            rows = max(48, int(self._height * {"bush": 0.16}.get(kind, 0.48)))
             dice = self._dice.stream(f"{kind}{variant}")
             draw = {"conifer": self._conifer, "broadleaf": self._broadleaf, "bare": self._bare, "bush": self._bush}[
                 kind
@@ -83,11 +83,17 @@ class Nursery:
         across = (np.arange(columns, dtype=np.float32) + np.float32(0.5 - columns / 2)) / np.float32(rows)
         grain = field(dice.stream("grain"), (rows, columns), (rows * 0.05, rows * 0.08), 5, 0.6)
         tiers = dice.uniform(7, 11)
-        reach = np.abs(across) + grain * np.float32(0.016)
-        tier = down * np.float32(tiers * 0.95) - reach * np.float32(tiers * 0.75) + np.sign(across) * np.float32(0.22)
+        reach = np.abs(across) + grain * np.float32(0.016) * clamp(down * np.float32(8))
+        tier = (
+            down * np.float32(tiers * 0.95)
+            - reach * np.float32(tiers * 0.75)
+            + clamp(across * np.float32(14), -1, 1) * np.float32(0.22)
+        )
         within = tier - np.floor(tier)
         half = np.float32(columns / rows * 0.47) * (down * np.float32(0.98) + np.float32(0.015))
         half = half * (np.float32(0.66) + np.float32(0.38) * within)
+        # The tip is wide enough to be seen, and labelled, in a small picture.
+        half = np.maximum(half, np.float32(0.0145) * clamp(down * np.float32(30) + np.float32(0.35)))
         ends = clamp((np.float32(0.93) - down + grain * np.float32(0.03)) * np.float32(40))
         alpha = clamp((half - reach) * np.float32(rows * 0.6) + np.float32(0.5)) * ends
         side = across / np.maximum(half, np.float32(0.01)) * np.float32(self._light.side)
@@ -97,8 +103,8 @@ class Nursery:
             - within * np.float32(0.26)
             + grain * np.float32(0.22)
         )
-        tone = self._colours["conifer"] * (np.float32(1) + np.float32(0.3) * grain)
-        if self._season == "winter":
+        tone = self._colours["conifer"] * (np.float32(1) + np.float32(0.2) * grain)
+        if self._snowy:
             snow = smoothstep(0.35, 0.1, within + grain * np.float32(0.25))
             tone = mix(tone, self._colours["snow"], snow * np.float32(0.85))
         colour = self._light.on(tone, clamp(facing, 0.02, 1) * np.float32(1.15))
@@ -117,28 +123,32 @@ class Nursery:
         return mix(bark, colour, share), both
 
     def _crown(
-        self, dice: Dice, rows: int, columns: int, clumps: list[tuple[float, float, float]]
+        self, dice: Dice, rows: int, columns: int, clumps: list[tuple[float, float, float]], tuft: float
     ) -> tuple[Array, Array, Array]:
-        """Round clumps of leaves: coverage, how they face the light, and grain. Clumps are (x, y, radius) in rows."""
+        """Round clumps of leaves: coverage, how they face the light, and grain.
+
+        Clumps are (x, y, radius) in heights of the plant, as is the size of a tuft of leaves.
+        """
         down = ((np.arange(rows, dtype=np.float32) + np.float32(0.5)) / np.float32(rows))[:, None]
         across = ((np.arange(columns, dtype=np.float32) + np.float32(0.5 - columns / 2)) / np.float32(rows))[None]
-        grain = field(dice.stream("grain"), (rows, columns), rows * 0.07, 5, 0.68)
-        leaf = field(dice.stream("leaf"), (rows, columns), rows * 0.024, 4, 0.8)
+        grain = field(dice.stream("grain"), (rows, columns), rows * tuft, 5, 0.58)
+        leaf = field(dice.stream("leaf"), (rows, columns), rows * tuft * 0.45, 4, 0.65)
+        rough = grain * np.float32(0.26) + leaf * np.float32(0.18)
         best = np.full((rows, columns), -9, np.float32)
         facing = np.zeros((rows, columns), np.float32)
         for x, y, radius in clumps:
-            top, bottom = max(0, int((y - radius * 1.4) * rows)), min(rows, int((y + radius * 1.4) * rows) + 1)
-            left = max(0, int((x - radius * 1.4) * rows + columns / 2))
-            right = min(columns, int((x + radius * 1.4) * rows + columns / 2) + 1)
+            top, bottom = max(0, int((y - radius * 1.5) * rows)), min(rows, int((y + radius * 1.5) * rows) + 1)
+            left = max(0, int((x - radius * 1.5) * rows + columns / 2))
+            right = min(columns, int((x + radius * 1.5) * rows + columns / 2) + 1)
             box = slice(top, bottom), slice(left, right)
             u = (across[:, left:right] - np.float32(x)) * np.float32(1 / radius)
             v = (down[top:bottom] - np.float32(y)) * np.float32(1 / radius)
-            bulge = np.float32(1) - u * u - v * v + grain[box] * np.float32(0.4)
+            bulge = np.float32(1) - u * u - v * v + rough[box]
             lit = clamp(u * np.float32(self._light.side * 0.34) - v * np.float32(0.40), -0.42, 0.30)
             ahead = bulge > best[box]
             np.copyto(best[box], bulge, where=ahead)
             np.copyto(facing[box], lit, where=ahead)
-        alpha = clamp((best + (grain + leaf) * np.float32(0.22)) * np.float32(rows * 0.10) + np.float32(0.5))
+        alpha = clamp((best + grain * np.float32(0.16)) * np.float32(rows * 0.14) + np.float32(0.5))
         whole = across * np.float32(self._light.side * 0.45) - (down - np.float32(0.45)) * np.float32(0.45)
         return (
             alpha,
@@ -147,7 +157,7 @@ class Nursery:
                 + facing * np.float32(0.8)
                 + whole
                 + grain * np.float32(0.14)
-                + leaf * np.float32(0.22),
+                + leaf * np.float32(0.16),
                 0.03,
                 1.0,
             ),
@@ -157,12 +167,16 @@ class Nursery:
     def _broadleaf(self, dice: Dice, rows: int, variant: int) -> tuple[Array, Array]:
         """A crown of clumps on a trunk."""
         columns = int(rows * 0.86)
-        clumps = []
-        for _ in range(15):
-            angle_x, angle_y = dice.uniform(-1, 1), dice.uniform(-1, 1)
-            clumps.append((angle_x * 0.27 * (1 - 0.3 * abs(angle_y)), 0.38 + angle_y * 0.25, dice.uniform(0.09, 0.16)))
-        alpha, facing, grain = self._crown(dice, rows, columns, clumps)
-        tone = self._leaves[variant % 3] * (np.float32(1) + np.float32(0.28) * grain)
+        wide, tall = ((0.20, 0.18), (0.23, 0.15), (0.17, 0.20))[variant % 3]
+        clumps = [(0.0, 0.40, 0.20)]  # what the others gather around: no clump floats
+        for index in range(16):
+            # The outer ones go around the crown at even turns, the inner ones lie on its face.
+            out = 1.0 if index < 10 else dice.uniform(0.15, 0.65)
+            turn = np.float64(index / 10 + dice.uniform(-0.03, 0.03))
+            x, y = float(wave(turn)) * wide * out, float(wave(turn + 0.25)) * tall * out
+            clumps.append((x, 0.40 + y, dice.uniform(0.10, 0.14)))
+        alpha, facing, grain = self._crown(dice, rows, columns, clumps, 0.07)
+        tone = self._leaves[variant % 3] * (np.float32(1) + np.float32(0.18) * grain)
         colour = self._light.on(tone, facing)
         down = ((np.arange(rows, dtype=np.float32) + np.float32(0.5)) / np.float32(rows))[:, None]
         across = ((np.arange(columns, dtype=np.float32) + np.float32(0.5 - columns / 2)) / np.float32(rows))[None]
@@ -170,40 +184,59 @@ class Nursery:
 
     def _bush(self, dice: Dice, rows: int, variant: int) -> tuple[Array, Array]:
         """A low mound of leaves that reaches the ground."""
-        columns = int(rows * 1.7)
-        clumps = [(dice.uniform(-0.55, 0.55), dice.uniform(0.5, 0.85), dice.uniform(0.2, 0.34)) for _ in range(9)]
-        clumps += [(0.0, 0.6, 0.38), (-0.35, 0.75, 0.3), (0.35, 0.75, 0.3)]
-        alpha, facing, grain = self._crown(dice, rows, columns, clumps)
-        tone = self._colours["bush"] * (np.float32(1) + np.float32(0.34) * grain)
-        if self._season == "winter":
-            tone = mix(
-                tone, self._colours["snow"], smoothstep(0.62, 0.9, facing + grain * np.float32(0.3)) * np.float32(0.9)
-            )
+        columns = int(rows * 1.95)
+        clumps = [(dice.uniform(-0.44, 0.44), dice.uniform(0.5, 0.8), dice.uniform(0.2, 0.28)) for _ in range(9)]
+        clumps += [(0.0, 0.6, 0.36), (-0.38, 0.75, 0.28), (0.38, 0.75, 0.28)]
+        alpha, facing, grain = self._crown(dice, rows, columns, clumps, 0.14)
+        down = ((np.arange(rows, dtype=np.float32) + np.float32(0.5)) / np.float32(rows))[:, None]
+        across = (np.arange(columns, dtype=np.float32) + np.float32(0.5 - columns / 2)) / np.float32(rows)
+        # It sits on the ground with a round and ragged lower edge.
+        hem = np.float32(0.97) - down - across * across * np.float32(0.28) + grain * np.float32(0.05)
+        alpha = alpha * clamp(hem * np.float32(rows * 0.4))
+        tone = self._colours["bush"] * (np.float32(1) + np.float32(0.2) * grain)
+        if self._snowy:
+            lies = smoothstep(0.26, 0.5, facing * np.float32(0.6) + np.float32(0.62) - down + grain * np.float32(0.12))
+            tone = mix(tone, self._colours["snow"], lies * np.float32(0.92))
         return self._light.on(tone, facing), alpha
 
     def _bare(self, dice: Dice, rows: int, variant: int) -> tuple[Array, Array]:
         """Branches that fork until they are twigs, drawn at twice the size and averaged down."""
-        columns = int(rows * 0.8)
-        tall, wide = 2 * rows, 2 * columns
-        ink = np.zeros((tall, wide), np.float32)
-        tips = [(columns * 1.0, tall - 1.0, dice.uniform(-0.05, 0.05), -1.0, tall * 0.30, tall * 0.019)]
+        columns = int(rows * 0.9)
+        strokes = []
+        tips = [(0.0, 0.0, dice.uniform(-0.05, 0.05), -1.0, 0.30, 0.026)]
         for generation in range(6):
             grown = []
             for x, y, along_x, along_y, length, thick in tips:
-                _stroke(ink, x, y, along_x, along_y, length, thick)
+                strokes.append((x, y, along_x, along_y, length, thick))
                 x, y = x + along_x * length, y + along_y * length
                 for sign in (-1, 1) if generation else (-1, 1, 0.2):
                     turn = sign * dice.uniform(0.25, 0.75)
                     turned_x, turned_y = along_x + turn * -along_y, along_y + turn * along_x
                     norm = sqrt(turned_x * turned_x + turned_y * turned_y)
                     grown.append(
-                        (x, y, turned_x / norm, turned_y / norm, length * dice.uniform(0.6, 0.8), thick * 0.62)
+                        (x, y, turned_x / norm, turned_y / norm, length * dice.uniform(0.6, 0.8), thick * 0.66)
                     )
             tips = grown
+        # Every twig ends inside the drawing.
+        high = max(-y for _, y, *_ in tips)
+        far = max(abs(x) for x, *_ in tips)
+        scale = 2 * rows * min(0.97 / high, 0.43 / far)
+        ink = np.zeros((2 * rows, 2 * columns), np.float32)
+        for x, y, along_x, along_y, length, thick in strokes:
+            start_x, start_y = columns + x * scale, 2 * rows - 1 + y * scale
+            _stroke(ink, start_x, start_y, along_x, along_y, length * scale, thick * scale)
         alpha = halve(ink[None])[0]
+        step = max(1, round(rows * 0.008))
+        sideways, above = alpha.copy(), alpha.copy()
+        if self._light.side < 0:
+            sideways[:, step:] -= alpha[:, :-step]
+        else:
+            sideways[:, :-step] -= alpha[:, step:]
+        above[step:] -= alpha[:-step]
         tone = mix(self._colours["trunk"], self._leaves[variant % 3], np.float32(0.4))
-        colour = np.broadcast_to(self._light.on(tone, np.float32(0.55)), (3, rows, columns))
-        return colour, alpha
+        if self._snowy:
+            tone = mix(tone, self._colours["snow"], clamp(above) * np.float32(0.9))
+        return self._light.on(tone, np.float32(0.45) + clamp(sideways) * np.float32(0.45)), alpha
 
 
 def _stroke(ink: Array, x: float, y: float, along_x: float, along_y: float, length: float, thick: float) -> None:
@@ -229,8 +262,8 @@ def shadow(canvas: Canvas, light: Light, x: float, row: float, width: float, str
     top, left = int(row - half_tall), int(x - half_wide)
     down = (np.arange(int(2 * half_tall) + 2, dtype=np.float32) + np.float32(top - row)) * np.float32(1 / half_tall)
     right = (np.arange(int(2 * half_wide) + 2, dtype=np.float32) + np.float32(left - x)) * np.float32(1 / half_wide)
-    blot = clamp(np.float32(1.15) - (down * down)[:, None] - right * right) * np.float32(strength)
-    canvas.darken(top, left, clamp(blot, 0, 0.9))
+    blot = smoothstep(0.0, 1.0, np.float32(1) - (down * down)[:, None] - right * right)
+    canvas.darken(top, left, blot * np.float32(strength))
 
 
 def paint_forest(
