@@ -11,6 +11,9 @@ import pytest
 from vqgan_transformer import ImageSynthesisPipeline
 from vqgan_transformer.conditions.label_spaces import label_space
 from vqgan_transformer.scenes import BIOMES, LABEL_GROUPS, LABELS, SEASONS, TIMES_OF_DAY, Scene, make_scene
+from vqgan_transformer.scenes.light import light_of, season_colours
+from vqgan_transformer.scenes.noise import Dice
+from vqgan_transformer.scenes.trees import Nursery
 
 EVERYTHING = ("image", "segmentation", "depth", "keypoints")
 WATER = [LABELS[name] for name in ("sea", "river", "water-other")]
@@ -49,7 +52,7 @@ def test_arrays_are_the_same_on_every_machine():
         scene = make_scene(seed, (80, 112), people=1)
         for name in EVERYTHING:
             digest.update(getattr(scene, name).tobytes())
-    assert digest.hexdigest() == "3a5d06362053e6394bc791e56c3540f8d313999e6296188fb3821bc9453a00f6"
+    assert digest.hexdigest() == "d237834eefbb373877f4bcc378be80feafc4c46590f640134e491afc702b5acb"
 
 
 def test_naming_what_was_drawn_changes_nothing():
@@ -196,6 +199,63 @@ def test_the_sun_rises_on_the_left_and_sets_on_the_right():
         return float(np.mean([sky[:, :24].mean() / sky[:, 40:].mean() for sky in skies]))
 
     assert left_over_right("dawn") > 1.1 * left_over_right("dusk")
+
+
+@pytest.mark.parametrize("biome", BIOMES)
+def test_nights_are_moonlit_and_blue(biome):
+    for season in SEASONS:
+        night = make_scene(2, (96, 96), biome=biome, season=season, time_of_day="night", people=0).image.astype(float)
+        luminance = night @ (0.2126, 0.7152, 0.0722) / 255
+        assert 0.14 < luminance.mean() < 0.36
+        assert night[..., 2].mean() > night[..., 0].mean()
+
+
+@pytest.mark.parametrize(("hour", "row", "column"), [("day", 0.16, 0.752), ("night", 0.16, 0.248)])
+def test_sun_and_moon_shine_through_clouds_or_are_hidden_wholly(hour, row, column):
+    discs = 0
+    for seed in range(16):
+        scene = make_scene(seed, (128, 128), biome="coast", season="summer", time_of_day=hour, people=0)
+        y, x = int(row * 128), int(column * 128)
+        if scene.segmentation[y, x] == LABELS["sky-other"]:
+            disc = scene.image[y - 2 : y + 3, x - 2 : x + 3]
+            discs += disc.mean() > 180
+        else:
+            assert hour == "day" and scene.segmentation[y, x] == LABELS["clouds"], "overcast"
+    assert discs >= 10
+
+
+def nursery(seed: int, snowy: bool, hour: str = "day") -> Nursery:
+    colours, leaves = season_colours("winter")
+    return Nursery(Dice(seed, "plants"), light_of(Dice(seed, "light"), "winter", hour), colours, leaves, snowy, 256)
+
+
+@pytest.mark.parametrize("kind", ["conifer", "broadleaf", "bare", "bush"])
+def test_plants_are_not_cut_off_by_the_edges_of_their_drawings(kind):
+    for seed in range(4):
+        for variant in range(3):
+            alpha = nursery(seed, False).sprite(kind, variant, 80)[3]
+            assert max(alpha[:, 0].max(), alpha[:, -1].max()) < 0.5
+            assert kind == "conifer" or alpha[0].max() < 0.5
+
+
+def test_the_tip_of_a_conifer_is_wide_enough_to_be_labelled():
+    for variant in range(3):
+        alpha = nursery(0, False).sprite("conifer", variant, 80)[3]
+        assert (alpha >= 0.5).any(axis=1).all()
+        assert (alpha[4:].sum(axis=1) >= 1.4).all()
+
+
+@pytest.mark.parametrize("kind", ["conifer", "bare", "bush"])
+def test_snow_lies_on_all_plants_of_a_snowy_scene_or_on_none(kind):
+    green, white = (nursery(1, snowy).sprite(kind, 0, 80) for snowy in (False, True))
+    assert np.array_equal(green[3], white[3])
+    assert white[:3].sum() > 1.1 * green[:3].sum()
+
+
+def test_single_trees_keep_their_tips_in_the_picture():
+    for seed in range(12):
+        scene = make_scene(seed, (128, 128), biome="meadow", season="summer", time_of_day="day", people=0)
+        assert (scene.segmentation[0] != LABELS["tree"]).all()
 
 
 def test_ids_are_those_of_coco_stuff():

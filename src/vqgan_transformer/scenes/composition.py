@@ -73,7 +73,6 @@ def compose(
     recipe = _BIOMES[biome]
     light = light_of(dice.stream("light"), season, time_of_day)
     colours, leaves = season_colours(season)
-    colours, leaves = light.seen(colours), list(light.seen(dict(zip("abc", leaves, strict=True))).values())
     layout = dice.stream("layout")
     horizon = layout.uniform(*recipe.horizon)
     eye = layout.uniform(1.8, 2.7) if people else layout.uniform(2.0, 4.5)
@@ -83,6 +82,7 @@ def compose(
         colours |= {"mountain": mix(colours["mountain"], colours["sand"] * _RED, np.float32(0.7))}
         colours |= {"rock": colours["rock"] * _RED, "hill": mix(colours["sand"], colours["dirt"], np.float32(0.5))}
         colours |= {"grass2": colours["sand"] * _RED}
+    colours, leaves = {name: light.seen(colour) for name, colour in colours.items()}, [*map(light.seen, leaves)]
     stage = Stage(
         Canvas(height, width), dice, light, plane, colours,
         Nursery(dice.stream("plants"), light, colours, leaves, snowy, height),

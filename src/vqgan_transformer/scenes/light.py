@@ -45,11 +45,10 @@ class Light:
         """Colour of a surface (3, ...) that faces the light by ``facing`` in [0, 1]."""
         return albedo * (self.ambient + self.sun * facing)
 
-    def seen(self, colours: dict[str, Array]) -> dict[str, Array]:
-        """Albedos (3, 1, 1) as an eye sees them in this light: by night they lose half of their colour."""
-        if not self.dark:
-            return colours
-        return {name: mix(albedo, _greyness(albedo), np.float32(0.5)) for name, albedo in colours.items()}
+    def seen(self, albedo: Array) -> Array:
+        """An albedo (3, 1, 1) as an eye sees it in this light: by night it loses half of its colour."""
+        result: Array = mix(albedo, _greyness(albedo), np.float32(0.5)) if self.dark else albedo
+        return result
 
     def far(self, colour: Array, distance: float) -> Array:
         """A colour seen through the air; distance 0 is here, 1 the last mountain range."""

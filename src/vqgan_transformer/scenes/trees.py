@@ -92,14 +92,15 @@ class Nursery:
         within = tier - np.floor(tier)
         half = np.float32(columns / rows * 0.47) * (down * np.float32(0.98) + np.float32(0.015))
         half = half * (np.float32(0.66) + np.float32(0.38) * within)
-        # The tip is wide enough to be seen, and labelled, in a small picture.
-        half = np.maximum(half, np.float32(0.0145) * clamp(down * np.float32(30) + np.float32(0.35)))
+        # The tip is wide enough to be seen, and labelled, in a small picture; in a large one it can be finer.
+        slim = np.float32(min(1.0, sqrt(256 / self._height)))
+        half = np.maximum(half, (np.float32(0.010) + np.float32(0.007) * clamp(down * np.float32(16))) * slim)
         ends = clamp((np.float32(0.93) - down + grain * np.float32(0.03)) * np.float32(40))
         alpha = clamp((half - reach) * np.float32(rows * 0.6) + np.float32(0.5)) * ends
         side = across / np.maximum(half, np.float32(0.01)) * np.float32(self._light.side)
         facing = (
             np.float32(0.50)
-            + clamp(side, -1, 1) * np.float32(0.30)
+            + clamp(side, -1, 1) * np.float32(0.36)
             - within * np.float32(0.26)
             + grain * np.float32(0.22)
         )
@@ -226,7 +227,7 @@ class Nursery:
             start_x, start_y = columns + x * scale, 2 * rows - 1 + y * scale
             _stroke(ink, start_x, start_y, along_x, along_y, length * scale, thick * scale)
         alpha = halve(ink[None])[0]
-        step = max(1, round(rows * 0.008))
+        step = max(1, round(rows * 0.014))
         sideways, above = alpha.copy(), alpha.copy()
         if self._light.side < 0:
             sideways[:, step:] -= alpha[:, :-step]
