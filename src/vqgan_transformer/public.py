@@ -17,6 +17,7 @@ from .pipeline import ImageSynthesisPipeline
 from .sampler.sampler import SamplerConfig, SlidingWindowSampler
 from .training.gpt_parts import fitting_config
 from .training.gpt_training import train_cond_gpt
+from .training.planner_training import train_planner
 from .training.settings import GPTTraining, VQGANTraining
 from .training.vqgan_training import train_vqgan
 from .version import __version__
@@ -43,5 +44,6 @@ __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "train_cond_gpt",
     "GPTTraining",
     "fitting_config",
+    "train_planner",
     "__version__",
 ]

@@ -50,10 +50,12 @@ def _options(*groups: list[Option]) -> list[Option]:
 
 
 def _sample_options() -> list[Option]:
+    from ..pipeline import ImageSynthesisPipeline
+
     watch = Option(
         "watch", bool, False, "paint again whenever a file it is painted from is saved; Ctrl-C ends it", "picture"
     )
-    return _options([watch])
+    return _options([watch, *parameters_as_options(ImageSynthesisPipeline.__call__, "picture", ("plan",))])
 
 
 def _complete_options() -> list[Option]:

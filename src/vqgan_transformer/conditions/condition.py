@@ -266,11 +266,13 @@ class Condition(Pretrained, nn.Module):
         return self.name.replace("_", " ")
 
     @property
-    def aligned_input(self) -> tuple[AlignedForm, int] | None:
-        """Form and size of what an aligned GPT reads of this kind (``ConditionInput`` has the forms).
+    def says_where(self) -> bool:
+        """Whether it says what is where in a picture; where nothing does, the picture can be planned first."""
+        return self.aligned_input is not None and self.aligned_input[0] in ("labels", "values", "picture")
 
-        ``None`` for kinds that only stand in front of a picture's tokens.
-        """
+    @property
+    def aligned_input(self) -> tuple[AlignedForm, int] | None:
+        """Form and size of what an aligned GPT reads (see ``ConditionInput``); ``None`` for kinds that only stand in front."""
         return None
 
     @property

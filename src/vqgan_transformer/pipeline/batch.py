@@ -16,6 +16,7 @@ from ..geometry import Canvas
 from ..sampler.seeds import candidate_seeds
 from .inpainting import KnownPixels
 from .parts import PipelineParts
+from .planner import LabelPlanner
 from .progress import Callback
 
 __all__ = ["PictureBatch", "draw", "in_order"]
@@ -38,6 +39,7 @@ class PictureBatch:
         numbers: of the pictures, among all of a call.
         known: the pixels to inpaint or outpaint from, of each picture; ``None`` for nothing.
         candidates: how often each picture is drawn; the best is kept.
+        planner: draws a label map for each picture first; ``None`` where something says what is where already.
     """
 
     parts: PipelineParts
@@ -48,6 +50,7 @@ class PictureBatch:
     numbers: list[int]
     known: KnownPixels | None = None
     candidates: int = 1
+    planner: LabelPlanner | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -56,11 +59,16 @@ class PictureBatch:
 
     @cached_property
     def followed(self) -> dict[str, Tensor]:
-        """What the pictures follow, given or chosen; where pixels are known, what makes these likeliest is chosen."""
+        """What the pictures follow, given, chosen or planned.
+
+        Where pixels are known, what makes these likeliest is chosen, and nothing is planned.
+        """
         chosen = dict(self.chosen)
         if self.known is not None:
             for name in self.chosen:
                 chosen[name] = self._likeliest(name, self.given | chosen)
+        elif self.planner is not None:
+            chosen |= self.planner.plan(self.parts.conditions, self.given | chosen, self.size, self.seeds)
         return self.given | chosen
 
     @cached_property

@@ -15,6 +15,7 @@ from ..gpt.model import CondGPT
 from ..sampler.sampler import SlidingWindowSampler
 from ..vqgan.model import VQGAN
 from .gpt_inputs import AnyConditions, gpt_inputs
+from .planner import LabelPlanner
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -33,6 +34,7 @@ class PipelineParts:
         gpt: scores them.
         sampler: draws them; the paper's settings by default.
         conditions: what turns a user's input into what the GPT reads, e.g. ``(SegmentationCondition(...),)``.
+        planner: draws a coarse label map first, where a call gives nothing that says what is where.
 
     Attributes:
         bar: options of progress bars (:meth:`set_progress_bar_config`).
@@ -49,11 +51,13 @@ class PipelineParts:
         gpt: CondGPT,
         sampler: SlidingWindowSampler | None = None,
         conditions: Sequence[Condition] = (),
+        planner: LabelPlanner | None = None,
     ):
         self.vqgan = vqgan
         self.gpt = gpt
         self.sampler = sampler if sampler is not None else SlidingWindowSampler()
         self.conditions = tuple(conditions)
+        self.planner = planner
         if vqgan.codebook_size > gpt.config.vocab_size:
             raise ValueError(
                 f"the VQGAN has {vqgan.codebook_size} codes, but the GPT's vocabulary only {gpt.config.vocab_size}."
@@ -62,6 +66,8 @@ class PipelineParts:
         if len(set(names)) < len(names):
             raise ValueError(f"each kind of condition may be given once, got {names}.")
         self.inputs.check_parts(vqgan, gpt)
+        if planner is not None:
+            planner.check_parts(gpt, self.conditions)
 
     def condition(self, name: str) -> Condition:
         """The condition of a name, e.g. "segmentation".
@@ -82,9 +88,9 @@ class PipelineParts:
     @property
     def components(self) -> dict[str, Any]:
         """The parts by their names, conditions as "conditions/segmentation"."""
-        return {"vqgan": self.vqgan, "gpt": self.gpt, "sampler": self.sampler} | {
-            f"conditions/{condition.name}": condition for condition in self.conditions
-        }
+        planner = {} if self.planner is None else {"planner": self.planner}
+        conditions = {f"conditions/{condition.name}": condition for condition in self.conditions}
+        return {"vqgan": self.vqgan, "gpt": self.gpt, **planner, "sampler": self.sampler, **conditions}
 
     def with_settings(self, **settings: Any) -> Self:
         """A copy that shares the models and draws with other settings; names and ranges as in ``SamplerConfig``."""
@@ -98,9 +104,9 @@ class PipelineParts:
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Moves all models to a device and/or dtype, as ``nn.Module.to``; returns the pipeline."""
-        models: list[torch.nn.Module] = [self.vqgan, self.gpt, *self.conditions]
-        for model in models:
-            model.to(*args, **kwargs)
+        for part in self.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.to(*args, **kwargs)
         return self
 
     def cuda(self, device: int | str | torch.device | None = None) -> Self:
@@ -147,6 +153,7 @@ class PipelineParts:
             f"{type(self).__name__} on {self.device} in {self.dtype}",
             f"  vqgan: {_millions(self.vqgan)}, {codes} codes, a token stands for {factor}×{factor} pixels",
             f"  gpt: {_millions(self.gpt)}, {self.gpt.config.conditioning}, trained on {window[0]}×{window[1]} tokens",
+            *([] if self.planner is None else [f"  planner: {_millions(self.planner)}"]),
             f"  sampler: {', '.join(f'{name}={value}' for name, value in asdict(self.sampler.config).items())}",
             "  conditions:",
         ]

@@ -40,6 +40,7 @@ class ImageSynthesisPipeline(SavedPipeline):
         gpt: scores them.
         sampler: draws them; the paper's settings by default.
         conditions: what turns a user's input into what the GPT reads, e.g. ``(SegmentationCondition(...),)``.
+        planner: draws a coarse label map first, where a call gives nothing that says what is where.
 
     Raises:
         ValueError: where the parts do not fit each other.
@@ -70,6 +71,7 @@ class ImageSynthesisPipeline(SavedPipeline):
         origin: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
         composite: bool = True,
         num_candidates: int = 1,
+        plan: bool = True,
         **arguments: Unpack[CallArguments],
     ) -> ImageSynthesisOutput:
         """Paints pictures, or completes given ones.
@@ -102,6 +104,8 @@ class ImageSynthesisPipeline(SavedPipeline):
             num_candidates: draw each picture so often, and keep the one under which the kept tokens after the area, in
                 raster order, are likeliest. A model that draws from top to bottom sees nothing below the area; this is
                 how what is there has a say.
+            plan: with a checkpoint that has a planner, where nothing that is given says what is where: draw a coarse label
+                map first and follow it. It comes back in ``conditions`` of the result.
             **arguments: the condition by its name, e.g. ``segmentation=labels`` (a list or a leading axis is a batch);
                 its options, e.g. ``palette="ade20k"``; and settings of the sampler, e.g. ``temperature``. All are
                 explained in :class:`~vqgan_transformer.pipeline.call_arguments.CallArguments`.
@@ -136,6 +140,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             candidates=num_candidates,
             seed=seed,
             generator=generator,
+            plan=plan,
         )
         for batch in batches:
             batch.warn_of_lost_detail()
@@ -170,6 +175,7 @@ class ImageSynthesisPipeline(SavedPipeline):
         output_type: str = "np",
         progress: bool = False,
         callback: Callback | None = None,
+        plan: bool = True,
         **arguments: Unpack[CallArguments],
     ) -> Iterator[Any]:
         """Paints one picture and hands it out in strips, from the top, so that its pixels never stand in memory whole.
@@ -186,6 +192,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             output_type: "np", uint8 (rows, W, 3); "pil"; or "pt", float (3, rows, W) in [-1, 1].
             progress: show a bar.
             callback: as for a call.
+            plan: as for a call.
             **arguments: the condition, its options and settings of the sampler, as for a call.
 
         Yields:
@@ -210,6 +217,7 @@ class ImageSynthesisPipeline(SavedPipeline):
             seed=seed,
             generator=generator,
             streamed=True,
+            plan=plan,
         )
         conditions = sum(len(batch.seeds) for batch in batches)
         if conditions > 1:

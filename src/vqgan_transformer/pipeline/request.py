@@ -38,6 +38,7 @@ def read_batches(
     choose: bool = True,
     scored: bool = False,
     streamed: bool = False,
+    plan: bool = True,
 ) -> list[PictureBatch]:
     """Reads and checks what was passed for the conditions, and fits it to the sizes of the pictures.
 
@@ -56,6 +57,7 @@ def read_batches(
         choose: let the seeds choose what is left open.
         scored: the likelihood of their tokens is asked for.
         streamed: the pictures are decoded in strips.
+        plan: draw a label map first, where nothing that is given says what is where, and the checkpoint can.
 
     Returns:
         a batch for each size, in the order in which sizes first occur.
@@ -78,6 +80,8 @@ def read_batches(
         sized_by = next(name for name in parsed if parts.condition(name).spatial)
     sizes = told
     seeds = picture_seeds(seed, num_images * len(sizes), generator)
+    placed = any(parts.condition(name).says_where for name in given)
+    planner = parts.planner if plan and choose and not placed else None
     batches = []
     for size in dict.fromkeys(sizes):
         pictures = [picture for picture, picture_size in enumerate(sizes) if picture_size == size]
@@ -96,7 +100,7 @@ def read_batches(
         if scored or candidates > 1:
             parts.inputs.check_scored(canvas)
         pixels = KnownPixels.of_pictures(known, pictures, num_images) if known else None
-        batches.append(PictureBatch(parts, canvas, followed, chosen, own_seeds, numbers, pixels, candidates))
+        batches.append(PictureBatch(parts, canvas, followed, chosen, own_seeds, numbers, pixels, candidates, planner))
     return batches
 
 

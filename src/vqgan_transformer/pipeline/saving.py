@@ -23,13 +23,14 @@ from ..storage.source import Origin
 from ..storage.weights import resolve_dtype
 from ..vqgan.model import VQGAN
 from .parts import PipelineParts
+from .planner import LabelPlanner
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["SavedPipeline"]
 
-_PARTS: tuple[type[Pretrained], ...] = (VQGAN, CondGPT, SlidingWindowSampler, *KINDS.values())
+_PARTS: tuple[type[Pretrained], ...] = (VQGAN, CondGPT, LabelPlanner, SlidingWindowSampler, *KINDS.values())
 
 
 class SavedPipeline(PipelineParts):
@@ -89,7 +90,7 @@ class SavedPipeline(PipelineParts):
         for part, kind in (("vqgan", VQGAN), ("gpt", CondGPT), ("sampler", SlidingWindowSampler)):
             if not isinstance(loaded.get(part), kind):
                 raise CheckpointError(f"the pipeline in {path} has no {kind.__name__} in a folder {part!r}.")
-        parts = {name: loaded.pop(name) for name in ("vqgan", "gpt", "sampler")}
+        parts = {name: loaded.pop(name) for name in ("vqgan", "gpt", "sampler", "planner") if name in loaded}
         pipe = cls(**parts, conditions=tuple(loaded.values()))
         for part in (pipe, *pipe.components.values()):
             part.source = part.source or source_of_weights

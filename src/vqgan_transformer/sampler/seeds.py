@@ -1,4 +1,4 @@
-"""The seed of each picture, and of the candidates for it."""
+"""The seed of each picture, of the candidates for it, and of its plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["candidate_seeds", "picture_seeds"]
+__all__ = ["candidate_seeds", "picture_seeds", "plan_seed"]
 
 
 def picture_seeds(
@@ -89,3 +89,13 @@ def candidate_seeds(seed: int, count: int) -> list[int]:
     # the sampler's noise has the key (seed, 0), the order of a layout's objects (seed, 1)
     words = np.random.Philox(key=np.array([seed, 2], np.uint64)).random_raw(count)
     return [seed, *(int(word) for word in words[1:])]
+
+
+def plan_seed(seed: int) -> int:
+    """The seed of a picture's plan, whose noise has nothing to do with that of the picture's tokens.
+
+    Args:
+        seed: the picture's, 0..2^64-1.
+    """
+    # keys (seed, 0) to (seed, 2) are those of tokens, layouts and candidates
+    return int(np.random.Philox(key=np.array([seed, 3], np.uint64)).random_raw())

@@ -2,7 +2,7 @@
 
 model_index.json                       the classes of the parts
 config.json                            a line of facts; requests for it are what the Hub counts as downloads
-vqgan/  gpt/  sampler/                 config.json, model.safetensors
+vqgan/  gpt/  planner/  sampler/       config.json, model.safetensors; few pipelines have a planner
 conditions/<name>/                     likewise
 README.md                              a model card
 """

@@ -1,0 +1,156 @@
+"""LabelPlanner: a coarse label map of a whole picture, drawn first where nothing says what is where in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..conditions import Condition, CoordinatesCondition, SegmentationCondition
+from ..geometry import Canvas, Size
+from ..gpt.config import CondGPTConfig, ConditionInput
+from ..gpt.model import CondGPT
+from ..sampler.sampler import SlidingWindowSampler
+from ..sampler.seeds import plan_seed
+from .gpt_inputs import AnyConditions
+
+__all__ = ["LabelPlanner", "planner_config"]
+
+FACTOR = 2
+"""Pixels of a map of coordinates for each cell of a plan, along each side: the fewest that an aligned GPT reads."""
+
+LEAST_COLUMNS = 4
+"""Columns of the plan of a very tall picture."""
+
+PLACES = CoordinatesCondition(None, downsample_factor=FACTOR)
+"""Tells a planner the row and the column of each cell in the picture."""
+
+SAMPLER = SlidingWindowSampler(temperature=1.0, top_p=0.95)
+"""How plans are drawn; the settings of a call are about the tokens of the picture."""
+
+
+class LabelPlanner(CondGPT):
+    """An aligned GPT over labels: the token of a cell is its label, a plan is a grid of cells over the whole picture.
+
+    A GPT that follows a label map sees a few hundred pixels around a place, and so it cannot know that there is a sky above
+    the ground that it draws. A planner sees the whole place at once. It reads the coordinates of cells, and what is of the
+    picture as a whole, such as its class (:func:`planner_config`).
+    """
+
+    def check_parts(self, gpt: CondGPT, conditions: Sequence[Condition]) -> None:
+        """Refuses a pipeline whose GPT cannot follow the plans, or whose conditions say something else.
+
+        Raises:
+            ValueError: that says what does not fit.
+        """
+        by_name = {condition.name: condition for condition in conditions}
+        labels = by_name.get(SegmentationCondition.name)
+        if gpt.config.reads_tokens or labels is None or labels.aligned_input != ("labels", self.config.vocab_size):
+            raise ValueError(
+                f"the planner draws maps of {self.config.vocab_size} labels: it goes with an aligned GPT that follows a "
+                f"{SegmentationCondition.name} condition of as many."
+            )
+        for kind in self.config.conditions:
+            reader = PLACES if kind.name == PLACES.name else by_name.get(kind.name)
+            if reader is None or reader.aligned_input != (kind.form, kind.size):
+                raise ValueError(
+                    f"the planner reads {kind.name} ({kind.form} of {kind.size}), which the conditions do not give."
+                )
+
+    def grid(self, size: Size) -> tuple[int, int]:
+        """Rows and columns of the plan of a picture of (height, width) pixels; its cells are about square."""
+        rows = self.config.window[0]
+        return rows, max(LEAST_COLUMNS, round(rows * size[1] / size[0]))
+
+    @torch.no_grad()
+    def plan(
+        self, conditions: Sequence[Condition], followed: Mapping[str, Tensor], size: Size, seeds: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """Label maps for pictures, each a function of its own seed.
+
+        Args:
+            conditions: of the pipeline.
+            followed: what the pictures follow besides, by the condition's name.
+            size: (height, width) of the pictures in pixels.
+            seeds: of the pictures.
+
+        Returns:
+            int64 (B, height, width) under the name of the segmentation, as its ``parse`` gives it.
+        """
+        by_name = {condition.name: condition for condition in conditions}
+        names = {kind.name for kind in self.config.conditions} - {PLACES.name}
+        grid = self.grid(size)
+        inputs = AnyConditions([condition for condition in conditions if condition.name in names])
+        whole = inputs.read({name: followed[name] for name in names & followed.keys()}, self._canvas(grid), seeds)
+        labels = by_name[SegmentationCondition.name]
+        cells = self.cells(whole | self.places(len(seeds), grid), grid, seeds).cpu()
+        return {labels.name: labels.from_aligned(scaled_smoothly(cells, size))}
+
+    def cells(self, condition: Mapping[str, Tensor], grid: tuple[int, int], seeds: Sequence[int]) -> Tensor:
+        """Draws plans of rows × columns under what they follow, one for each picture's seed: int64 (B, rows, columns)."""
+        return SAMPLER(self, condition, grid, seed=[plan_seed(seed) for seed in seeds])
+
+    def places(self, count: int, grid: tuple[int, int], device: torch.device | str | None = None) -> dict[str, Tensor]:
+        """The coordinates of cells as the planner reads them: float32 (count, 2, 2·rows, 2·columns) by their name."""
+        maps = PLACES.default(self._canvas(grid).size).to(device)
+        return {PLACES.name: maps.expand(count, -1, -1, -1)}
+
+    def _canvas(self, grid: tuple[int, int]) -> Canvas:
+        return Canvas((grid[0] * FACTOR, grid[1] * FACTOR), FACTOR, self.config.window)
+
+
+def planner_config(labels: Condition, whole: Sequence[Condition] = (), **sizes: Any) -> CondGPTConfig:
+    """The config of a planner.
+
+    Args:
+        labels: the label map that is planned, as a condition of aligned GPTs.
+        whole: the kinds of condition that plans follow; of the picture as a whole, such as its class.
+        **sizes: further fields, e.g. ``n_embd=128`` or ``window=(16, 16)``, rows and columns of the plan of a square.
+
+    Raises:
+        ValueError: for conditions that are read otherwise, and fields that do not fit each other.
+    """
+    form, count = labels.aligned_input or ("nothing", 0)
+    if form != "labels":
+        raise ValueError(f"a plan is a label map that an aligned GPT reads; {labels.name} is none.")
+    if placed := [condition.name for condition in whole if condition.says_where]:
+        raise ValueError(f"a planner follows what is of the picture as a whole, not {' and '.join(placed)}.")
+    read = [entry for condition in (*whole, PLACES) for entry in condition.aligned_inputs]
+    fields: dict[str, Any] = {
+        "vocab_size": count,
+        "n_layer": 4,
+        "n_head": 4,
+        "n_embd": 96,
+        "window": (16, 16),
+        "conditioning": "aligned",
+        "position": "rope2d",
+        "attention": "local",
+        "rows_above": 8,
+        "columns_beside": 6,
+        "conditions": tuple(ConditionInput(*entry) for entry in read),
+        "downsample_factor": FACTOR,
+        "condition_width": 64,
+        "condition_depth": 0,
+    }
+    return CondGPTConfig(**{**fields, **sizes})
+
+
+def scaled_smoothly(labels: Tensor, size: Size) -> Tensor:
+    """Label maps scaled up with round borders: each pixel has the label that weighs most there, bilinearly.
+
+    Args:
+        labels: int64 (B, h, w), from 0 on.
+        size: (height, width) of the result.
+
+    Returns:
+        int64 (B, height, width).
+    """
+    best = torch.zeros(len(labels), *size, dtype=torch.int64)
+    most = torch.full(best.shape, -1.0)
+    for label in sorted({*labels.flatten().tolist()}):
+        [weight] = F.interpolate((labels == label).float()[None], size, mode="bilinear", align_corners=False)
+        best, most = best.masked_fill(weight > most, label), torch.maximum(weight, most)
+    return best
