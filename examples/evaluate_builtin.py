@@ -1,179 +1,115 @@
-"""Measures a pipeline of the aligned form on scenes that nothing was trained on.
+"""Measures pipelines of the aligned form, beside each other, on scenes that nothing was trained on.
 
-    python examples/evaluate_builtin.py FOLDER                  # the folder that train_builtin.py wrote scenes into
-    python examples/evaluate_builtin.py FOLDER --source FOLDER/pipeline --pictures 48
+    python examples/train_readers.py FOLDER/scenes FOLDER/readers   # once, on the scenes that train_builtin.py wrote
+    python examples/evaluate_builtin.py FOLDER                      # the checkpoint that ships
+    python examples/evaluate_builtin.py FOLDER --source old=FOLDER/before --source new=FOLDER/pipeline --speed
 
-How much of a condition is in the pictures? Networks learn to read labels, depth, joints and classes from true scenes, and
-then read them from generated ones. The numbers are relative to what they read from true pictures; ``alone`` is where only
-this condition was given, ``together`` where all were. Fréchet distances are between the readers' features of generated and
-of true pictures, relative to those of reconstructions; all other numbers are shares.
+How much of a condition is in the pictures? Networks learned to read labels, depth, joints, classes and things from true
+scenes, and read them from painted ones. What they read is relative to what they read from true pictures; ``alone`` is where
+only this condition was given. Each number has a 95 % interval, by resampling pictures. Pictures are kept in
+FOLDER/evaluation/pictures and not painted again, so that a run that was interrupted goes on, and a new checkpoint does not
+cost what an old one did. There are tables (Markdown and JSON) and sheets of pictures in FOLDER/evaluation.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from readers import ClassReader, PoseReader, SceneReader, people_of, read_joints, train_readers
-from torch import Tensor
+from measuring.crude_maps import CRUDE, compare_things
+from measuring.faithfulness import TrueScenes, cases_of, compare_faithfulness, read
+from measuring.painting import Checkpoint, crude_labels
+from measuring.readers import Readers
+from measuring.report import Table
+from measuring.speed import compare_speed
+from measuring.tokenizer import compare_photographs, compare_tokenizers
+from measuring.whole_scenes import BOXES, NOTHING, compare_boxes, compare_light, compare_plausibility
 
-from vqgan_transformer import ClassCondition, ImageSynthesisPipeline, SegmentationCondition
 from vqgan_transformer.evaluation import contact_sheet
 from vqgan_transformer.images import from_pixels, to_pil
-from vqgan_transformer.scenes import Scene, make_scene
+from vqgan_transformer.scenes import make_scene
 
 HELD_OUT = 10_000_000  # seeds from here on are for evaluation only
-READ_FROM = {"segmentation": "labels", "depth": "depth", "keypoints": "joints", "class_label": "class"}
-PEOPLE = {"40–64 px": (40, 64), "64 px and more": (64, np.inf)}
-
-
-@dataclass(frozen=True)
-class Readers:
-    """The networks, and the conditions whose names and channels they speak of."""
-
-    scene: SceneReader
-    style: ClassReader
-    pose: PoseReader
-    labels: SegmentationCondition
-    classes: ClassCondition
-
-    @torch.inference_mode()
-    def read(self, image: Tensor, scene: Scene) -> dict[str, Any]:
-        """What can be said of a picture (1, 3, H, W) that shows a scene."""
-        (logits, depth, features), classes = self.scene(image), self.style(image)
-        channels = torch.tensor(self.labels.config.channels)[torch.from_numpy(scene.segmentation).long()]
-        found: dict[str, Any] = {
-            "labels": float((logits.argmax(1)[0] == channels).float().mean()),
-            "class": float(self.classes.config.labels[int(classes[0].argmax())] == class_name(scene)),
-            "features": features[0],
-        }
-        if max(image.shape[-2:]) >= 512:
-            found["depth"] = rank_correlation(depth[0, 0], torch.from_numpy(scene.depth))
-        for name, (smallest, largest) in PEOPLE.items():
-            joints = [
-                np.linalg.norm(read_joints(self.pose, image, person) - person[:, :2], axis=1)[person[:, 2] == 2]
-                / np.ptp(person[person[:, 2] == 2, :2], axis=0).max()
-                for person in people_of(scene.keypoints, smallest, largest)
-            ]
-            if joints:
-                found[f"joints, people of {name}"] = [float(hit) for hit in np.concatenate(joints) < 0.1]
-        return found
-
-
-def class_name(scene: Scene) -> str:
-    """As the checkpoint calls it."""
-    return f"{scene.season} {scene.time_of_day}"
-
-
-def rank_correlation(one: Tensor, other: Tensor, each: int = 4) -> float:
-    """Spearman's, of every fourth row and column."""
-    ranks = [x[::each, ::each].flatten().double().argsort().argsort().double() for x in (one, other)]
-    return float(torch.corrcoef(torch.stack(ranks))[0, 1])
-
-
-def frechet(one: Tensor, other: Tensor) -> float:
-    """The Fréchet distance between Gaussians fitted to features (N, d)."""
-    difference = one.mean(0) - other.mean(0)
-    first, second = one.T.cov().double(), other.T.cov().double()
-    mixed = torch.linalg.eigvals(first @ second).real.clamp(min=0).sqrt().sum()
-    return float(difference.double().square().sum() + first.trace() + second.trace() - 2 * mixed)
-
-
-def means(records: list[dict[str, Any]]) -> dict[str, float]:
-    """The mean of each number over pictures; of joints over all joints."""
-    names = sorted({name for record in records for name in record} - {"features"})
-    return {
-        name: float(np.mean(np.concatenate([np.atleast_1d(r[name]) for r in records if name in r]))) for name in names
-    }
-
-
-def draw(pipe: ImageSynthesisPipeline, scenes: list[Scene], kinds: tuple[str, ...], **settings: Any) -> list[Tensor]:
-    """Pictures of scenes under some of their conditions."""
-    given = {
-        "segmentation": [scene.segmentation for scene in scenes],
-        "depth": [scene.depth for scene in scenes],
-        "keypoints": [scene.keypoints for scene in scenes],
-        "class_label": [class_name(scene) for scene in scenes],
-    }
-    size = scenes[0].image.shape[:2]
-    out = pipe(**{kind: given[kind] for kind in kinds}, size=size, seed=0, output_type="pt", progress=False, **settings)
-    return list(out.images.split(1))
-
-
-@torch.no_grad()
-def evaluate(pipe: ImageSynthesisPipeline, readers: Readers, scenes: list[Scene], folder: Path) -> dict[str, Any]:
-    """All numbers of one size."""
-    true = [from_pixels(scene.image) for scene in scenes]
-    rebuilt = [pipe.vqgan.decode(pipe.vqgan.encode(image)).clamp(-1, 1) for image in true]
-    kinds = tuple(READ_FROM)
-    side = scenes[0].image.shape[0]
-
-    def read(pictures: list[Tensor]) -> list[dict[str, Any]]:
-        return [readers.read(picture, scene) for picture, scene in zip(pictures, scenes, strict=True)]
-
-    of_true, of_rebuilt = read(true), read(rebuilt)
-    base = means(of_true)
-    results: dict[str, Any] = {"true": base, "reconstructions": relative(means(of_rebuilt), base)}
-    errors = torch.stack([(one - other).square().mean() for one, other in zip(true, rebuilt, strict=True)])
-    results["psnr"] = float((10 * torch.log10(4 / errors)).mean())
-    for guidance in (1.0, 2.0, 3.0):
-        alone: dict[str, float] = {}
-        for kind, prefix in READ_FROM.items():
-            if not any(name.startswith(prefix) for name in base):
-                continue
-            pictures = draw(pipe, scenes, (kind,), guidance_scale=guidance)
-            numbers = relative(means(read(pictures)), base)
-            alone |= {name: value for name, value in numbers.items() if name.startswith(prefix)}
-        pictures = draw(pipe, scenes, kinds, guidance_scale=guidance)
-        of_drawn = read(pictures)
-        results[f"guidance {guidance:g}"] = {"alone": alone, "together": relative(means(of_drawn), base)}
-        rows = [[scene.image, to_pil(picture)[0]] for scene, picture in zip(scenes[:8], pictures[:8], strict=True)]
-        contact_sheet(rows, ["true", "painted"], height=side).save(folder / f"{side}_guidance_{guidance:g}.png")
-        if len(scenes) >= 32:
-            true_, rebuilt_, drawn = (
-                torch.stack([r["features"] for r in rs]) for rs in (of_true, of_rebuilt, of_drawn)
-            )
-            results[f"guidance {guidance:g}"]["fréchet"] = frechet(drawn, true_) / frechet(rebuilt_, true_)
-    return results
-
-
-def relative(numbers: dict[str, float], base: dict[str, float]) -> dict[str, float]:
-    """Each number as a share of that of true pictures."""
-    return {name: value / base[name] for name, value in numbers.items() if base[name]}
+PICTURES = {256: 64, 512: 20, 1024: 20}
+ROWS = {256: 8, 512: 4, 1024: 3}
+SMALL = 256  # the side at which everything is measured; larger pictures are measured for faithfulness
 
 
 def main() -> None:
     """Reads the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--source", default="builtin:scenes")
     parser.add_argument(
-        "--steps", type=int, default=1200, help="of training for the reader of labels and depth; the others take more"
+        "--source", action="append", help="name, folder, or NAME=FOLDER; several stand beside each other"
     )
-    parser.add_argument("--pictures", type=int, default=64, help="of 256×256 pixels; larger ones are fewer")
-    parser.add_argument("--sides", type=int, nargs="+", default=(256, 512, 1024))
+    parser.add_argument("--readers", type=Path, help="FOLDER/readers unless said otherwise")
+    parser.add_argument("--pictures", type=int, help="of each size; 64 of 256 pixels and 20 of larger ones by default")
+    parser.add_argument("--sides", type=int, nargs="*", default=(256, 512, 1024))
+    parser.add_argument("--guidance", type=float, nargs="*", default=(), help="beside the shipped one, at 256 pixels")
+    parser.add_argument("--photographs", type=Path, help="a folder of them, for the tokenizers")
+    parser.add_argument(
+        "--speed", action="store_true", help="time pictures of 1024 and 2048 pixels; with nothing beside it"
+    )
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    pipe = ImageSynthesisPipeline.from_pretrained(arguments.source)
-    labels, classes = pipe.condition("segmentation"), pipe.condition("class_label")
-    readers = Readers(*train_readers(arguments.folder / "scenes", labels, classes, arguments.steps), labels, classes)
-    pictures = arguments.folder / "evaluation"
-    pictures.mkdir(exist_ok=True)
+    folder, start = arguments.folder / "evaluation", time.perf_counter()
+    readers = Readers.load(arguments.readers or arguments.folder / "readers")
+    checkpoints = [Checkpoint(source, folder / "pictures") for source in arguments.source or ["builtin:scenes"]]
+    if len({checkpoint.name for checkpoint in checkpoints}) < len(checkpoints):
+        parser.error("two sources have one name: call them otherwise, NAME=FOLDER.")
     for side in arguments.sides:
-        start, count = time.perf_counter(), max(2, 256 * 256 * arguments.pictures // side**2)
-        # every other picture has people
-        scenes = [make_scene(HELD_OUT + n, (side, side), people=2 if n % 2 else None) for n in range(count)]
-        report = {f"{count} of {side}×{side}": evaluate(pipe, readers, scenes, pictures)}
-        text = json.dumps(report, indent=2, ensure_ascii=False)
-        (pictures / f"{side}.json").write_text(text, encoding="utf-8")
-        print(f"{text}\n{time.perf_counter() - start:.0f} s", flush=True)
+        true = true_scenes(readers, side, arguments.pictures or PICTURES.get(side, 20))
+        table = Table(f"{len(true.scenes)} pictures of {side}×{side}")
+        compare_faithfulness(table, readers, true, checkpoints, arguments.guidance)
+        compare_tokenizers(table, readers, true, checkpoints)
+        if side == SMALL:
+            compare_things(table, readers, true, checkpoints)
+            compare_plausibility(table, readers, true, checkpoints)
+            compare_boxes(table, readers, true, checkpoints)
+            compare_light(table, checkpoints)
+        if arguments.photographs and side <= 512:
+            compare_photographs(table, checkpoints, arguments.photographs, side)
+        table.write(folder, str(side))
+        write_sheets(folder, true, checkpoints, arguments.guidance)
+        print(f"{table.markdown()}\n{time.perf_counter() - start:.0f} s", flush=True)
+    if arguments.speed:
+        table = Table(f"speed, {arguments.threads} threads")
+        compare_speed(table, checkpoints)
+        table.write(folder, "speed")
+        print(table.markdown())
+
+
+def true_scenes(readers: Readers, side: int, count: int) -> TrueScenes:
+    """Held-out scenes, of which every other one has people, read."""
+    scenes = [make_scene(HELD_OUT + number, (side, side), people=2 if number % 2 else None) for number in range(count)]
+    pictures = [from_pixels(scene.image) for scene in scenes]
+    return TrueScenes(scenes, pictures, read(readers, pictures, scenes))
+
+
+def write_sheets(folder: Path, true: TrueScenes, checkpoints: Sequence[Checkpoint], guidance: Sequence[float]) -> None:
+    """A sheet for each case: the true picture, the map where it is a crude one, and what each checkpoint painted."""
+    cases = cases_of(true.side, guidance)
+    if true.side == SMALL:
+        cases += [CRUDE, BOXES, NOTHING]
+    rows = ROWS.get(true.side, 3)
+    scenes = true.scenes
+    for case in cases:
+        able = [checkpoint for checkpoint in checkpoints if checkpoint.knows(case)]
+        if not able:
+            continue
+        columns = {"true": [scene.image for scene in scenes]}
+        if "crude" in case.kinds:
+            labels = able[0].pipe.condition("segmentation")
+            columns["crude map"] = [
+                labels.show(labels.parse(crude_labels(scene), unlabelled=-1))[0] for scene in scenes[:rows]
+            ]
+        columns |= {checkpoint.name: [to_pil(x)[0] for x in checkpoint.paint(case, scenes)] for checkpoint in able}
+        pictures = [list(row) for row in zip(*(column[:rows] for column in columns.values()), strict=True)]
+        contact_sheet(pictures, list(columns), height=true.side).save(folder / f"{true.side} {case.name}.png")
 
 
 if __name__ == "__main__":

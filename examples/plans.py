@@ -8,62 +8,19 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from measuring.plausibility import faults, is_plausible
 
 from vqgan_transformer import ImageSynthesisPipeline
+from vqgan_transformer.conditions import label_space
 from vqgan_transformer.contact_sheet import contact_sheet
-from vqgan_transformer.scenes import LABELS, make_scene
+from vqgan_transformer.scenes import make_scene
 
-DEPTHS: Sequence[Sequence[str]] = (
-    ("sky-other", "clouds"),
-    ("mountain", "snow"),
-    ("hill", "grass", "dirt", "gravel", "sand", "river", "sea", "water-other"),
-)
-"""What lies behind what: a later row stands in front, and so below, the earlier ones. Things stand anywhere, and snow lies
-on mountains as on the ground."""
-
-COLUMNS = 0.95  # of a map that must be in order
-JUMP = 0.35  # of the height: the most by which the end of the sky may differ 1/16 of the width further on
-
-
-def depths(labels: np.ndarray) -> np.ndarray:
-    """0 for sky, 1 for mountains and snow, 2 for ground and water, -1 for things: int (H, W) of label ids (H, W)."""
-    table = np.full(max(LABELS.values()) + 1, -1)
-    for depth, names in enumerate(DEPTHS):
-        table[[LABELS[name] for name in names]] = depth
-    return np.where(labels < 0, -1, table[labels])
-
-
-def faults(labels: np.ndarray) -> list[str]:
-    """What cannot be in a label map (H, W) of a landscape; nothing, in one that can."""
-    depth = depths(labels)
-    height, width = depth.shape
-    found = []
-    if np.isin(depth[0], (-1, 0)).mean() < COLUMNS or not (depth[0] == 0).any():
-        found.append("no sky at the top")
-    nearest = np.maximum.accumulate(depth, axis=0)  # of what is above, and here
-    behind = (depth >= 0) & (depth < nearest)  # what is further away lies below what is nearer
-    if (behind & (depth == 0)).any(0).mean() > 1 - COLUMNS:
-        found.append("sky below ground")
-    if (behind & (labels == LABELS["mountain"])).any(0).mean() > 1 - COLUMNS:
-        found.append("mountains below ground")
-    if not (depth[-1] != 0).all():
-        found.append("no ground at the bottom")
-    ends = np.where(depth == 0, np.arange(height)[:, None], -1).max(0) / height
-    open_columns, step = ends >= 0, max(1, round(width / 16))  # things may hide the sky
-    jumps = np.abs(ends[step:] - ends[:-step])[open_columns[step:] & open_columns[:-step]]
-    if len(jumps) and (jumps > JUMP).mean() > 1 - COLUMNS:
-        found.append("several horizons")
-    return found
-
-
-def plausible_share(maps: Iterable[np.ndarray]) -> float:
-    """Share of label maps (H, W) without faults."""
-    return float(np.mean([not faults(labels) for labels in maps]))
+NAMES = label_space("coco-stuff-182").names
 
 
 def planned(
@@ -91,8 +48,9 @@ def main() -> None:
     plans, names = planned(pipe, range(arguments.plans), size)
     held_out = (make_scene(10_000_000 + seed, size).segmentation.astype(int) for seed in range(arguments.plans))
     for title, maps in (("true scenes", list(held_out)), ("plans", list(plans.numpy()))):
-        found = Counter(fault for labels in maps for fault in faults(labels))
-        print(f"{title}: {plausible_share(maps):.1%} plausible; {', '.join(f'{n} × {f}' for f, n in found.items())}")
+        found = Counter(fault for labels in maps for fault in faults(labels, NAMES))
+        share = np.mean([is_plausible(labels, NAMES) for labels in maps])
+        print(f"{title}: {share:.1%} plausible; {', '.join(f'{count} × {fault}' for fault, count in found.items())}")
     if arguments.sheet is not None:
         shown = pipe.condition("segmentation").show(plans[:24])
         contact_sheet([shown[start : start + 6] for start in range(0, len(shown), 6)]).save(arguments.sheet)

@@ -66,7 +66,7 @@ def paint_water(canvas: Canvas, dice: Dice, light: Light, plane: Plane, cover: A
     colour += (light.horizon - colour) * glint
     colour *= np.float32(1) - clamp(-ripple - np.float32(0.3)) * np.float32(0.18)
     if label == "sea":
-        crest = field(dice.stream("foam"), wet.shape, (height * 0.03, height * 0.09), 6, 0.55)
+        crest = field(dice.stream("foam"), wet.shape, (height * 0.02, height * 0.10), 6, 0.68)
         foam = smoothstep(
             0.075,
             0.0,
