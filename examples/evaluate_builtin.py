@@ -19,18 +19,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from measuring.crude_maps import CRUDE, compare_things
+from measuring.crude_maps import CRUDE, compare_things, scenes_with_things
 from measuring.faithfulness import TrueScenes, cases_of, compare_faithfulness, read
-from measuring.painting import Checkpoint, crude_labels
+from measuring.painting import Case, Checkpoint, crude_labels
 from measuring.readers import Readers
 from measuring.report import Table
 from measuring.speed import compare_speed
+from measuring.things import KINDS, things_of
 from measuring.tokenizer import compare_photographs, compare_tokenizers
 from measuring.whole_scenes import BOXES, NOTHING, compare_boxes, compare_light, compare_plausibility
 
 from vqgan_transformer.evaluation import contact_sheet
 from vqgan_transformer.images import from_pixels, to_pil
-from vqgan_transformer.scenes import make_scene
+from vqgan_transformer.scenes import Scene, make_scene
 
 HELD_OUT = 10_000_000  # seeds from here on are for evaluation only
 PICTURES = {256: 64, 512: 20, 1024: 20}
@@ -62,19 +63,24 @@ def main() -> None:
     if len({checkpoint.name for checkpoint in checkpoints}) < len(checkpoints):
         parser.error("two sources have one name: call them otherwise, NAME=FOLDER.")
     for side in arguments.sides:
-        true = true_scenes(readers, side, arguments.pictures or PICTURES.get(side, 20))
+        true = read_scenes(readers, held_out(side, arguments.pictures or PICTURES.get(side, 20)))
         table = Table(f"{len(true.scenes)} pictures of {side}×{side}")
         compare_faithfulness(table, readers, true, checkpoints, arguments.guidance)
         compare_tokenizers(table, readers, true, checkpoints)
+        cases = cases_of(side, arguments.guidance)
         if side == SMALL:
-            compare_things(table, readers, true, checkpoints)
             compare_plausibility(table, readers, true, checkpoints)
             compare_boxes(table, readers, true, checkpoints)
             compare_light(table, checkpoints)
+            things = read_scenes(readers, scenes_with_things(HELD_OUT + 1_000_000, side, len(true.scenes)))
+            compare_things(table, readers, things, checkpoints)
+            write_sheets(folder, things, checkpoints, [CRUDE])
+            write_things(folder, things, checkpoints)
+            cases += [BOXES, NOTHING]
         if arguments.photographs and side <= 512:
             compare_photographs(table, checkpoints, arguments.photographs, side)
         table.write(folder, str(side))
-        write_sheets(folder, true, checkpoints, arguments.guidance)
+        write_sheets(folder, true, checkpoints, cases)
         print(f"{table.markdown()}\n{time.perf_counter() - start:.0f} s", flush=True)
     if arguments.speed:
         table = Table(f"speed, {arguments.threads} threads")
@@ -83,33 +89,47 @@ def main() -> None:
         print(table.markdown())
 
 
-def true_scenes(readers: Readers, side: int, count: int) -> TrueScenes:
-    """Held-out scenes, of which every other one has people, read."""
-    scenes = [make_scene(HELD_OUT + number, (side, side), people=2 if number % 2 else None) for number in range(count)]
+def held_out(side: int, count: int) -> list[Scene]:
+    """Scenes that nothing was trained on, of which every other one has people."""
+    return [make_scene(HELD_OUT + number, (side, side), people=2 if number % 2 else None) for number in range(count)]
+
+
+def read_scenes(readers: Readers, scenes: list[Scene]) -> TrueScenes:
+    """Scenes with their pictures, read."""
     pictures = [from_pixels(scene.image) for scene in scenes]
     return TrueScenes(scenes, pictures, read(readers, pictures, scenes))
 
 
-def write_sheets(folder: Path, true: TrueScenes, checkpoints: Sequence[Checkpoint], guidance: Sequence[float]) -> None:
+def write_sheets(folder: Path, true: TrueScenes, checkpoints: Sequence[Checkpoint], cases: Sequence[Case]) -> None:
     """A sheet for each case: the true picture, the map where it is a crude one, and what each checkpoint painted."""
-    cases = cases_of(true.side, guidance)
-    if true.side == SMALL:
-        cases += [CRUDE, BOXES, NOTHING]
     rows = ROWS.get(true.side, 3)
-    scenes = true.scenes
     for case in cases:
         able = [checkpoint for checkpoint in checkpoints if checkpoint.knows(case)]
         if not able:
             continue
-        columns = {"true": [scene.image for scene in scenes]}
-        if "crude" in case.kinds:
+        columns = {"true": [scene.image for scene in true.scenes]}
+        if case is CRUDE:
             labels = able[0].pipe.condition("segmentation")
-            columns["crude map"] = [
-                labels.show(labels.parse(crude_labels(scene), unlabelled=-1))[0] for scene in scenes[:rows]
-            ]
-        columns |= {checkpoint.name: [to_pil(x)[0] for x in checkpoint.paint(case, scenes)] for checkpoint in able}
+            crude = [labels.parse(crude_labels(scene), unlabelled=-1) for scene in true.scenes[:rows]]
+            columns["crude map"] = [labels.show(parsed)[0] for parsed in crude]
+        columns |= {each.name: [to_pil(x)[0] for x in each.paint(case, true.scenes)] for each in able}
         pictures = [list(row) for row in zip(*(column[:rows] for column in columns.values()), strict=True)]
         contact_sheet(pictures, list(columns), height=true.side).save(folder / f"{true.side} {case.name}.png")
+
+
+def write_things(folder: Path, true: TrueScenes, checkpoints: Sequence[Checkpoint], each: int = 8) -> None:
+    """A sheet of things from crude maps: a row for true ones of each kind, and one for those of each checkpoint below it."""
+    painted = {"true": true.pictures, **{one.name: one.paint(CRUDE, true.scenes) for one in checkpoints}}
+    things = [(number, thing) for number, scene in enumerate(true.scenes) for thing in things_of(scene)]
+    rows = []
+    for kind in KINDS:
+        chosen = [(number, thing) for number, thing in things if thing.kind == kind][:each]
+        for pictures in painted.values() if chosen else ():
+            rows.append([to_pil(thing.cut(pictures[number], 96))[0] for number, thing in chosen])
+    if rows:
+        contact_sheet(rows).save(
+            folder / f"{true.side} things from crude maps, {', '.join(painted)} below each other.png"
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,21 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqgan_transformer.scenes import Scene
+from vqgan_transformer.scenes import Scene, make_scene
 
 from .distances import frechet
 from .faithfulness import TrueScenes
 from .intervals import Shares, interval_of, mean_of
-from .painting import Case, Checkpoint
+from .painting import Case, Checkpoint, crude_labels
 from .readers import Readers
 from .report import TRUE, Table
-from .things import KINDS, things_of
+from .things import KINDS, Thing, mask_of, things_of
 
-__all__ = ["CRUDE", "EXACT", "compare_things"]
+__all__ = ["CRUDE", "EXACT", "compare_things", "scenes_with_things"]
 
 # the class is given, too, so that light and season are those of the true pictures
 EXACT = Case("labels and class", ("segmentation", "class_label"))
 CRUDE = Case("crude labels and class", ("crude", "class_label"))
+_SHOWN = 0.3
+"""The share of a thing that a crude map has to show."""
+
 _FEWEST = 12
 """Things of a kind that a distance needs."""
 
@@ -53,11 +57,34 @@ class _Things:
         return self.features[np.repeat(np.arange(len(times)), times)]
 
 
+def scenes_with_things(first: int, side: int, count: int) -> list[Scene]:
+    """Scenes of seeds from the first one on, which have a house and two people in turn."""
+    scenes: list[Scene] = []
+    for seed in itertools.count(first):
+        if len(scenes) == count:
+            break
+        with_people = len(scenes) % 2 == 1
+        scene = make_scene(seed, (side, side), people=2 if with_people else None)
+        if with_people or any(thing.kind == "house" for thing in things_of(scene)):
+            scenes.append(scene)
+    return scenes
+
+
+def _drawn_crudely(scene: Scene) -> list[Thing]:
+    """The things of which the crude map shows something, where they are."""
+    crude, shown = crude_labels(scene), []
+    for thing in things_of(scene):
+        true, drawn = (mask_of(thing, labels, 32) for labels in (scene.segmentation, crude))
+        if (true & drawn).sum() >= _SHOWN * true.sum():
+            shown.append(thing)
+    return shown
+
+
 def _read(readers: Readers, pictures: Sequence[Tensor], scenes: Sequence[Scene]) -> _Things:
-    """Looks where the true pictures have their things."""
+    """Looks where the true pictures have their things, those that the crude maps show."""
     cuts, kinds, numbers = [], [], []
     for number, (picture, scene) in enumerate(zip(pictures, scenes, strict=True)):
-        for thing in things_of(scene):
+        for thing in _drawn_crudely(scene):
             cuts.append(thing.cut(picture))
             kinds.append(thing.kind)
             numbers.append(number)
