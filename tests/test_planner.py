@@ -20,7 +20,7 @@ from vqgan_transformer import (
     train_planner,
 )
 from vqgan_transformer.errors import CheckpointError, DataError
-from vqgan_transformer.pipeline.planner import LabelPlanner, planner_config, scaled_smoothly
+from vqgan_transformer.pipeline.planner import LabelPlanner, in_order, planner_config, scaled_smoothly
 from vqgan_transformer.sampler.seeds import plan_seed
 from vqgan_transformer.training.callbacks import Callbacks
 from vqgan_transformer.training.planner_samples import coarse_plan
@@ -134,6 +134,47 @@ def test_plans_are_scaled_with_round_borders():
     assert (chosen - weights.amax(1)).abs().max() < 1e-6
 
 
+SKY, TREE, GRASS = range(3)
+
+
+def orders() -> torch.Tensor:
+    """Sky lies below nothing but itself and trees."""
+    below = torch.ones(5, 5, dtype=torch.bool)
+    below[[GRASS, 3, 4], SKY] = False
+    return below
+
+
+def test_a_planner_knows_what_lay_below_what():
+    plans = torch.tensor([[[SKY, TREE], [TREE, SKY], [GRASS, GRASS]]]).repeat(300, 1, 1)
+    plans[0] = torch.tensor([[GRASS, SKY], [SKY, GRASS], [GRASS, GRASS]])  # by mistake
+    planner = tiny_planner()
+    assert planner.below.all()
+    planner.learn_order(plans)
+    assert planner.below[SKY].tolist() == [True, True, True, False, False]
+    assert planner.below[TREE].tolist() == [True, True, True, False, False]
+    assert planner.below[GRASS].tolist() == [False, False, True, False, False]
+
+
+def test_cells_that_lie_below_what_they_cannot_are_changed_and_no_others():
+    plan = torch.full((6, 5), GRASS)
+    plan[:3] = SKY
+    plan[0, 2] = TREE
+    strayed = plan.clone()
+    strayed[1, 1] = strayed[0, 4] = GRASS  # in the sky
+    strayed[4, 3] = SKY  # in the ground
+    assert torch.equal(in_order(torch.stack((plan, strayed)), orders()), torch.stack((plan, plan)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_plan_is_put_in_order(seed):
+    plans = torch.randint(0, 5, (4, 8, 6), generator=torch.Generator().manual_seed(seed))
+    ordered = in_order(plans, orders())
+    pairs = orders()[ordered[:, :, None], ordered[:, None]]  # (B, upper row, lower row, columns)
+    upper, lower = torch.triu_indices(8, 8, 1)
+    assert pairs[:, upper, lower].all()
+    assert torch.equal(in_order(plans, torch.ones_like(orders())), plans)
+
+
 def test_a_planner_is_saved_with_its_pipeline(pipe, tmp_path):
     pipe.save_pretrained(tmp_path)
     assert json.loads((tmp_path / "model_index.json").read_text())["planner"][1] == "LabelPlanner"
@@ -203,6 +244,7 @@ def test_a_planner_learns_what_goes_with_a_class(tmp_path):
         assert (cells[:, 0] == 0).float().mean() > 0.9  # sky at the top
         ground[label] = cells[:, -1].flatten().mode().values.item()
     assert ground == {0: 2, 1: 3, 2: 1}
+    assert not planner.below[1:, 0].any()
     assert (tmp_path / "run" / "pictures").is_dir()
 
 

@@ -28,8 +28,11 @@ LEAST_COLUMNS = 4
 PLACES = CoordinatesCondition(None, downsample_factor=FACTOR)
 """Tells a planner the row and the column of each cell in the picture."""
 
-SAMPLER = SlidingWindowSampler(temperature=1.0, top_p=0.95)
+SAMPLER = SlidingWindowSampler(min_p=0.02)
 """How plans are drawn; the settings of a call are about the tokens of the picture."""
+
+SELDOM = 0.005
+"""A label lies below another by mistake in plans where so few of those with both have it."""
 
 
 class LabelPlanner(CondGPT):
@@ -38,7 +41,35 @@ class LabelPlanner(CondGPT):
     A GPT that follows a label map sees a few hundred pixels around a place, and so it cannot know that there is a sky above
     the ground that it draws. A planner sees the whole place at once. It reads the coordinates of cells, and what is of the
     picture as a whole, such as its class (:func:`planner_config`).
+
+    Single cells go astray now and then: a cell of mountain in the sky. What never lies below what is therefore known of the plans
+    that were trained on, and held (:func:`in_order`).
+
+    Attributes:
+        below: bool (labels, labels); whether the second label may lie below the first in a column. All, before training.
     """
+
+    below: Tensor
+
+    def __init__(self, config: CondGPTConfig):
+        super().__init__(config)
+        self.register_buffer("below", torch.ones(config.vocab_size, config.vocab_size, dtype=torch.bool))
+
+    def learn_order(self, plans: Tensor) -> None:
+        """Learns what lies below what; any label may lie below itself.
+
+        Args:
+            plans: int64 (N, rows, columns).
+        """
+        count = self.config.vocab_size
+        present, seen = (torch.zeros(count, count, device=self.below.device) for _ in range(2))
+        for some in torch.split(plans, 256):
+            here = F.one_hot(some, count).float()  # (N, rows, columns, labels)
+            above = (here.cumsum(1) - here).clamp(max=1)
+            seen += (torch.einsum("nija, nijb -> nab", above, here) > 0).sum(0)
+            there = here.amax((1, 2))
+            present += there.T @ there
+        self.below = (seen > SELDOM * present) | torch.eye(count, device=seen.device).bool()
 
     def check_parts(self, gpt: CondGPT, conditions: Sequence[Condition]) -> None:
         """Refuses a pipeline whose GPT cannot follow the plans, or whose conditions say something else.
@@ -91,7 +122,7 @@ class LabelPlanner(CondGPT):
 
     def cells(self, condition: Mapping[str, Tensor], grid: tuple[int, int], seeds: Sequence[int]) -> Tensor:
         """Draws plans of rows × columns under what they follow, one for each picture's seed: int64 (B, rows, columns)."""
-        return SAMPLER(self, condition, grid, seed=[plan_seed(seed) for seed in seeds])
+        return in_order(SAMPLER(self, condition, grid, seed=[plan_seed(seed) for seed in seeds]), self.below)
 
     def places(self, count: int, grid: tuple[int, int], device: torch.device | str | None = None) -> dict[str, Tensor]:
         """The coordinates of cells as the planner reads them: float32 (count, 2, 2·rows, 2·columns) by their name."""
@@ -136,6 +167,41 @@ def planner_config(labels: Condition, whole: Sequence[Condition] = (), **sizes: 
         "condition_depth": 0,
     }
     return CondGPTConfig(**{**fields, **sizes})
+
+
+def in_order(plans: Tensor, below: Tensor) -> Tensor:
+    """Plans in which no label lies below one that it may not lie below, as far as a few changes of cells can reach.
+
+    In each column the cell that is at odds with the most others, or of several such cells the one that has the fewest neighbours
+    of its label, takes the label of that neighbour with which the column is in the best order; again and again.
+
+    Args:
+        plans: int64 (B, rows, columns).
+        below: bool (labels, labels), as :class:`LabelPlanner` has it.
+    """
+    plans, rows = plans.clone(), plans.shape[1]
+    number = torch.arange(rows, device=plans.device)
+    over = number[:, None] < number
+
+    def odds(cells: Tensor) -> Tensor:
+        """With how many others of its column each cell is at odds: (..., rows) -> (..., rows)."""
+        pairs = ~below[cells[..., :, None], cells[..., None, :]] & over
+        return pairs.sum(-1) + pairs.sum(-2)
+
+    for _ in range(2 * rows):
+        cells = plans.transpose(1, 2)  # (B, columns, rows)
+        if not (wrong := odds(cells)).any():
+            break
+        beside = F.pad(cells[:, None].float(), (1, 1, 1, 1), mode="replicate")[:, 0].long()
+        neighbours = torch.stack((beside[:, 1:-1, :-2], beside[:, 1:-1, 2:], beside[:, :-2, 1:-1], beside[:, 2:, 1:-1]))
+        alone = (neighbours != cells).sum(0)
+        worst = (wrong * (len(neighbours) + 1) + alone * (wrong > 0)).argmax(-1, keepdim=True)
+        # (4, B, columns, rows): the column with each neighbour's label in the place of its worst cell
+        tried = torch.stack([cells.scatter(-1, worst, labels.gather(-1, worst)) for labels in neighbours])
+        best = odds(tried).sum(-1).argmin(0)[None, ..., None].expand(1, *cells.shape)
+        changed = tried.gather(0, best)[0]
+        plans = changed.where(wrong.any(-1, keepdim=True), cells).transpose(1, 2)
+    return plans
 
 
 def scaled_smoothly(labels: Tensor, size: Size) -> Tensor:

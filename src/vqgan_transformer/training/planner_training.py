@@ -136,6 +136,7 @@ def train_planner(
             for part in (samples, held_out)
         )
         assert plans is not None
+        planner.learn_order(plans.plans)
         trainer = PlannerTrainer(planner, labels, recipe, accelerator, plans, validated)
         run_training(
             trainer, NoisySamples(plans, recipe, config, config.vocab_size), run, recipe, accelerator, data=run_data,
