@@ -28,7 +28,7 @@ LEAST_COLUMNS = 4
 PLACES = CoordinatesCondition(None, downsample_factor=FACTOR)
 """Tells a planner the row and the column of each cell in the picture."""
 
-SAMPLER = SlidingWindowSampler(min_p=0.02)
+SAMPLER = SlidingWindowSampler(min_p=0.005)
 """How plans are drawn; the settings of a call are about the tokens of the picture."""
 
 SELDOM = 0.005
@@ -154,7 +154,7 @@ def planner_config(labels: Condition, whole: Sequence[Condition] = (), **sizes: 
         "vocab_size": count,
         "n_layer": 4,
         "n_head": 4,
-        "n_embd": 96,
+        "n_embd": 112,
         "window": (16, 16),
         "conditioning": "aligned",
         "position": "rope2d",

@@ -53,7 +53,7 @@ def planner_recipe(**changes: Any) -> GPTTraining:
         **changes: further fields. Those about crops play no part: plans are of whole maps.
     """
     recipe: dict[str, Any] = {
-        "max_steps": 500,
+        "max_steps": 800,
         "batch_size": 64,
         "flip": False,
         "scale_up": True,
