@@ -9,6 +9,7 @@ The steps, each of which goes on where it was:
     vqgan       trains the tokenizer: f = 8, local operations only, so that strips decode as the whole
     gpt         trains the generator on crops of 128 pixels, 16×16 tokens
     decoder     trains the tokenizer's decoder further, against a discriminator; tokens stay
+    planner     trains what draws a coarse label map first, where nothing says what is where
     pipeline    puts everything together in half precision: FOLDER/pipeline
 """
 
@@ -40,16 +41,18 @@ from vqgan_transformer import (
     VQGANConfig,
     VQGANTraining,
     train_cond_gpt,
+    train_planner,
     train_vqgan,
 )
 from vqgan_transformer.conditions import Condition, label_space
 from vqgan_transformer.scenes import LABEL_COLOURS, LABEL_GROUPS, LABELS, SEASONS, TIMES_OF_DAY, make_scene
 from vqgan_transformer.training.gpt_training import fitting_config
+from vqgan_transformer.training.planner_training import planner_recipe
 
 SIDES = {256: 1, 512: 2, 1024: 1}  # pixels of a scene's side, and how many of each go into four
 GROUPS = tuple(sorted(LABELS))  # what scenes are painted with: the labels that the generator tells apart
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
-STEPS = {"vqgan": 13_000, "gpt": 13_000, "decoder": 2_500}
+STEPS = {"vqgan": 13_000, "gpt": 13_000, "decoder": 2_500, "planner": 800}
 CROP = 128
 DAYS = 0.7  # the share of seeds that choose a day where a call names no class; the other hours share the rest
 DROPOUT = {"segmentation": 0.35, "depth": 0.45, "keypoints": 0.35, "class_label": 0.15, "coordinates": 0.05}
@@ -138,7 +141,7 @@ def write_scene(folder: Path, seed: int, side: int) -> None:
 
 
 def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
-    """The three trainings; each goes on where it was, and one that is complete is read."""
+    """The four trainings; each goes on where it was, and one that is complete is read."""
     scenes = folder / "scenes"
     # crops at the size in which scenes are drawn; mirrored, the sun would stand on the wrong side
     shared = {
@@ -165,6 +168,10 @@ def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
             disc_start=0, learning_rate=5e-4, whiten=False, codebook_start=0,
         ),
     )  # fmt: skip
+    pipe.planner = train_planner(
+        scenes, folder / "planner", condition=[pipe.condition("segmentation"), pipe.condition("class_label")], resume=True,
+        training=planner_recipe(max_steps=steps["planner"], mixed_precision="bf16"),
+    )  # fmt: skip
     return pipe
 
 
@@ -172,7 +179,7 @@ def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
     """The pipeline as it is shipped."""
     strength = {"keypoints": 1.25}
     sampler = SlidingWindowSampler(temperature=0.95, top_k=100, guidance_scale=2.0, condition_strength=strength)
-    shipped = ImageSynthesisPipeline(vqgan=pipe.vqgan, gpt=pipe.gpt, sampler=sampler, conditions=pipe.conditions)
+    shipped = ImageSynthesisPipeline(pipe.vqgan, pipe.gpt, sampler, pipe.conditions, planner=pipe.planner)
     return shipped.save_pretrained(folder / "pipeline", dtype=torch.float16)
 
 
