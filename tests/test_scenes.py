@@ -11,8 +11,12 @@ import pytest
 from vqgan_transformer import ImageSynthesisPipeline
 from vqgan_transformer.conditions.label_spaces import label_space
 from vqgan_transformer.scenes import BIOMES, LABEL_GROUPS, LABELS, SEASONS, TIMES_OF_DAY, Scene, make_scene
+from vqgan_transformer.scenes.body import Figure
+from vqgan_transformer.scenes.canvas import Canvas
+from vqgan_transformer.scenes.clothes import dress
 from vqgan_transformer.scenes.light import light_of, season_colours
 from vqgan_transformer.scenes.noise import Dice
+from vqgan_transformer.scenes.people import paint_person, pose_figure
 from vqgan_transformer.scenes.trees import Nursery
 
 EVERYTHING = ("image", "segmentation", "depth", "keypoints")
@@ -52,7 +56,7 @@ def test_arrays_are_the_same_on_every_machine():
         scene = make_scene(seed, (80, 112), people=1)
         for name in EVERYTHING:
             digest.update(getattr(scene, name).tobytes())
-    assert digest.hexdigest() == "d237834eefbb373877f4bcc378be80feafc4c46590f640134e491afc702b5acb"
+    assert digest.hexdigest() == "ea63edba6a0fca8acb13da6e8b0cf3a70716e50f5395a888013a079b5d6653d7"
 
 
 def test_naming_what_was_drawn_changes_nothing():
@@ -174,17 +178,60 @@ def test_people_are_large_enough_to_show_their_limbs():
     assert np.median(heights) > 0.12
 
 
+def warmth_along(image: np.ndarray, person: np.ndarray, limb: tuple[int, int]) -> float:
+    """Red over blue, on average, of the pixels around the bone between two joints of a person (17, 3)."""
+    start, end = person[list(limb), :2]
+    row, column = np.mgrid[: image.shape[0], : image.shape[1]] + 0.5
+    place = np.stack((column, row), -1) - start
+    share = np.clip(place @ (end - start) / max((end - start) @ (end - start), 1e-6), 0.1, 0.9)
+    near = np.linalg.norm(place - share[..., None] * (end - start), axis=-1) < 0.035 * np.ptp(person[:, 1])
+    colours = image[near].astype(float)
+    return float((colours[:, 0] - colours[:, 2]).mean())
+
+
 @pytest.mark.parametrize("hour", TIMES_OF_DAY)
-def test_people_wear_warm_colours_on_their_left_and_cold_ones_on_their_right(hour):
+def test_people_wear_a_warm_stripe_on_their_left_and_a_cool_one_on_their_right(hour):
+    limbs = [((5, 7), (6, 8)), ((7, 9), (8, 10)), ((11, 13), (12, 14)), ((13, 15), (14, 16))]  # left, right
     warmer = []
     for seed in range(40):
         scene = make_scene(seed, (160, 160), people=1, time_of_day=hour)
-        for left, right in ((7, 8), (13, 14)):  # elbows, knees
-            joints = scene.keypoints[0, [left, right]]
-            if (joints[:, 2] == 2).all():
-                one, other = (scene.image[int(y), int(x)].astype(int) for x, y, _ in joints)
-                warmer.append(one[0] - one[2] > other[0] - other[2])  # red over blue
-    assert len(warmer) > 20 and np.mean(warmer) > 0.9
+        person = scene.keypoints[0]
+        for left, right in limbs:
+            if (person[[*left, *right], 2] == 2).all():
+                warmer.append(warmth_along(scene.image, person, left) > warmth_along(scene.image, person, right))
+    assert len(warmer) > 80 and np.mean(warmer) > 0.95
+
+
+def figure(seed: int, season: str, facing: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray, Figure]:
+    """A figure of 200 rows on white: picture, keypoints, which are in view, and its pose (one that faces there)."""
+    dice = Dice(seed, "figure")
+    poses = (pose_figure(dice.stream(f"pose{number}")) for number in range(64))
+    pose = next(pose for pose in poses if pose.facing == (facing or pose.facing))
+    canvas = Canvas(260, 260)
+    canvas.image += 1
+    light = light_of(Dice(0, "light"), season, "day")
+    points, clear = paint_person(canvas, dice, light, pose, 130.0, 250.0, 200.0, 0.5, season)
+    return canvas.pixels().astype(int), points, clear, pose
+
+
+@pytest.mark.parametrize("facing", ["front", "left", "right"])
+def test_eyes_are_darker_than_the_skin_around_them(facing):
+    for seed in range(8):
+        picture, points, clear, pose = figure(seed, "summer", facing)
+        for x, y in points[1:3][clear[1:3]]:
+            row, column = int(y), int(x - 2 * pose.ahead)
+            assert picture[row, column].sum() < 0.7 * picture[row + 5, column].sum()
+
+
+def test_clothes_are_those_of_the_season():
+    def bare_forearms(season: str) -> float:
+        return float(np.mean([dress(Dice(seed, "wardrobe"), season).sleeve <= 1 for seed in range(40)]))
+
+    def hats(season: str) -> float:
+        return float(np.mean([dress(Dice(seed, "wardrobe"), season).hat is not None for seed in range(40)]))
+
+    assert bare_forearms("summer") == 1 and bare_forearms("winter") == 0
+    assert hats("winter") > 0.5 > hats("spring")
 
 
 def test_the_season_colours_what_does_not_grow():

@@ -170,7 +170,7 @@ def _person_painter(
         row = stage.plane.row(depth)
         shadow(stage.canvas, stage.light, x, row, tall * 0.4, 0.45)
         points, clear = paint_person(
-            stage.canvas, dice, stage.light, pose_figure(dice.stream("pose")), x, row, tall, depth
+            stage.canvas, dice, stage.light, pose_figure(dice.stream("pose")), x, row, tall, depth, stage.season
         )
         keypoints[index] = points, clear, depth
 

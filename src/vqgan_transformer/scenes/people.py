@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from .canvas import Canvas, planes
+from .body import (
+    LEFT_ANKLE,
+    LEFT_EAR,
+    LEFT_ELBOW,
+    LEFT_EYE,
+    LEFT_HIP,
+    LEFT_KNEE,
+    LEFT_SHOULDER,
+    LEFT_WRIST,
+    NOSE,
+    RIGHT_ANKLE,
+    RIGHT_EAR,
+    RIGHT_EYE,
+    Figure,
+    Part,
+    draw_parts,
+)
+from .canvas import Canvas
+from .clothes import dress, limb_parts, trunk_parts
+from .faces import head_parts
 from .light import Light
-from .noise import Array, Dice, clamp
+from .noise import Array, Dice
 
 __all__ = ["Figure", "paint_person", "pose_figure", "visible_keypoints"]
-
-NOSE, LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR = range(5)
-LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST = range(5, 11)
-LEFT_HIP, RIGHT_HIP, LEFT_KNEE, RIGHT_KNEE, LEFT_ANKLE, RIGHT_ANKLE = range(11, 17)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A posed figure.
-
-    Attributes:
-        joints: Keypoints x (right), y (up) and z (towards the viewer) in body heights, feet at y = 0; float64 (17, 3).
-        facing: "front", "back", "left" or "right": where the nose points in the picture.
-    """
-
-    joints: Array
-    facing: str
 
 
 def _turn(turns: float) -> tuple[float, float]:
@@ -103,23 +103,20 @@ def _arm(dice: Dice, action: str, side: int, swing: float, stride: float) -> tup
     return dice.uniform(-0.02, 0.04), dice.uniform(0.02, 0.07), dice.uniform(0.0, 0.06), dice.uniform(0.0, 0.05)
 
 
-_SKIN = ((0.93, 0.76, 0.64), (0.80, 0.60, 0.45), (0.60, 0.42, 0.30), (0.40, 0.27, 0.19))
-_HAIR = ((0.13, 0.09, 0.07), (0.32, 0.20, 0.11), (0.72, 0.56, 0.30), (0.45, 0.18, 0.09), (0.6, 0.6, 0.6))
-# Clothes of two colours: warm ones on their left, cold ones on their right, and a light shirt between.
-_LEFT = ((0.90, 0.14, 0.10), (0.96, 0.46, 0.06))
-_RIGHT = ((0.12, 0.30, 0.90), (0.04, 0.62, 0.66))
-_SHIRT = (0.93, 0.91, 0.85)
-_SHOES = ((0.15, 0.12, 0.10), (0.36, 0.20, 0.13))
-_GLEAM = np.float32(0.5)
-"""Of its own colour, what a figure shows in any light, so that it can be told from the night."""
-
-
 def paint_person(
-    canvas: Canvas, dice: Dice, light: Light, figure: Figure, x: float, row: float, rows: float, depth: float
+    canvas: Canvas,
+    dice: Dice,
+    light: Light,
+    figure: Figure,
+    x: float,
+    row: float,
+    rows: float,
+    depth: float,
+    season: str = "spring",
 ) -> tuple[Array, Array]:
-    """Draw a figure of ``rows`` rows whose feet stand at a row.
+    """Draw a figure of ``rows`` rows whose feet stand at a row, in clothes of a season.
 
-    Sleeve and trouser leg are warm on its left and cold on its right, so that the sides can be told apart.
+    A stripe along sleeve and trouser leg is warm on its left and cool on its right, so that the sides can be told apart.
 
     Returns:
         Pixel positions of the keypoints, float32 (17, 2), and whether the figure leaves them in view, bool (17,).
@@ -129,144 +126,18 @@ def paint_person(
     points[:, 1] = row - figure.joints[:, 1] * rows
     left, top = int(points[:, 0].min() - rows * 0.09) - 1, int(points[:, 1].min() - rows * 0.12) - 1
     wide, tall = int(points[:, 0].max() + rows * 0.09) + 2 - left, int(row + rows * 0.02) + 2 - top
-    sprite = np.zeros((4, tall, wide), np.float32)
-    owner = np.full((tall, wide), -1, np.int16)
-    parts = _parts(dice, figure)
-    for number, part in enumerate(parts):
-        _draw_part(sprite, owner, number, part, rows, (x - left, row - top), light)
+    outfit = dress(dice.stream("wardrobe"), season)
+    parts = trunk_parts(figure, outfit) + head_parts(figure, outfit)
+    for side in (0, 1):
+        parts += limb_parts(figure, outfit, side)
+    parts.sort(key=lambda part: part.order)
+    sprite, owner = draw_parts(parts, rows, (x - left, row - top), (tall, wide), light)
     canvas.paint_premultiplied(top, left, sprite, "person", depth)
     hidden = _self_hidden(parts, figure.facing, owner, points - np.asarray((left, top), np.float32))
     return points, ~hidden
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A rounded bar of a figure, in body heights.
-
-    Attributes:
-        order: Parts of higher order are drawn over lower ones.
-        start: One end (x, y).
-        end: The other end.
-        radii: Half thickness at the two ends.
-        albedo: Colour.
-        keypoints: The keypoints that are seen when this part is seen at their place.
-    """
-
-    order: float
-    start: Array
-    end: Array
-    radii: tuple[float, float]
-    albedo: tuple[float, ...]
-    keypoints: tuple[int, ...]
-
-
-_FAR_SIDE = {"left": 1, "right": 0}  # which side of the body (0 is its left) a profile turns away
-
-
-def _parts(dice: Dice, figure: Figure) -> list[_Part]:
-    """The parts of a figure from back to front, in clothes of its own."""
-    wardrobe = dice.stream("wardrobe")
-    skin, hair = wardrobe.pick(_SKIN), wardrobe.pick(_HAIR)
-    colours, shoes = (wardrobe.pick(_LEFT), wardrobe.pick(_RIGHT)), wardrobe.pick(_SHOES)
-    spots = figure.joints[:, :2]
-    toes = {"front": (0.0, -0.022), "back": (0.0, 0.008), "left": (-0.05, -0.016), "right": (0.05, -0.016)}
-    parts = _trunk(figure, _SHIRT) + _head(figure, skin, hair)
-    for side in (0, 1):
-        cloth = colours[side]
-        leg = tuple(0.8 * channel for channel in cloth)
-        shoulder, elbow, wrist = LEFT_SHOULDER + side, LEFT_ELBOW + side, LEFT_WRIST + side
-        hip, knee, ankle = LEFT_HIP + side, LEFT_KNEE + side, LEFT_ANKLE + side
-        hand = spots[wrist] + (spots[wrist] - spots[elbow]) * 0.16
-        forward = float(figure.joints[elbow, 2] + figure.joints[wrist, 2]) * 0.5
-        far = _FAR_SIDE.get(figure.facing) == side
-        arm = -0.5 if far else (0.5 if figure.facing in _FAR_SIDE or forward > -0.03 else -0.4)
-        low = -0.3 if far else -0.2 + 0.1 * float(figure.joints[knee, 2])
-        parts += [
-            _Part(low - 0.02, spots[ankle], spots[ankle] + toes[figure.facing], (0.026, 0.024), shoes, (ankle,)),
-            _Part(low - 0.01, spots[knee], spots[ankle], (0.042, 0.032), leg, (knee, ankle)),
-            _Part(low, spots[hip], spots[knee], (0.056, 0.044), leg, (hip, knee)),
-            _Part(arm, spots[wrist], hand, (0.025, 0.026), skin, (wrist,)),
-            _Part(arm + 0.01, spots[elbow], spots[wrist], (0.034, 0.028), cloth, (elbow, wrist)),
-            _Part(arm + 0.02, spots[shoulder], spots[elbow], (0.041, 0.035), cloth, (shoulder, elbow)),
-        ]
-    return sorted(parts, key=lambda part: part.order)
-
-
-def _chest(figure: Figure) -> Array:
-    """Middle of the chest (x, y)."""
-    return _moved((figure.joints[LEFT_SHOULDER, :2] + figure.joints[RIGHT_SHOULDER, :2]) / 2, 0, -0.035)
-
-
-def _moved(place: Array, right: float, up: float) -> Array:
-    """A place (x, y) in body heights, moved."""
-    result: Array = place + np.asarray((right, up))
-    return result
-
-
-def _trunk(figure: Figure, shirt: tuple[float, ...]) -> list[_Part]:
-    """Chest to waist: three bars side by side."""
-    joints = figure.joints
-    chest = _chest(figure)
-    waist = (joints[LEFT_HIP, :2] + joints[RIGHT_HIP, :2]) / 2 + np.asarray((0, 0.02))
-    broad = 0.062 if figure.facing in _FAR_SIDE else 0.058
-    half = float(abs(joints[LEFT_SHOULDER, 0] - joints[RIGHT_SHOULDER, 0])) / 2 * 0.62
-    keypoints = LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP
-    return [
-        _Part(0.0, _moved(chest, offset, 0), _moved(waist, offset * 0.7, 0), (broad, broad * 0.9), shirt, keypoints)
-        for offset in (-half, half, 0.0)
-    ]
-
-
-def _head(figure: Figure, skin: tuple[float, ...], hair: tuple[float, ...]) -> list[_Part]:
-    """Neck, head and hair, which hides the face from behind."""
-    joints = figure.joints
-    head = (joints[LEFT_EAR, :2] + joints[RIGHT_EAR, :2]) / 2 + np.asarray((0, 0.005))
-    face = NOSE, LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR
-    if figure.facing == "back":
-        cap = _Part(0.2, _moved(head, 0, 0.016), _moved(head, 0, -0.004), (0.053, 0.049), hair, face)
-    else:
-        crown = _moved(head, -0.35 * float(joints[NOSE, 0] - head[0]), 0.036)
-        cap = _Part(0.2, _moved(crown, -0.022, 0), _moved(crown, 0.022, 0), (0.030, 0.030), hair, face)
-    return [
-        _Part(0.05, _moved(_chest(figure), 0, 0.05), head, (0.026, 0.024), skin, ()),
-        _Part(0.1, _moved(head, 0, 0.012), _moved(head, 0, -0.012), (0.050, 0.043), skin, face),
-        cap,
-    ]
-
-
-def _draw_part(
-    sprite: Array, owner: Array, number: int, part: _Part, rows: float, foot: tuple[float, float], light: Light
-) -> None:
-    """Draw a part of a figure of ``rows`` rows that stands at ``foot`` (x, y), and note whose pixels they are."""
-    start, end = ((place * rows * (1, -1) + np.asarray(foot)).astype(np.float32) for place in (part.start, part.end))
-    first, second = (max(radius * rows, 0.6) for radius in part.radii)
-    reach = max(first, second) + 1.5
-    low = np.minimum(start, end) - reach
-    high = np.maximum(start, end) + reach
-    top, bottom = max(0, int(low[1])), min(sprite.shape[1], int(high[1]) + 1)
-    left, right = max(0, int(low[0])), min(sprite.shape[2], int(high[0]) + 1)
-    if top >= bottom or left >= right:
-        return
-    down = (np.arange(top, bottom, dtype=np.float32) + np.float32(0.5) - start[1])[:, None]
-    across = np.arange(left, right, dtype=np.float32) + np.float32(0.5) - start[0]
-    along_x, along_y = end - start
-    length = np.float32(along_x * along_x + along_y * along_y)
-    along = clamp((across * along_x + down * along_y) / np.maximum(length, np.float32(1e-6)))
-    off_x, off_y = across - along * along_x, down - along * along_y
-    radius = np.float32(first) + along * np.float32(second - first)
-    alpha = clamp(radius - np.sqrt(off_x * off_x + off_y * off_y) + np.float32(0.5))
-    facing = np.float32(0.55) + (off_x * np.float32(light.side) * np.float32(0.34) - off_y * np.float32(0.12)) / radius
-    albedo = planes(part.albedo)
-    colour = np.maximum(light.on(albedo, clamp(facing, 0.08, 1.0)), albedo * _GLEAM)
-    box = slice(top, bottom), slice(left, right)
-    rest = np.float32(1) - alpha
-    for plane, paint in zip(sprite[:3], colour, strict=True):
-        plane[box] = plane[box] * rest + np.minimum(paint, np.float32(1)) * alpha
-    sprite[3][box] = sprite[3][box] * rest + alpha
-    np.copyto(owner[box], np.int16(number), where=alpha >= np.float32(0.5))
-
-
-def _self_hidden(parts: list[_Part], facing: str, owner: Array, points: Array) -> Array:
+def _self_hidden(parts: list[Part], facing: str, owner: Array, points: Array) -> Array:
     """Which keypoints are covered by another part of the same figure."""
     hidden = np.zeros(17, bool)
     for joint, (x, y) in enumerate(points):
