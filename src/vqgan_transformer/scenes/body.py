@@ -145,16 +145,14 @@ def _draw_part(
     step_x, step_y = end_x - start_x, end_y - start_y
     length = max(step_x * step_x + step_y * step_y, 1e-6)
     share = across * np.float32(step_x / length) + down * np.float32(step_y / length)
-    first_cut, second_cut = (
-        (share * np.float32(sqrt(length)) + np.float32(0.5)) if part.cuts[0] else None,
-        (np.float32(sqrt(length) + 0.5) - share * np.float32(sqrt(length))) if part.cuts[1] else None,
-    )
+    reached = share * np.float32(sqrt(length)) + np.float32(0.5) if any(part.cuts) else share
     np.minimum(np.maximum(share, np.float32(0), out=share), np.float32(1), out=share)
     off_x, off_y = across - share * np.float32(step_x), down - share * np.float32(step_y)
     alpha = share * np.float32(second - first) - np.sqrt(off_x * off_x + off_y * off_y) + np.float32(first + 0.5)
-    for cut in (first_cut, second_cut):
-        if cut is not None:
-            np.minimum(alpha, cut, out=alpha)
+    if part.cuts[0]:
+        np.minimum(alpha, reached, out=alpha)
+    if part.cuts[1]:
+        np.minimum(alpha, np.float32(sqrt(length) + 1) - reached, out=alpha)
     np.minimum(np.maximum(alpha, np.float32(0), out=alpha), np.float32(1), out=alpha)
     if thickest < _SMALLEST:
         alpha *= np.float32(thickest / _SMALLEST)

@@ -200,11 +200,10 @@ def trunk_parts(figure: Figure, outfit: Outfit) -> list[Part]:
     shoulders = moved(chest, 0.0, 0.046)
     for shoulder in (joints[LEFT_SHOULDER], joints[RIGHT_SHOULDER]):
         parts.append(Part(0.0, moved(shoulder, 0, -0.002), shoulders, (0.036, 0.040), top, keypoints, 0.2))
-    girdle = 0.006 if profile else 0.044
     girth = half * 0.72 + broad * 0.88
     if outfit.tucked:
         parts += [
-            across(0.01, moved(hips, 0, -0.004), girdle, 0.050, outfit.bottom),
+            across(0.01, moved(hips, 0, -0.004), girth - 0.049, 0.051, outfit.bottom),
             across(0.01, moved(hips, 0, 0.040), girth, 0.013, shaded(outfit.bottom, 0.6), True),
         ]
     elif not outfit.skirt:
@@ -315,11 +314,14 @@ def _leg(figure: Figure, outfit: Outfit, side: int) -> list[Part]:
     if outfit.skirt:
         hem = along(*thigh, outfit.skirt)
         line = moved(joints[hip], outward * 0.022, 0), moved(hem, outward * 0.036, 0.0)
-        inner = moved((joints[LEFT_HIP] + joints[RIGHT_HIP]) / 2, 0, 0)
+        inner = (joints[LEFT_HIP] + joints[RIGHT_HIP]) / 2
+        other = along(joints[LEFT_HIP + 1 - side], joints[LEFT_KNEE + 1 - side], outfit.skirt)
+        fold = along(hem, joints[hip], 0.2)
         cloak = outfit.top
         parts += [
             Part(-0.05, inner, along(inner, hem, 0.97), (0.055, 0.060), cloak, (hip, knee), 0.1, (False, True)),
             Part(-0.05, joints[hip], hem, (0.056, 0.066), cloak, (hip, knee), 0.7, (False, True)),
+            Part(-0.05, fold, along(fold, other, 0.5), (0.034, 0.034), cloak, (hip, knee), 0.1),
             Part(-0.04, *line, (_STRIPE, _STRIPE), stripe, (hip, knee), 0.6),
         ]
     return parts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .body import (
@@ -45,7 +47,7 @@ def _bar(order: float, middle: Array, places: tuple[float, ...], radii: tuple[fl
 
 def _long(part: Part) -> Part:
     """The same part, reaching over the shoulders."""
-    return Part(part.order, part.start, part.end, part.radii, part.albedo, (*FACE, LEFT_SHOULDER, RIGHT_SHOULDER), 0.7)
+    return replace(part, keypoints=(*FACE, LEFT_SHOULDER, RIGHT_SHOULDER))
 
 
 def _from_the_front(figure: Figure, outfit: Outfit, middle: Array) -> list[Part]:
