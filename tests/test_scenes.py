@@ -14,11 +14,13 @@ from vqgan_transformer.scenes import BIOMES, LABEL_GROUPS, LABELS, SEASONS, TIME
 from vqgan_transformer.scenes.body import Figure
 from vqgan_transformer.scenes.canvas import Canvas
 from vqgan_transformer.scenes.clothes import dress
+from vqgan_transformer.scenes.houses import paint_house
 from vqgan_transformer.scenes.light import light_of, season_colours
 from vqgan_transformer.scenes.noise import Dice
 from vqgan_transformer.scenes.people import paint_person, pose_figure
 from vqgan_transformer.scenes.trees import Nursery
 
+THINGS = ("house", "tree", "bush", "rock", "person")
 EVERYTHING = ("image", "segmentation", "depth", "keypoints")
 WATER = [LABELS[name] for name in ("sea", "river", "water-other")]
 
@@ -56,7 +58,7 @@ def test_arrays_are_the_same_on_every_machine():
         scene = make_scene(seed, (80, 112), people=1)
         for name in EVERYTHING:
             digest.update(getattr(scene, name).tobytes())
-    assert digest.hexdigest() == "553317b05e5bde4bbe1fa8b9a4dba16c739799821213cace49f11ce6b929f37b"
+    assert digest.hexdigest() == "8eb61f8f4cd0f0b9086b1a4e7ee56c347608c55a73bdf15959fc3e71f62a86d9"
 
 
 def test_naming_what_was_drawn_changes_nothing():
@@ -84,11 +86,13 @@ def test_any_size_of_any_aspect(size, seed):
 @pytest.mark.parametrize("season", SEASONS)
 @pytest.mark.parametrize("hour", TIMES_OF_DAY)
 def test_season_and_hour_show_in_the_picture(season, hour):
-    scene = make_scene(1, (64, 64), season=season, time_of_day=hour, biome="meadow")
-    assert (scene.season, scene.time_of_day) == (season, hour)
-    day = make_scene(1, (64, 64), season=season, time_of_day="day", biome="meadow")
-    assert scene.image.mean() <= day.image.mean()
-    assert (scene.image.mean() < 0.5 * day.image.mean()) == (hour == "night")
+    def brightness(hour: str) -> float:
+        scenes = [make_scene(seed, (64, 64), season=season, time_of_day=hour, biome="meadow") for seed in range(4)]
+        assert {(scene.season, scene.time_of_day) for scene in scenes} == {(season, hour)}
+        return float(np.mean([scene.image.mean() for scene in scenes]))
+
+    assert brightness(hour) <= brightness("day")
+    assert (brightness(hour) < 0.5 * brightness("day")) == (hour == "night")
 
 
 def test_a_scene_is_of_a_class_of_the_built_in_checkpoint():
@@ -303,6 +307,52 @@ def test_single_trees_keep_their_tips_in_the_picture():
     for seed in range(12):
         scene = make_scene(seed, (128, 128), biome="meadow", season="summer", time_of_day="day", people=0)
         assert (scene.segmentation[0] != LABELS["tree"]).all()
+
+
+def test_boxes_of_objects_are_tight_around_pixels_of_their_label():
+    names = set()
+    for seed in range(12):
+        scene = make_scene(seed, (128, 128), people=1)
+        for name, (left, top, right, bottom) in scene.objects:
+            names.add(name)
+            assert 0 <= left < right <= 128 and 0 <= top < bottom <= 128
+            inside = scene.segmentation[top:bottom, left:right] == LABELS[name]
+            assert inside.sum() >= 24 / 4
+            assert inside[0].any() and inside[-1].any() and inside[:, 0].any() and inside[:, -1].any()
+    assert names == set(THINGS)
+
+
+def block(rows: int, columns: int) -> np.ndarray:
+    return np.ones((4, rows, columns), np.float32)
+
+
+@pytest.mark.parametrize(("width", "seen"), [(8, ["tree", "rock"]), (9, ["rock"]), (3, ["tree", "rock"])])
+def test_a_hidden_thing_is_no_object(width, seen):
+    canvas = Canvas(32, 32)
+    canvas.begin_thing()
+    canvas.paint_premultiplied(4, 2, block(10, 12), "tree", 0.2)
+    canvas.begin_thing()
+    canvas.paint_premultiplied(0, 2, block(20, width), "rock", 0.4)
+    things = canvas.things(share=0.3, least=4)
+    assert [name for name, _ in things] == seen
+    assert dict(things)["rock"] == (2, 0, 2 + width, 20)
+    assert dict(things).get("tree", (2 + width, 4, 14, 14)) == (2 + width, 4, 14, 14)
+
+
+def test_a_thing_outside_the_picture_is_no_object():
+    canvas = Canvas(32, 32)
+    for left in (-9, -5, 40):
+        canvas.begin_thing()
+        canvas.paint_premultiplied(4, left, block(10, 12), "tree", 0.2)
+    assert canvas.things(share=0.3, least=4) == (("tree", (0, 4, 7, 14)),)
+
+
+@pytest.mark.parametrize("hour", TIMES_OF_DAY)
+def test_windows_of_houses_are_lit_after_sunset(hour):
+    canvas = Canvas(96, 192)
+    paint_house(canvas, Dice(0, "house"), light_of(Dice(0, "light"), "summer", hour), 96, 90, 80, 0.5, False)
+    warm = (canvas.image[0] > 0.9) & (canvas.image[1] > 0.7) & (canvas.image[2] < 0.5)
+    assert (warm.sum() > 100) == (hour in ("dusk", "night"))
 
 
 def test_ids_are_those_of_coco_stuff():

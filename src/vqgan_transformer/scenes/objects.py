@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ground import Plane
+from .houses import paint_house
 from .labels import LABELS
 from .noise import Array, Dice
 from .people import paint_person, pose_figure, visible_keypoints
+from .rocks import paint_rock
 from .stage import Stage
-from .things import paint_house, paint_rock
 from .trees import shadow
 
 __all__ = ["paint_objects"]
@@ -63,11 +64,11 @@ def _any_land(stage: Stage, dice: Dice, cover: Array, first: int) -> tuple[float
 
 
 # Inverse depths between which things stand.
-_DEPTHS = {"house": (0.09, 0.24), "tree": (0.06, 0.62), "bush": (0.10, 1.05), "rock": (0.08, 1.02)}
+_DEPTHS = {"house": (0.15, 0.36), "tree": (0.06, 0.62), "bush": (0.10, 1.05), "rock": (0.08, 1.02)}
 
 
 def paint_objects(stage: Stage, counts: dict[str, int], cover: Array, first: int, people: int) -> Array:
-    """Paint trees, bushes, rocks, a house and people.
+    """Paint trees, bushes, rocks, houses and people.
 
     Args:
         stage: The scene so far: sky, relief, ground and water.
@@ -87,7 +88,7 @@ def paint_objects(stage: Stage, counts: dict[str, int], cover: Array, first: int
     allowed = tuple(label for label in _LAND if label not in _TRAILS) if off_trail else _LAND
     for kind, count in counts.items():
         low, high = _DEPTHS[kind]
-        for index in range(count if kind == "house" else round(count * spread)):
+        for index in range(_houses(stage, count) if kind == "house" else round(count * spread)):
             dice = stage.dice.stream(f"{kind}{index}")
             share = dice.uniform(0, 1)
             near = low + (high - low) * share * share
@@ -104,17 +105,23 @@ def paint_objects(stage: Stage, counts: dict[str, int], cover: Array, first: int
     for index, (x, depth, tall) in enumerate(figures):
         objects.append(_Object(depth, x, _person_painter(stage, index, x, depth, tall, keypoints)))
     for thing in sorted(objects, key=lambda thing: (thing.depth, thing.x)):
+        canvas.begin_thing()
         thing.paint()
     skeletons = [visible_keypoints(canvas, *keypoints[index]) for index in range(people)]
     return np.stack(skeletons) if skeletons else np.zeros((0, 17, 3), np.float32)
 
 
+def _houses(stage: Stage, count: int) -> int:
+    """How many houses stand here where there is place: some have a neighbour."""
+    return count + int(count > 0 and stage.dice.stream("neighbour").chance(0.3))
+
+
 def _rows_of(dice: Dice, kind: str, plane: Plane, depth: float) -> float:
     """Rows that a thing of that kind covers."""
-    low, high = {"house": (4.2, 5.5), "tree": (4.0, 9.5), "bush": (0.6, 1.5), "rock": (0.3, 1.3)}[kind]
+    low, high = {"house": (4.4, 5.8), "tree": (4.0, 9.5), "bush": (0.6, 1.5), "rock": (0.3, 1.3)}[kind]
     rows = plane.size(dice.uniform(low, high), depth)
     room = plane.row(depth) * dice.uniform(0.72, 0.96)  # a tip stays in the picture
-    return min(rows, room, plane.height * {"house": 0.4, "tree": 0.95, "bush": 0.24, "rock": 0.26}[kind])
+    return min(rows, room, plane.height * {"house": 0.38, "tree": 0.95, "bush": 0.24, "rock": 0.26}[kind])
 
 
 def _painter(stage: Stage, dice: Dice, kind: str, x: float, depth: float, size: float) -> Callable[[], None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import nearest_name
+from .canvas import Box
 from .composition import BIOMES, compose
 from .light import SEASONS, TIMES_OF_DAY
 from .noise import Array, Dice
@@ -30,6 +31,9 @@ class Scene:
         time_of_day: One of `TIMES_OF_DAY`.
         biome: One of `BIOMES`.
         seed: The number it grew from.
+        objects: The single things that are in view (house, tree, bush, rock, person), the nearest last: COCO-Stuff name
+            and box (left, top, right, bottom) around its visible pixels, right and bottom exclusive. Left out are
+            things of which less than three tenths or less than 24 pixels in 256×256 are seen, and the trees of forests.
     """
 
     image: Array
@@ -40,6 +44,7 @@ class Scene:
     time_of_day: str
     biome: str
     seed: int
+    objects: tuple[tuple[str, Box], ...] = ()
 
     @property
     def class_label(self) -> str:
@@ -88,7 +93,8 @@ def make_scene(
     count = drawn_people if people is None else _integer("people", people, 0, _MOST_PEOPLE)
     canvas, keypoints = compose(seed, (height, width), season, time_of_day, biome, count)
     depth = np.minimum(canvas.depth, np.float32(1))  # things that stand just below the lower edge are nearer
-    return Scene(canvas.pixels(), canvas.labels, depth, keypoints, season, time_of_day, biome, seed)
+    objects = canvas.things(share=0.3, least=24 * height * width / 256**2)
+    return Scene(canvas.pixels(), canvas.labels, depth, keypoints, season, time_of_day, biome, seed, objects)
 
 
 def _integer(what: str, given: object, low: int, high: int | None) -> int:
