@@ -1,11 +1,12 @@
-"""Trains the checkpoint `builtin:scenes`: an aligned model of scenes, for labels, depth, people and classes, alone or together.
+"""Trains the checkpoint `builtin:scenes`: an aligned model of scenes, which follows what is known of one.
 
     python examples/train_builtin.py FOLDER                       # everything; stops and starts at will
     python examples/train_builtin.py FOLDER --hours 2             # a stretch of two hours; run it again to go on
     python examples/train_builtin.py FOLDER --steps 20 --scenes 8 # a minute, to see it run
+    python examples/train_builtin.py FOLDER --start builtin:scenes --steps vqgan=2000 gpt=6000   # further, from its weights
 
 The steps, each of which goes on where it was:
-    scenes      draws pictures with what is known of them (a folder that `train_vqgan` reads)
+    scenes      draws pictures with what is known of them: labels, depth, people, lines, boxes, season and hour
     vqgan       trains the tokenizer: f = 8, local operations only, so that strips decode as the whole
     gpt         trains the generator on crops of 128 pixels, 16×16 tokens
     decoder     trains the tokenizer's decoder further, against a discriminator; tokens stay
@@ -22,20 +23,24 @@ import json
 import signal
 import threading
 from collections.abc import Sequence
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from scene_folder import NAMES, write_scenes
+from warm_start import grown_generator, grown_tokenizer
 
 from vqgan_transformer import (
+    VQGAN,
     ClassCondition,
     CoordinatesCondition,
     DepthCondition,
     GPTTraining,
+    ImageCondition,
     ImageSynthesisPipeline,
     KeypointsCondition,
+    LayoutCondition,
     SegmentationCondition,
     SlidingWindowSampler,
     VQGANConfig,
@@ -45,21 +50,25 @@ from vqgan_transformer import (
     train_vqgan,
 )
 from vqgan_transformer.conditions import Condition, label_space
-from vqgan_transformer.scenes import LABEL_COLOURS, LABEL_GROUPS, LABELS, SEASONS, TIMES_OF_DAY, make_scene
+from vqgan_transformer.images import from_pixels
+from vqgan_transformer.scenes import LABEL_COLOURS, LABEL_GROUPS, LABELS, SEASONS, TIMES_OF_DAY
 from vqgan_transformer.training.gpt_training import fitting_config
 from vqgan_transformer.training.planner_training import planner_recipe
 
-SIDES = {256: 1, 512: 2, 1024: 1}  # pixels of a scene's side, and how many of each go into four
 GROUPS = tuple(sorted(LABELS))  # what scenes are painted with: the labels that the generator tells apart
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
-STEPS = {"vqgan": 13_000, "gpt": 13_000, "decoder": 2_500, "planner": 800}
+STEPS = {"vqgan": 16_000, "gpt": 20_000, "decoder": 4_000, "planner": 800}
 CROP = 128
 DAYS = 0.7  # the share of seeds that choose a day where a call names no class; the other hours share the rest
-DROPOUT = {"segmentation": 0.35, "depth": 0.45, "keypoints": 0.35, "class_label": 0.15, "coordinates": 0.05}
+DROPOUT = {
+    "segmentation": 0.4, "depth": 0.5, "keypoints": 0.35, "condition_image": 0.6, "layout": 0.5, "class_label": 0.15,
+    "coordinates": 0.05,
+}  # fmt: skip
+CRUDE = 0.5  # the share of label maps that are drawn as people and segmenters do
 
 TOKENIZER = VQGANConfig(
     channels=32, channel_multipliers=(1, 2, 3), patch_size=2, num_res_blocks=1, decoder_res_blocks=2,
-    attention_levels=(), mid_attention=False, norm="channel", latent_channels=96, codebook_size=1024, code_dim=8,
+    attention_levels=(), mid_attention=False, norm="channel", latent_channels=96, codebook_size=2048, code_dim=8,
     normalize_codes=True, least_psnr=23.0,
 )  # fmt: skip
 GENERATOR = {"n_layer": 8, "n_head": 6, "n_embd": 192, "rows_above": 4, "columns_beside": 4, "condition_layers": (0, 4)}
@@ -77,7 +86,8 @@ def conditions(scenes: Path) -> tuple[Condition, ...]:
     )
     classes = class_condition(scenes)
     rows_and_columns = CoordinatesCondition(None, downsample_factor=8)
-    return labels, DepthCondition(), KeypointsCondition(), classes, rows_and_columns
+    drawings, boxes = ImageCondition(channels=1), LayoutCondition(labels=[NAMES[LABELS[name]] for name in GROUPS])
+    return labels, DepthCondition(), KeypointsCondition(), drawings, boxes, classes, rows_and_columns
 
 
 def class_condition(scenes: Path) -> ClassCondition:
@@ -109,63 +119,27 @@ def palette(names: Sequence[str]) -> list[tuple[int, int, int]]:
     return colours
 
 
-def write_scenes(folder: Path, count: int, processes: int) -> None:
-    """Pictures, label maps, depth (16 bits, near is large), keypoints and classes; what is there already is kept."""
-    for name in ("images", "segmentations", "depths", "records"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    order = [side for side, share in SIDES.items() for _ in range(share)]
-    jobs = [(folder, seed, order[seed % len(order)]) for seed in range(count)]
-    jobs = [job for job in jobs if not (folder / "records" / f"{job[1]:05d}.json").exists()]
-    if jobs:
-        with get_context("spawn").Pool(processes) as pool:
-            pool.starmap(write_scene, jobs, chunksize=4)
-    records = [(folder / "records" / f"{seed:05d}.json").read_text() for seed in range(count)]
-    (folder / "metadata.jsonl").write_text("\n".join(records) + "\n")
+# crops at the size in which scenes are drawn; mirrored, the sun would stand on the wrong side
+SHARED = {
+    "crop_size": CROP, "scale_down": False, "flip": False, "people_share": 0.6, "mixed_precision": "bf16", "workers": 2,
+    "checkpoint_every": 500,
+}  # fmt: skip
+PICTURES = {
+    "perceptual": "random", "disc_channels": 32, "disc_layers": 2, "batch_size": 8, "people_weight": 6.0, **SHARED
+}  # fmt: skip
 
 
-def write_scene(folder: Path, seed: int, side: int) -> None:
-    """One scene; its record comes last, as the sign that it is complete."""
-    scene, name = make_scene(seed, (side, side)), f"{seed:05d}.png"
-    # pictures are read in every epoch: packing would save less space than time
-    Image.fromarray(scene.image).save(folder / "images" / name, compress_level=0)
-    Image.fromarray(scene.segmentation).save(folder / "segmentations" / name)
-    Image.fromarray((scene.depth * 65535).round().astype(np.uint16)).save(folder / "depths" / name)
-    record = {
-        "file_name": f"images/{name}",
-        "segmentation_file_name": f"segmentations/{name}",
-        "depth_file_name": f"depths/{name}",
-        "keypoints": np.round(scene.keypoints, 2).tolist(),
-        "class_label": scene.class_label,
-    }
-    (folder / "records" / f"{seed:05d}.json").write_text(json.dumps(record))
-
-
-def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
+def train(folder: Path, steps: dict[str, int], start: str | None) -> ImageSynthesisPipeline:
     """The four trainings; each goes on where it was, and one that is complete is read."""
     scenes = folder / "scenes"
-    # crops at the size in which scenes are drawn; mirrored, the sun would stand on the wrong side
-    shared = {
-        "crop_size": CROP, "scale_down": False, "flip": False, "people_share": 0.6, "mixed_precision": "bf16",
-        "workers": 2, "checkpoint_every": 500,
-    }  # fmt: skip
-    perceptual = {"perceptual": "random", "disc_channels": 32, "disc_layers": 2, "batch_size": 8, "people_weight": 6.0}
-    vqgan = train_vqgan(
-        scenes, folder / "vqgan", config=TOKENIZER, resume=True,
-        training=VQGANTraining.modern(max_steps=steps["vqgan"], **perceptual, **shared, disc_weight=0.0),
-    )  # fmt: skip
-    training = GPTTraining.modern(
-        max_steps=steps["gpt"], batch_size=16, token_variants=5, condition_dropout=0.1, kind_dropout=DROPOUT, **shared
-    )
-    kinds = conditions(scenes)
-    config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
-    pipe = train_cond_gpt(
-        scenes, folder / "gpt", vqgan=vqgan, condition=kinds, config=config, training=training, resume=True
-    )
+    earlier = None if start is None else ImageSynthesisPipeline.from_pretrained(start)
+    vqgan = train_tokenizer(scenes, folder / "vqgan", steps["vqgan"], earlier)
+    pipe = train_generator(scenes, folder / "gpt", vqgan, steps["gpt"], earlier)
     pipe.vqgan = train_vqgan(
         scenes, folder / "decoder", init=vqgan, resume=True,
         training=VQGANTraining.modern(
-            max_steps=steps["decoder"], **perceptual, **shared, freeze=("encoder", "codebook"), disc_weight=0.3,
-            disc_start=0, learning_rate=5e-4, whiten=False, codebook_start=0,
+            max_steps=steps["decoder"], **PICTURES, freeze=("encoder", "codebook"), disc_weight=0.2, disc_start=0,
+            learning_rate=7e-4, whiten=False, codebook_start=0,
         ),
     )  # fmt: skip
     pipe.planner = train_planner(
@@ -173,6 +147,39 @@ def train(folder: Path, steps: dict[str, int]) -> ImageSynthesisPipeline:
         training=planner_recipe(max_steps=steps["planner"], mixed_precision="bf16"),
     )  # fmt: skip
     return pipe
+
+
+def train_tokenizer(scenes: Path, folder: Path, steps: int, earlier: ImageSynthesisPipeline | None) -> VQGAN:
+    """The first stage, without a discriminator."""
+    if earlier is None:
+        training = VQGANTraining.modern(max_steps=steps, **PICTURES, disc_weight=0.0)
+        return train_vqgan(scenes, folder, config=TOKENIZER, resume=True, training=training)
+    pictures = [from_pixels(path) for path in sorted((scenes / "images").iterdir())[:60]]
+    training = VQGANTraining.modern(
+        max_steps=steps, **PICTURES, disc_weight=0.0, learning_rate=1e-3, whiten=False, codebook_start=0
+    )
+    grown = grown_tokenizer(earlier.vqgan, TOKENIZER.codebook_size, pictures)
+    return train_vqgan(scenes, folder, init=grown, resume=True, training=training)
+
+
+def train_generator(
+    scenes: Path, folder: Path, vqgan: VQGAN, steps: int, earlier: ImageSynthesisPipeline | None
+) -> ImageSynthesisPipeline:
+    """The second stage."""
+    kinds = conditions(scenes)
+    training = GPTTraining.modern(
+        max_steps=steps, batch_size=16, token_variants=5, condition_dropout=0.1, kind_dropout=DROPOUT, crude_maps=CRUDE,
+        **SHARED,
+    )  # fmt: skip
+    config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
+    if earlier is None:
+        return train_cond_gpt(
+            scenes, folder, vqgan=vqgan, condition=kinds, config=config, training=training, resume=True
+        )
+    grown = grown_generator(earlier.gpt, vqgan, config)
+    start = ImageSynthesisPipeline(vqgan, grown, SlidingWindowSampler(), kinds)
+    training = training.but(structured_tables=False, learning_rate=1.2e-3)
+    return train_cond_gpt(scenes, folder, init=start, training=training, resume=True)
 
 
 def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
@@ -188,7 +195,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where scenes, states and the result are kept")
     parser.add_argument("--scenes", type=int, default=4000, help="to train on")
-    parser.add_argument("--steps", type=int, help="of each training, to try it")
+    parser.add_argument("--steps", nargs="+", default=(), metavar="STAGE=STEPS", help="other lengths, or one for all")
+    parser.add_argument("--start", metavar="PIPELINE", help="start from the weights of an earlier checkpoint")
     parser.add_argument("--hours", type=float, help="stop after that, at a step from which the next run goes on")
     parser.add_argument("--threads", type=int, default=2, help="CPU cores to use")
     arguments = parser.parse_args()
@@ -199,8 +207,19 @@ def main() -> None:
         clock.daemon = True
         clock.start()
     write_scenes(arguments.folder / "scenes", arguments.scenes, arguments.threads)
-    pipe = train(arguments.folder, STEPS if arguments.steps is None else dict.fromkeys(STEPS, arguments.steps))
+    pipe = train(arguments.folder, lengths(arguments.steps), arguments.start)
     print(assemble(arguments.folder, pipe))
+
+
+def lengths(given: Sequence[str]) -> dict[str, int]:
+    """Updates of each training: ["100"] for all, or ["gpt=100", "decoder=20"] for some."""
+    steps = dict(STEPS)
+    for entry in given:
+        stage, equals, number = entry.rpartition("=")
+        if equals and stage not in STEPS:
+            raise SystemExit(f"--steps names {stage!r}, but the stages are {', '.join(STEPS)}.")
+        steps |= {stage: int(number)} if equals else dict.fromkeys(STEPS, int(number))
+    return steps
 
 
 if __name__ == "__main__":
