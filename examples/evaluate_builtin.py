@@ -76,7 +76,7 @@ def main() -> None:
             compare_things(table, readers, things, checkpoints)
             write_sheets(folder, things, checkpoints, [CRUDE])
             write_things(folder, things, checkpoints)
-            cases += [BOXES, NOTHING]
+            cases += [BOXES, NOTHING, Case("drawing", ("condition_image",))]
         if arguments.photographs and side <= 512:
             compare_photographs(table, checkpoints, arguments.photographs, side)
         table.write(folder, str(side))

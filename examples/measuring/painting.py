@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from scene_folder import drawing, layout
 from torch import Tensor
 
 from vqgan_transformer import ImageSynthesisPipeline
 from vqgan_transformer.conditions.crude_maps import crude_map
 from vqgan_transformer.images import from_pixels, to_pil
 from vqgan_transformer.scenes import Scene
-
-from .things import boxes_of
 
 __all__ = ["Case", "Checkpoint", "crude_labels", "given"]
 
@@ -47,7 +46,8 @@ def given(scene: Scene, kind: str) -> Any:
         "depth": lambda: scene.depth,
         "keypoints": lambda: scene.keypoints,
         "class_label": lambda: scene.class_label,
-        "layout": lambda: boxes_of(scene),
+        "layout": lambda: layout(scene),
+        "condition_image": lambda: drawing(scene, np.random.default_rng(scene.seed)),
     }[kind]()
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from vqgan_transformer.conditions.label_components import Components
 from vqgan_transformer.scenes import LABELS, Scene
 
 from .cuts import Square, square_cut
 
-__all__ = ["KINDS", "THING_SIDE", "Thing", "boxes_of", "mask_of", "things_of"]
+__all__ = ["KINDS", "THING_SIDE", "Thing", "mask_of", "things_of"]
 
 KINDS = ("bush", "house", "person", "rock", "tree")
 """What things are looked for."""
@@ -25,9 +24,6 @@ _MARGIN = 1.3
 
 _SMALLEST = 1 / 14
 """Things whose larger side is less than this share of the picture's height are too small to have a shape."""
-
-_LARGEST = 0.9
-"""Boxes that take more of the picture's height hold a wood rather than a tree."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +46,11 @@ class Thing:
 
 
 def things_of(scene: Scene) -> list[Thing]:
-    """The things of a scene that are large enough to be looked at, from left to right."""
-    height = len(scene.segmentation)
-    parts, names = Components(scene.segmentation.astype(np.int64)), {LABELS[kind]: kind for kind in KINDS}
-    boxes = [parts[number] for number in np.flatnonzero(np.isin(parts.labels, list(names)))]
-    things = [Thing(names[b.label], (b.left, b.top, b.right + 1, b.bottom + 1)) for b in boxes]
-    sides = [max(thing.box[2] - thing.box[0], thing.box[3] - thing.box[1]) / height for thing in things]
-    return [thing for thing, side in zip(things, sides, strict=True) if _SMALLEST <= side <= _LARGEST]
-
-
-def boxes_of(scene: Scene) -> list[tuple[str, tuple[float, float, float, float]]]:
-    """The boxes of a scene's things, as a layout: names, and (left, top, right, bottom) as shares of the picture."""
-    height, width = scene.segmentation.shape
-    return [
-        (thing.kind, (left / width, top / height, right / width, bottom / height))
-        for thing in things_of(scene)
-        for left, top, right, bottom in [thing.box]
-    ]
+    """The things of a scene that are large enough to have a shape, the nearest last."""
+    things = [Thing(kind, box) for kind, box in scene.objects if kind in KINDS]
+    sides = [max(thing.box[2] - thing.box[0], thing.box[3] - thing.box[1]) for thing in things]
+    least = _SMALLEST * len(scene.segmentation)
+    return [thing for thing, side in zip(things, sides, strict=True) if side >= least]
 
 
 def mask_of(thing: Thing, segmentation: np.ndarray, side: int) -> np.ndarray:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch.nn.functional as F
+from scene_folder import NAMES, layout
 from torch import Tensor
 
-from vqgan_transformer.scenes import Scene, make_scene
+from vqgan_transformer.scenes import LABELS, Scene, make_scene
 
 from .distances import luminance
 from .faithfulness import TrueScenes
@@ -17,7 +18,6 @@ from .painting import Case, Checkpoint
 from .plausibility import is_plausible
 from .readers import Readers
 from .report import TRUE, Table
-from .things import boxes_of
 
 __all__ = ["BOXES", "NOTHING", "compare_boxes", "compare_light", "compare_plausibility"]
 
@@ -68,18 +68,16 @@ def compare_boxes(table: Table, readers: Readers, true: TrueScenes, checkpoints:
 
 
 def _filled(readers: Readers, pictures: Sequence[Tensor], scenes: Sequence[Scene]) -> Shares:
-    pairs = []
+    pairs, names = [], [NAMES[LABELS[name]] for name in readers.labels]
     for picture, scene in zip(pictures, scenes, strict=True):
         labels = readers.read(picture).labels.numpy()
         height, width = labels.shape
-        boxes = boxes_of(scene)
-        hits = 0
-        for name, (left, top, right, bottom) in boxes:
+        boxes, hits = layout(scene), 0
+        for name, left, top, right, bottom in boxes:
             inside = labels[
-                max(0, int(top * height)) : max(1, round(bottom * height)),
-                max(0, int(left * width)) : max(1, round(right * width)),
+                int(top * height) : max(1, round(bottom * height)), int(left * width) : max(1, round(right * width))
             ]
-            hits += bool(inside.size and (inside == readers.labels.index(name)).mean() >= _FILLED)
+            hits += bool(inside.size and (inside == names.index(name)).mean() >= _FILLED)
         pairs.append((hits, len(boxes)))
     return Shares.of(pairs)
 
