@@ -42,10 +42,10 @@ def test_it_measures_both_stages_picture_by_picture(pipe):
     assert report.nats_of_others[0] == pytest.approx(-swapped.item())
     assert (report.tokens, report.codebook_size) == (4 * 5 + 6 * 5, 24)
     # photo, map, reconstruction and sample stand in columns as wide as the widest
-    assert report.sheet.size == (4 * (20 + 4), 18 + 16 + 4 + 21 + 4)
-    assert np.array_equal(np.asarray(report.sheet)[18:34, :20], photos[0])
+    assert report.sheet.size == (4 * (20 + 4), 22 + 16 + 4 + 21 + 4)
+    assert np.array_equal(np.asarray(report.sheet)[22:38, :20], photos[0])
     sample = pipe(segmentation=maps[1], seed=4, progress=False).images[0]
-    assert np.array_equal(np.asarray(report.sheet)[38:59, 72:90], np.asarray(sample))
+    assert np.array_equal(np.asarray(report.sheet)[42:63, 72:90], np.asarray(sample))
 
 
 def test_a_condition_that_is_not_followed_is_found_out(pipe):
@@ -99,12 +99,26 @@ def test_pictures_and_conditions_go_in_pairs(pipe):
 def test_a_contact_sheet_has_rows_and_columns():
     red, blue = Image.new("RGB", (10, 8), "red"), Image.new("L", (20, 4), 0)
     sheet = contact_sheet([[red, blue], [blue]], ["first"])
-    assert sheet.size == (20 + 4 + 20 + 4, 18 + 8 + 4 + 4 + 4)
-    assert sheet.getpixel((0, 18)) == (255, 0, 0)
-    assert sheet.getpixel((24, 18)) == sheet.getpixel((0, 30)) == (0, 0, 0)
+    assert sheet.size == (20 + 4 + 20 + 4, 22 + 8 + 4 + 4 + 4)
+    assert sheet.getpixel((0, 22)) == (255, 0, 0)
+    assert sheet.getpixel((24, 22)) == sheet.getpixel((0, 34)) == (0, 0, 0)
     assert contact_sheet([[red], [blue]], height=16).size == (80 + 4, 40)
     with pytest.raises(ValueError, match="at least one"):
         contact_sheet([[]])
+
+
+def test_titles_are_as_large_as_fits_and_have_letters_for_all_they_say():
+    picture = Image.new("RGB", (200, 8), "white")
+
+    def inked(title: str, columns: int = 1) -> np.ndarray:
+        return np.asarray(contact_sheet([[picture] * columns], [title]).convert("L"))[:22] < 128
+
+    assert np.array_equal(inked("256×256 – so"), inked("256x256 - so"))
+    narrow, wide = (
+        inked("a title that is longer than its picture"),
+        inked("a title that is longer than its picture", columns=3),
+    )
+    assert narrow[:, 200:].sum() == 0 and wide.sum() > narrow.sum()  # smaller letters, none beyond the column
 
 
 def test_its_progress_reaches_the_user_and_numbers_must_agree(pipe):

@@ -9,7 +9,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 __all__ = ["contact_sheet"]
 
-_GAP, _HEADER = 4, 18
+_GAP, _HEADER = 4, 22
+
+_FONT_SIZES = range(15, 7, -1)
+"""Of titles in pixels: the largest that fits is taken."""
+
+_PLAIN = str.maketrans({"×": "x", "–": "-", "—": "-", "…": "...", "→": "to", "’": "'"})
+"""What Pillow's own font has no letters for, and what is written instead."""
 
 
 def contact_sheet(
@@ -33,14 +39,31 @@ def contact_sheet(
     heights = [max((picture.height for picture in row), default=0) for row in pictures]
     top = _HEADER if titles else 0
     sheet = Image.new("RGB", (_total(widths), top + _total(heights)), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default()
+    pen = ImageDraw.Draw(sheet)
     lefts = [_total(widths[:column]) for column in range(columns)]
-    for title, left in zip(titles, lefts, strict=False):
+    words, rooms = [title.translate(_PLAIN) for title in titles], _rooms(titles, [*lefts, sheet.width])
+    font = _fitting_font(words, rooms)
+    for title, left in zip(words, lefts, strict=False):
         pen.text((left + _GAP, _GAP), title, fill="black", font=font)
     for index, row in enumerate(pictures):
         for picture, left in zip(row, lefts, strict=False):
             sheet.paste(picture.convert("RGB"), (left, top + _total(heights[:index])))
     return sheet
+
+
+def _rooms(titles: Sequence[str], lefts: Sequence[int]) -> list[int]:
+    """How many pixels each title has: up to the next column that has one."""
+    starts = [left for title, left in zip(titles, lefts, strict=False) if title] + [lefts[-1]]
+    return [min((start for start in starts if start > left), default=lefts[-1]) - left for left in lefts[:-1]]
+
+
+def _fitting_font(titles: Sequence[str], rooms: Sequence[int]) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    """One font for all titles."""
+    fonts = [ImageFont.load_default(size) for size in _FONT_SIZES]
+    for font in fonts:
+        if all(font.getlength(title) <= room - 2 * _GAP for title, room in zip(titles, rooms, strict=False)):
+            return font
+    return fonts[-1]
 
 
 def _scaled(picture: Image.Image | np.ndarray, height: int | None) -> Image.Image:
