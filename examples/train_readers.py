@@ -43,7 +43,7 @@ def main() -> None:
     cuts = Cuts(arguments.cut_scenes) if {"pose", "thing"} & set(missing) else None
     trainings = {
         "scene": lambda: train_scene_reader(readers.scene, scenes, labels, steps),
-        "class": lambda: train_class_reader(readers.style, scenes, classes, steps),
+        "class": lambda: train_class_reader(readers.style, scenes, classes, steps // 2),
         "pose": lambda: train_pose_reader(readers.pose, cuts, 2 * steps),
         "thing": lambda: train_thing_reader(readers.thing, cuts, steps),
     }

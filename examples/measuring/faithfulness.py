@@ -22,7 +22,7 @@ __all__ = ["Reading", "TrueScenes", "cases_of", "compare_faithfulness"]
 
 _PEOPLE = {"joints, people of 64 px and more": (64, np.inf), "joints, people of 40–64 px": (40, 64)}
 _READ_FROM = {"segmentation": "labels", "depth": "depth", "keypoints": "joints", "class_label": "class"}
-_LEAST_FOR_FRECHET = 32
+_LEAST_FOR_FRECHET, _LEAST_FOR_DEPTH = 32, 512  # pictures, pixels
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,11 @@ class TrueScenes:
 def cases_of(side: int, guidance: Sequence[float]) -> list[Case]:
     """What is given: each kind alone, and all; at the guidance that ships, and at others where pictures are small.
 
-    Pictures of more than 640 pixels take their time: labels alone, depth alone, and all.
+    Pictures of more than 640 pixels take their time: labels alone, depth alone, and all. Depth is not read of small ones.
     """
     everything = tuple(_READ_FROM)
     alone = [(kind,) for kind in everything if side <= 640 or kind in ("segmentation", "depth")]
+    alone = [kinds for kinds in alone if side >= _LEAST_FOR_DEPTH or kinds != ("depth",)]
     settings = [{}, *({"guidance_scale": scale} for scale in guidance if side <= 256)]
     return [
         Case((_READ_FROM[kinds[0]] if len(kinds) == 1 else "all") + _suffix(setting), kinds, setting)
@@ -68,7 +69,7 @@ def _suffix(settings: dict[str, float]) -> str:
 
 def read(readers: Readers, pictures: Sequence[Tensor], scenes: Sequence[Scene]) -> Reading:
     """Reads pictures that show scenes."""
-    names = ["labels", *(["depth"] if len(scenes[0].image) >= 512 else []), *_PEOPLE, "class"]
+    names = ["labels", *(["depth"] if len(scenes[0].image) >= _LEAST_FOR_DEPTH else []), *_PEOPLE, "class"]
     pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     features = []
     for picture, scene in zip(pictures, scenes, strict=True):
