@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 
 from measuring.distances import fine_detail, frechet, luminance, psnr, rank_correlation
 from measuring.intervals import Interval, Shares, interval_of, mean_of, relative_share
-from measuring.plausibility import is_plausible
+from measuring.plausibility import is_plausible, stand_in
 from measuring.readers import Readers
 from measuring.report import Table
 from measuring.things import KINDS, Thing, mask_of, things_of
@@ -112,6 +112,15 @@ def test_snow_lies_on_mountains_and_on_the_ground():
 )
 def test_what_is_no_landscape(layers):
     assert not is_plausible(land(*layers), NAMES)
+
+
+@pytest.mark.parametrize("layers", [LANDSCAPE, (*LANDSCAPE, ("clouds", 20)), (("clouds", 30), ("snow", 70))])
+def test_a_label_may_be_another_one_of_its_layer(layers):
+    names = [stand_in(name) for name in NAMES]
+    kinds = sorted(set(names))
+    assert len(kinds) == 5
+    coarser = np.array([kinds.index(name) for name in names])[land(*layers)]
+    assert is_plausible(coarser, kinds) == is_plausible(land(*layers), NAMES)
 
 
 def test_there_is_one_horizon():

@@ -123,11 +123,16 @@ def _double(inputs: int, outputs: int) -> nn.Sequential:
 
 @dataclass(frozen=True)
 class SceneReading:
-    """What is read of a picture: channels of labels (H, W), depth (H, W), features (128,)."""
+    """What is read of a picture: probabilities of labels (channels, H, W), depth (H, W), features (128,)."""
 
-    labels: Tensor
+    probabilities: Tensor
     depth: Tensor
     features: Tensor
+
+    @property
+    def labels(self) -> Tensor:
+        """The channel of the likeliest label, (H, W)."""
+        return self.probabilities.argmax(0)
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,7 @@ class Readers:
             seen = [self.scene(picture.contiguous(memory_format=torch.channels_last)) for picture in scaled]
         logits = sum(F.interpolate(each.float().log_softmax(1), size=size, mode="bilinear") for each, _, _ in seen)
         depth = sum(F.interpolate(each.float(), size=size, mode="bilinear") for _, each, _ in seen)
-        return SceneReading(logits.argmax(1)[0], depth[0, 0] / len(seen), seen[0][2][0].float())
+        return SceneReading(logits.softmax(1)[0], depth[0, 0] / len(seen), seen[0][2][0].float())
 
     @torch.inference_mode()
     def class_of(self, image: Tensor) -> str:

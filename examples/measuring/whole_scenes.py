@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import torch.nn.functional as F
+import torch
 from scene_folder import NAMES, layout
 from torch import Tensor
 
@@ -15,7 +14,7 @@ from .distances import luminance
 from .faithfulness import TrueScenes
 from .intervals import Shares, mean_of
 from .painting import Case, Checkpoint
-from .plausibility import is_plausible
+from .plausibility import is_plausible, stand_in
 from .readers import Readers
 from .report import TRUE, Table
 
@@ -43,16 +42,15 @@ def compare_plausibility(table: Table, readers: Readers, true: TrueScenes, check
 
 
 def _plausible(readers: Readers, pictures: Sequence[Tensor]) -> Shares:
-    shares = [
-        is_plausible(_coarse(readers.read(picture).labels, len(readers.labels)), readers.labels) for picture in pictures
-    ]
-    return Shares.of([(float(plausible), 1) for plausible in shares])
-
-
-def _coarse(labels: Tensor, count: int, rows: int = 32) -> np.ndarray:
-    """The label that most of each cell has: a reader errs at single places."""
-    shares = F.one_hot(labels, count).movedim(-1, 0).float()
-    return F.avg_pool2d(shares, labels.shape[0] // rows).argmax(0).numpy()
+    """Of what is likeliest at each place: sky, mountains, snow, ground or a thing."""
+    stand_ins = [stand_in(name) for name in readers.labels]
+    names = sorted(set(stand_ins))
+    sums = torch.tensor([[float(each == name) for each in stand_ins] for name in names])
+    shares = []
+    for picture in pictures:
+        likeliest = torch.einsum("n c, c h w -> n h w", sums, readers.read(picture).probabilities).argmax(0)
+        shares.append((float(is_plausible(likeliest.numpy(), names)), 1))
+    return Shares.of(shares)
 
 
 def compare_boxes(table: Table, readers: Readers, true: TrueScenes, checkpoints: Sequence[Checkpoint]) -> None:
