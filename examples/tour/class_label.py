@@ -13,7 +13,7 @@ from vqgan_transformer.scenes import make_scene
 SIZE, CLASSES = (256, 384), ("spring dawn", "summer day", "autumn dusk", "winter night")
 pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
 condition = pipe.condition("class_label")
-labels = make_scene(1002, SIZE, people=2).segmentation
+labels = make_scene(20_000_016, SIZE, people=2).segmentation
 
 rows = []
 for name in CLASSES:

@@ -1,7 +1,8 @@
-"""Any shape: `python examples/tour/coordinates.py` saves outputs/tour/coordinates.jpg.
+"""From coordinates: `python examples/tour/coordinates.py` saves outputs/tour/coordinates.jpg.
 
-The built-in checkpoint is told the row and the column of every place in the whole picture; nothing is passed. So the sky is
-above and the ground below in a panorama and in a tower, though it learned from crops of 128 pixels.
+The built-in checkpoint reads the row and the column of each pixel in the whole picture, so it knows that the sky is above
+wherever it paints. Nothing has to be passed for that. Here something is: a part of the coordinates of a picture that is
+twice as high, and it paints that part.
 """
 
 from pathlib import Path
@@ -9,10 +10,16 @@ from pathlib import Path
 from vqgan_transformer import ImageSynthesisPipeline
 from vqgan_transformer.evaluation import contact_sheet
 
+HEIGHT, WIDTH = 256, 384
 pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
-shapes = {"256 by 1024": (256, 1024), "512 by 512": (512, 512), "768 by 256": (768, 256)}
-pictures = [pipe(class_label="autumn day", size=size, seed=3).images[0] for size in shapes.values()]
+places = pipe.condition("coordinates").default((2 * HEIGHT, WIDTH))
+
+rows = []
+for name in ("summer day", "autumn dusk", "winter day"):
+    parts = [places[:, :, top : top + HEIGHT] for top in (0, HEIGHT // 2, HEIGHT)]
+    rows.append([pipe(coordinates=part, class_label=name, seed=1).images[0] for part in parts])
 
 folder = Path("outputs/tour")
 folder.mkdir(parents=True, exist_ok=True)
-contact_sheet([pictures], list(shapes), height=256).save(folder / "coordinates.jpg")
+titles = ["the upper half", "the middle", "the lower half"]
+contact_sheet(rows, titles, height=160).save(folder / "coordinates.jpg")

@@ -14,7 +14,7 @@ pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
 condition = pipe.condition("depth")
 
 rows = []
-for seed in (1000, 1002, 1004):
+for seed in (20_000_041, 20_000_016):
     scene = make_scene(seed, (256, 384), people=2)
     out = pipe(depth=scene.depth, num_images=3, seed=0)
     rows.append([scene.image, *condition.show(condition.parse(scene.depth)), *out.images])

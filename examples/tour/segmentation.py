@@ -13,7 +13,7 @@ pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
 condition = pipe.condition("segmentation")
 
 rows = []
-for seed in (1000, 1002, 1004):
+for seed in (20_000_025, 20_000_004):
     scene = make_scene(seed, (256, 384), people=2)
     out = pipe(segmentation=scene.segmentation, num_images=3, seed=0)
     rows.append([scene.image, *condition.show(condition.parse(scene.segmentation)), *out.images])

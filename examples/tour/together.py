@@ -13,7 +13,7 @@ from vqgan_transformer.scenes import make_scene
 pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
 
 rows = []
-for seed in (1000, 1002, 1004):
+for seed in (20_000_025, 20_000_004):
     scene = make_scene(seed, (256, 384), people=2)
     given = {"segmentation": scene.segmentation}
     pictures = [scene.image, *pipe(**given, seed=0).images]
