@@ -113,7 +113,7 @@ def test_titles_are_as_large_as_fits_and_have_letters_for_all_they_say():
     def inked(title: str, columns: int = 1) -> np.ndarray:
         return np.asarray(contact_sheet([[picture] * columns], [title]).convert("L"))[:22] < 128
 
-    assert np.array_equal(inked("256×256 – so"), inked("256x256 - so"))
+    assert np.array_equal(inked("256×256 – née"), inked("256x256 - nee"))
     narrow, wide = (
         inked("a title that is longer than its picture"),
         inked("a title that is longer than its picture", columns=3),

@@ -63,7 +63,9 @@ def shore() -> Image.Image:
 def winter() -> Image.Image:
     """Triangles for trees on snow, a river; the sky is left open."""
     drawing, pen = _sheet()
-    pen.polygon([(0, 135), (90, 75), (180, 120), (300, 60), (WIDTH, 120), (WIDTH, 140), (0, 140)], fill=COLOURS["mountain"])
+    pen.polygon(
+        [(0, 135), (90, 75), (180, 120), (300, 60), (WIDTH, 120), (WIDTH, 140), (0, 140)], fill=COLOURS["mountain"]
+    )
     pen.rectangle((0, 130, WIDTH, HEIGHT), fill=COLOURS["snow"])
     pen.polygon(
         [(130, HEIGHT), (245, HEIGHT), (205, 190), (265, 140), (245, 136), (165, 190)], fill=COLOURS["river"]

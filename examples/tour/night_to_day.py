@@ -20,7 +20,7 @@ rows = []
 for seed in (20_000_025, 20_000_010):
     night = make_scene(seed, (256, 384), time_of_day="night", people=2).image
     lines = line_drawing(night)
-    painted = [pipe(edges=lines, class_label=name, seed=0).images[0] for name in CLASSES]
+    painted = [pipe(condition_image=lines, class_label=name, seed=0).images[0] for name in CLASSES]
     rows.append([night, Image.fromarray(np.uint8(255) * lines).convert("RGB"), *painted])
 
 folder = Path("outputs/tour")

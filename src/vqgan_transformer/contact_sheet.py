@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,8 +15,8 @@ _GAP, _HEADER = 4, 22
 _FONT_SIZES = range(15, 7, -1)
 """Of titles in pixels: the largest that fits is taken."""
 
-_PLAIN = str.maketrans({"×": "x", "–": "-", "—": "-", "…": "...", "→": "to", "’": "'"})
-"""What Pillow's own font has no letters for, and what is written instead."""
+_PLAIN = str.maketrans({"×": "x", "–": "-", "—": "-", "−": "-", "≤": "<=", "≥": ">=", "→": "to", "ß": "ss"})
+"""What Pillow's own font has no letters for, and what is written instead; it has none with accents, either."""
 
 
 def contact_sheet(
@@ -41,7 +42,7 @@ def contact_sheet(
     sheet = Image.new("RGB", (_total(widths), top + _total(heights)), "white")
     pen = ImageDraw.Draw(sheet)
     lefts = [_total(widths[:column]) for column in range(columns)]
-    words, rooms = [title.translate(_PLAIN) for title in titles], _rooms(titles, [*lefts, sheet.width])
+    words, rooms = [_plain(title) for title in titles], _rooms(titles, [*lefts, sheet.width])
     font = _fitting_font(words, rooms)
     for title, left in zip(words, lefts, strict=False):
         pen.text((left + _GAP, _GAP), title, fill="black", font=font)
@@ -49,6 +50,12 @@ def contact_sheet(
         for picture, left in zip(row, lefts, strict=False):
             sheet.paste(picture.convert("RGB"), (left, top + _total(heights[:index])))
     return sheet
+
+
+def _plain(title: str) -> str:
+    """A title in letters that the font has: "6 × 3 – née" as "6 x 3 - nee"."""
+    letters = unicodedata.normalize("NFKD", title.translate(_PLAIN))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def _rooms(titles: Sequence[str], lefts: Sequence[int]) -> list[int]:
