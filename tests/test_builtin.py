@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 
 import vqgan_transformer
 from vqgan_transformer import VQGAN, CondGPT, ImageSynthesisPipeline
-from vqgan_transformer.scenes import LABELS, Scene, make_scene
+from vqgan_transformer.conditions.crude_maps import crude_map
+from vqgan_transformer.scenes import LABELS, Scene, line_drawing, make_scene
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +36,19 @@ def conditions_of(scene: Scene) -> dict:
         "segmentation": scene.segmentation,
         "depth": scene.depth,
         "keypoints": scene.keypoints,
+        "condition_image": line_drawing(scene.image),
+        "layout": boxes_of(scene),
         "class_label": f"{scene.season} {scene.time_of_day}",
     }
+
+
+def boxes_of(scene: Scene) -> list[tuple]:
+    """Names and relative boxes of the single things in a scene."""
+    height, width = scene.segmentation.shape
+    return [
+        (name, (left / width, top / height, right / width, bottom / height))
+        for name, (left, top, right, bottom) in scene.objects
+    ]
 
 
 def test_it_is_small() -> None:
@@ -68,7 +81,7 @@ def test_it_was_trained_on_the_labels_of_scenes(pipe: ImageSynthesisPipeline) ->
     assert all(config.labels[identifier] == name for name, identifier in LABELS.items())
 
 
-@pytest.mark.parametrize("kind", ["segmentation", "depth", "keypoints", "class_label"])
+@pytest.mark.parametrize("kind", ["segmentation", "depth", "keypoints", "condition_image", "layout", "class_label"])
 def test_true_tokens_are_likelier_under_their_own_condition(pipe: ImageSynthesisPipeline, kind: str) -> None:
     own, other = (make_scene(seed, (128, 192), people=3) for seed in (10_000_005, 10_000_012))
     right, wrong = (pipe.log_likelihood(own.image, **{kind: conditions_of(one)[kind]}).item() for one in (own, other))
@@ -79,6 +92,30 @@ def test_every_further_condition_makes_true_tokens_likelier(pipe: ImageSynthesis
     given = conditions_of(scene)
     alone = [pipe.log_likelihood(scene.image, **{kind: value}).item() for kind, value in given.items()]
     assert pipe.log_likelihood(scene.image, **given).item() > max(alone)
+
+
+def test_a_map_drawn_crudely_says_more_than_none(pipe: ImageSynthesisPipeline) -> None:
+    gains = []
+    for seed in (10_000_005, 10_000_012, 10_000_021, 10_000_033):
+        scene = make_scene(seed, (128, 192))
+        crude = crude_map(scene.segmentation.astype(np.int64), np.random.default_rng(seed))
+        likelihoods = [
+            pipe.log_likelihood(scene.image, segmentation=labels, class_label=scene.class_label, **unlabelled).item()
+            for labels, unlabelled in ((crude, {"unlabelled": -1}), (np.full_like(crude, -1), {"unlabelled": -1}))
+        ]
+        gains.append(likelihoods[0] - likelihoods[1])
+    assert min(gains) > 0
+
+
+@pytest.mark.parametrize("size", [(128, 192), (96, 256)])
+def test_a_class_alone_is_planned_first(pipe: ImageSynthesisPipeline, size: tuple[int, int]) -> None:
+    out = pipe(class_label="summer day", size=size, seed=0, progress=False)
+    plan = out.conditions["segmentation"]
+    assert plan.shape == (1, *size)
+    sky = torch.isin(plan[0], torch.tensor([LABELS["sky-other"], LABELS["clouds"]]))
+    assert sky[0].float().mean() > 0.9 and sky[-1].float().mean() < 0.1  # the sky is above
+    free = pipe(class_label="summer day", size=size, seed=0, plan=False, progress=False)
+    assert "segmentation" not in free.conditions
 
 
 def test_a_seed_means_one_picture(pipe: ImageSynthesisPipeline, scene: Scene) -> None:
@@ -117,13 +154,16 @@ def test_calls_without_a_class_paint_days_first(pipe: ImageSynthesisPipeline, sc
     assert (out.images @ np.array([0.299, 0.587, 0.114])).mean() / 255 > 0.45
 
 
-@pytest.mark.parametrize("season", ["summer", "winter"])
-@pytest.mark.parametrize("time", ["day", "dusk", "night"])
-def test_season_and_hour_are_told_from_what_is_known(pipe: ImageSynthesisPipeline, season: str, time: str) -> None:
-    scene = make_scene(10_000_036, size=(96, 128), season=season, time_of_day=time)
-    right = np.arange(128) >= np.full((96, 1), 64)
-    out = pipe(image=scene.image, mask=right, seed=1, progress=False)
-    assert pipe.condition("class_label").describe(out.conditions["class_label"][0]) == scene.class_label
+def test_season_and_hour_are_told_from_what_is_known(pipe: ImageSynthesisPipeline) -> None:
+    right_half = np.arange(128) >= np.full((96, 1), 64)
+    wrong = []
+    for season, time in product(("summer", "winter"), ("day", "dusk", "night")):
+        for seed in (10_000_036, 10_000_038):
+            scene = make_scene(seed, size=(96, 128), season=season, time_of_day=time)
+            out = pipe(image=scene.image, mask=right_half, seed=1, progress=False)
+            told = pipe.condition("class_label").describe(out.conditions["class_label"][0])
+            wrong += [(scene.class_label, told)] * (told != scene.class_label)
+    assert len(wrong) <= 2, wrong  # of 12; two seasons can look alike in half a picture
 
 
 def test_a_bright_picture_is_no_night(pipe: ImageSynthesisPipeline) -> None:
