@@ -6,28 +6,32 @@ and seed of each were chosen among a few.
 
 from pathlib import Path
 
-from drawings import LAYOUTS, shore
+from drawings import LAYOUTS, OPEN, winter
 
 from vqgan_transformer import ImageSynthesisPipeline
 from vqgan_transformer.evaluation import contact_sheet
 from vqgan_transformer.scenes import make_scene
 
-SIZE = (384, 576)
+SIZE, CARD = (256, 384), (128, 192)
 pipe = ImageSynthesisPipeline.from_pretrained("builtin:scenes")
 
-given = {
-    "a label map": ({"segmentation": make_scene(20_000_030, SIZE).segmentation}, "autumn dusk", 0),
-    "a drawing": ({"segmentation": shore()}, "summer day", 0),
-    "boxes": ({"layout": LAYOUTS[0]}, "spring day", 0),
-    "a class": ({}, "winter day", 0),
-}
-shown, painted = [], []
-for known, name, seed in given.values():
-    painted += pipe(**known, class_label=name, size=SIZE, seed=seed).images
-    kind, value = next(iter(known.items()), ("class_label", name))
-    condition = pipe.condition(kind)
-    shown += condition.show(condition.parse(value), SIZE)
+labels, boxes, classes = (pipe.condition(name) for name in ("segmentation", "layout", "class_label"))
+
+scene, drawing, word = make_scene(20_000_025, SIZE), winter(), "spring day"
+shown = [
+    *labels.show(labels.parse(scene.segmentation)),
+    drawing,
+    *boxes.show(boxes.parse(LAYOUTS[0]), SIZE),
+    *classes.show(classes.parse(word), CARD),
+]
+painted = [
+    *pipe(segmentation=scene.segmentation, class_label="summer day", seed=0).images,
+    *pipe(segmentation=drawing, unlabelled=OPEN, class_label="winter day", seed=1).images,
+    *pipe(layout=LAYOUTS[0], class_label="spring day", size=SIZE, seed=3).images,
+    *pipe(class_label=word, size=SIZE, seed=0).images,
+]
 
 folder = Path("outputs/tour")
 folder.mkdir(parents=True, exist_ok=True)
-contact_sheet([shown, painted], list(given), height=200).save(folder / "first.jpg", quality=88)
+titles = ["a label map", "a drawing", "boxes", "a class"]
+contact_sheet([shown, painted], titles, height=200).save(folder / "first.jpg", quality=88)
