@@ -64,7 +64,7 @@ def main() -> None:
 
     pipe = ImageSynthesisPipeline.from_pretrained(arguments.source)
     inputs = [(Image.open(path).convert("RGB"), {}) for path in arguments.pictures]
-    for seed in () if inputs else (1005, 1003, 1015):
+    for seed in () if inputs else (20_000_028, 20_000_025, 20_000_041):
         scene = make_scene(seed, (256, 256), time_of_day="day")
         inputs.append((Image.fromarray(scene.image), {"segmentation": scene.segmentation}))
     rows, titles = [], ["picture", "given", *["painted"] * arguments.samples]
