@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -154,16 +153,13 @@ def test_calls_without_a_class_paint_days_first(pipe: ImageSynthesisPipeline, sc
     assert (out.images @ np.array([0.299, 0.587, 0.114])).mean() / 255 > 0.45
 
 
-def test_season_and_hour_are_told_from_what_is_known(pipe: ImageSynthesisPipeline) -> None:
-    right_half = np.arange(128) >= np.full((96, 1), 64)
-    wrong = []
-    for season, time in product(("summer", "winter"), ("day", "dusk", "night")):
-        for seed in (10_000_036, 10_000_038):
-            scene = make_scene(seed, size=(96, 128), season=season, time_of_day=time)
-            out = pipe(image=scene.image, mask=right_half, seed=1, progress=False)
-            told = pipe.condition("class_label").describe(out.conditions["class_label"][0])
-            wrong += [(scene.class_label, told)] * (told != scene.class_label)
-    assert len(wrong) <= 2, wrong  # of 12; two seasons can look alike in half a picture
+@pytest.mark.parametrize("season", ["summer", "winter"])
+@pytest.mark.parametrize("time", ["day", "dusk", "night"])
+def test_season_and_hour_are_told_from_what_is_known(pipe: ImageSynthesisPipeline, season: str, time: str) -> None:
+    scene = make_scene(10_000_036, size=(192, 256), season=season, time_of_day=time)
+    right = np.arange(256) >= np.full((192, 1), 128)
+    out = pipe(image=scene.image, mask=right, seed=1, progress=False)
+    assert pipe.condition("class_label").describe(out.conditions["class_label"][0]) == scene.class_label
 
 
 def test_a_bright_picture_is_no_night(pipe: ImageSynthesisPipeline) -> None:

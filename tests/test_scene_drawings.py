@@ -25,10 +25,10 @@ def test_outlines_are_also_where_something_stands_before_something_farther_away(
     assert not outlines(labels, depth, step=0.5).any()
 
 
-@pytest.mark.parametrize("side", [128, 256, 512])
+@pytest.mark.parametrize(("side", "softness"), [(128, 1.0), (256, 1.0), (512, 1.0), (1024, 2.0)])
 @pytest.mark.parametrize(("bright", "dark"), [(230, 30), (60, 10)], ids=["day", "night"])
-def test_the_lines_of_a_disc_are_its_rim_at_any_size_and_brightness(side, bright, dark):
-    lines = line_drawing(disc(side, bright, dark))
+def test_the_lines_of_a_disc_are_its_rim_at_any_size_and_brightness(side, softness, bright, dark):
+    lines = line_drawing(disc(side, bright, dark), softness=softness)
     rows, columns = np.nonzero(lines)
     radii = np.hypot(rows + 0.5 - side / 2, columns + 0.5 - side / 2) / (side / 4)
     assert np.abs(radii - 1).max() < 0.06

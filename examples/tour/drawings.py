@@ -75,17 +75,6 @@ def winter() -> Image.Image:
     return drawing
 
 
-def scribble() -> Image.Image:
-    """A few strokes of a thick brush; most of the sheet is left open."""
-    drawing, pen = _sheet()
-    pen.line([(0, 90), (90, 60), (200, 85), (290, 45), (WIDTH, 80)], fill=COLOURS["mountain"], width=26, joint="curve")
-    pen.line([(0, 160), (WIDTH, 175)], fill=COLOURS["grass"], width=24)
-    pen.line([(60, 240), (200, 200), (330, 235)], fill=COLOURS["river"], width=22, joint="curve")
-    for x in (40, 70, 335):
-        pen.line([(x, 95), (x, 185)], fill=COLOURS["tree"], width=20)
-    return drawing
-
-
 def _sheet(label: str | None = None) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     """A sheet of one label, or an open one, and a pen."""
     drawing = Image.new("RGB", (WIDTH, HEIGHT), COLOURS[label] if label else OPEN)

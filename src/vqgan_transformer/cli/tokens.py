@@ -113,7 +113,8 @@ def reconstruct(values: dict[str, Any], console: Console) -> None:
             else:
                 original = from_pixels(picture)
                 height, width = original.shape[-2:]
-                decoded = vqgan(_padded(vqgan, original)).reconstruction[..., :height, :width].float().cpu()
+                tokens = vqgan.encode(_padded(vqgan, original))
+                decoded = vqgan.decode(tokens)[..., :height, :width].float().cpu()
                 error = (decoded.clamp(-1, 1) - original).square().mean().item()
                 decibels = round(10 * math.log10(4 / max(error, 1e-12)), 2)
         [image] = to_pil(decoded)

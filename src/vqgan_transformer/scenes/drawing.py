@@ -56,7 +56,10 @@ def outlines(labels: Array, depth: Array | None = None, *, step: float = 0.05) -
 
 
 def _blurred(pixels: Array, deviation: float) -> Array:
-    """Three box filters in a row, nearly a Gaussian: (C, H, W)."""
+    """Two box filters along each axis, nearly a Gaussian, in floating point: (C, H, W).
+
+    Pillow blurs whole levels only, and where a large picture is blurred much each step between levels is a ridge of its own.
+    """
     radius = max(1, round(deviation))
     for axis in (1, 2, 1, 2):
         pad = [(0, 0)] * 3

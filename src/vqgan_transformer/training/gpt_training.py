@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,7 +31,7 @@ from .gpt_samples import beside_what_they_should_be, with_evaluation
 from .gradient_checkpointing import checkpoint_gradients
 from .loop import accelerator_for, run_training
 from .noisy_samples import NoisySamples
-from .optimizers import make_optimizer, set_learning_rate
+from .optimizers import make_optimizer, set_learning_rate, take_step
 from .plan import RunData, parameters
 from .run_folder import RunFolder, former_state
 from .sample_dropout import SampleDropout
@@ -246,12 +245,9 @@ class GPTTrainer:
             logits = self.model(read, condition)
             loss = self._nats(logits, tokens, known)
             accelerator.backward(loss)
-            record = {"nats": loss.detach()}
-            if accelerator.sync_gradients:
-                limit = training.clip_gradients if training.clip_gradients is not None else math.inf
-                record["gradient_norm"] = accelerator.clip_grad_norm_(self.model.parameters(), limit)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
+            record = {"nats": loss.detach()} | take_step(
+                accelerator, self.model, self.optimizer, training.clip_gradients
+            )
         if accelerator.sync_gradients:
             self.average.update(self.plain)
         return record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from .callbacks import Callbacks
 from .evaluating import evaluating
 from .loop import accelerator_for, run_training
 from .noisy_samples import NoisySamples
-from .optimizers import make_optimizer, set_learning_rate
+from .optimizers import make_optimizer, set_learning_rate, take_step
 from .plan import RunData, parameters
 from .planner_samples import PlanSamples
 from .run_folder import RunFolder
@@ -189,12 +188,9 @@ class PlannerTrainer:
         with accelerator.accumulate(self.model):
             loss = F.cross_entropy(self.model(read, condition).flatten(0, -2), tokens.flatten())
             accelerator.backward(loss)
-            record = {"nats": loss.detach()}
-            if accelerator.sync_gradients:
-                limit = training.clip_gradients if training.clip_gradients is not None else math.inf
-                record["gradient_norm"] = accelerator.clip_grad_norm_(self.model.parameters(), limit)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
+            record = {"nats": loss.detach()} | take_step(
+                accelerator, self.model, self.optimizer, training.clip_gradients
+            )
         if accelerator.sync_gradients:
             self.average.update(self.plain)
         return record

@@ -94,9 +94,10 @@ class Samples(Dataset[Any]):
             raise ValueError(f"sizes differ (height×width): {shown}")
         whole = next(iter(sizes.values()), None) or self._extent(sample)
         crop = self._crop(whole, epoch, index, sample)
-        hand = random_numbers(self.training.seed, 10, epoch, index)
-        if epoch != CENTRE and hand.random() < self.crude_maps:
-            parts = [(condition, condition.drawn_crudely(part, hand)) for condition, part in parts]
+        if self.crude_maps and epoch != CENTRE:
+            hand = random_numbers(self.training.seed, 10, epoch, index)
+            if hand.random() < self.crude_maps:
+                parts = [(condition, condition.drawn_crudely(part, hand)) for condition, part in parts]
         tensors = {}
         if picture is not None:
             tensors["image"] = from_pixels(crop.of_picture(picture))[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from .losses import (
     balance,
 )
 from .networks import Reconstructor, channels_last, freeze_parts
-from .optimizers import make_optimizer, set_learning_rate
+from .optimizers import make_optimizer, set_learning_rate, take_step
 from .perceptual import perceptual_loss
 from .plan import RunData, parameters
 from .processes import mean, total
@@ -247,13 +246,9 @@ class VQGANTrainer:
                 gradient = gradient + weight * adversarial_gradient  # equation 6
                 record |= {"adversarial": adversarial.detach(), "adaptive_weight": weight}
             accelerator.backward((reconstruction * gradient).sum() + training.codebook_weight * codebook_loss)
-            if accelerator.sync_gradients:
-                if self.codebook is not None:
-                    self.codebook.forget_gradient(step)
-                limit = training.clip_gradients if training.clip_gradients is not None else math.inf
-                record["gradient_norm"] = accelerator.clip_grad_norm_(self.vqgan.parameters(), limit)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
+            if accelerator.sync_gradients and self.codebook is not None:
+                self.codebook.forget_gradient(step)
+            record |= take_step(accelerator, self.vqgan, self.optimizer, training.clip_gradients)
         self.adversary.remember(images, output, keys, step)
         if accelerator.sync_gradients:
             highest = training.learning_rate if training.disc_learning_rate is None else training.disc_learning_rate
