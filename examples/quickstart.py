@@ -1,6 +1,6 @@
 """A label map in, a 1024×1024 picture out.
 
-    python examples/quickstart.py [--size 1024 1024] [--seed 0] [--segmentation labels.png] [--class-label "autumn dusk"]
+    python examples/quickstart.py [--size 1024 1024] [--seed 2] [--segmentation labels.png] [--class-label "autumn dusk"]
 
 Without ``--segmentation``, the map is that of a procedural landscape. Writes ``labels.png``, the map in colours, and
 ``picture.png``, what the built-in checkpoint paints from it. Change ``labels.png`` in a paint program and pass it as
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument(
         "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the picture; by default that of the map"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the picture, and of the landscape whose map is used")
+    parser.add_argument("--seed", type=int, default=2, help="of the picture, and of the landscape whose map is used")
     parser.add_argument(
         "--segmentation", type=Path, help="a PNG of COCO-Stuff ids, or of the colours in labels.png, instead"
     )
