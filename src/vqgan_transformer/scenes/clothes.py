@@ -76,10 +76,10 @@ _HAIR: tuple[Colour, ...] = (
     (0.52, 0.22, 0.10),
     (0.62, 0.60, 0.58),
 )
-_WARM: tuple[Colour, ...] = ((0.87, 0.45, 0.19), (0.83, 0.35, 0.22))
-_COOL: tuple[Colour, ...] = ((0.39, 0.64, 0.78), (0.31, 0.61, 0.65))
-_STRIPE = 0.0148
-"""Half width of the stripe: two pixels of a figure of 64."""
+_WARM: tuple[Colour, ...] = ((0.90, 0.45, 0.17), (0.86, 0.34, 0.20))
+_COOL: tuple[Colour, ...] = ((0.34, 0.63, 0.82), (0.27, 0.62, 0.67))
+_STRIPE = 0.0195
+"""Half width of the stripe: two and a half pixels of a figure of 64."""
 _LIGHT: tuple[Colour, ...] = ((0.93, 0.90, 0.82), (0.82, 0.85, 0.88), (0.94, 0.86, 0.62))
 _SHOES: tuple[Colour, ...] = ((0.20, 0.16, 0.14), (0.42, 0.26, 0.16), (0.60, 0.56, 0.50))
 _JACKETS: tuple[Colour, ...] = (
