@@ -8,8 +8,8 @@
 The steps, each of which goes on where it was:
     scenes      draws pictures with what is known of them: labels, depth, people, lines, boxes, season and hour
     vqgan       trains the tokenizer: f = 8, local operations only, so that strips decode as the whole
-    gpt         trains the generator on crops of 128 pixels, 16×16 tokens
     decoder     trains the tokenizer's decoder further, against a discriminator; tokens stay
+    gpt         trains the generator on crops of 128 pixels, 16×16 tokens
     planner     trains what draws a coarse label map first, where nothing says what is where
     pipeline    puts everything together in half precision: FOLDER/pipeline
 """
@@ -20,6 +20,7 @@ import _thread
 import argparse
 import colorsys
 import json
+import os
 import signal
 import threading
 from collections.abc import Sequence
@@ -57,8 +58,9 @@ from vqgan_transformer.training.planner_training import planner_recipe
 
 GROUPS = tuple(sorted(LABELS))  # what scenes are painted with: the labels that the generator tells apart
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
-STEPS = {"vqgan": 16_000, "gpt": 20_000, "decoder": 4_000, "planner": 800}
+STEPS = {"vqgan": 16_000, "decoder": 4_000, "gpt": 20_000, "planner": 800}
 CROP = 128
+PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))  # an update sees as many crops, however many processes share it
 DAYS = 0.7  # the share of seeds that choose a day where a call names no class; the other hours share the rest
 DROPOUT = {
     "segmentation": 0.4, "depth": 0.5, "keypoints": 0.35, "condition_image": 0.6, "layout": 0.5, "class_label": 0.15,
@@ -121,11 +123,11 @@ def palette(names: Sequence[str]) -> list[tuple[int, int, int]]:
 
 # crops at the size in which scenes are drawn; mirrored, the sun would stand on the wrong side
 SHARED = {
-    "crop_size": CROP, "scale_down": False, "flip": False, "people_share": 0.6, "mixed_precision": "bf16", "workers": 2,
-    "checkpoint_every": 500,
+    "crop_size": CROP, "scale_down": False, "flip": False, "people_share": 0.6, "mixed_precision": "bf16", "checkpoint_every": 500,
+    "workers": 2 if PROCESSES == 1 else 0,
 }  # fmt: skip
 PICTURES = {
-    "perceptual": "random", "disc_channels": 32, "disc_layers": 2, "batch_size": 8, "people_weight": 6.0, **SHARED
+    "perceptual": "random", "disc_channels": 32, "disc_layers": 2, "batch_size": 8 // PROCESSES, "people_weight": 6.0, **SHARED
 }  # fmt: skip
 
 
@@ -133,16 +135,18 @@ def train(folder: Path, steps: dict[str, int], start: str | None) -> ImageSynthe
     """The four trainings; each goes on where it was, and one that is complete is read."""
     scenes = folder / "scenes"
     earlier = None if start is None else ImageSynthesisPipeline.from_pretrained(start)
-    vqgan = train_tokenizer(scenes, folder / "vqgan", steps["vqgan"], earlier)
-    pipe = train_generator(scenes, folder / "gpt", vqgan, steps["gpt"], earlier)
-    pipe.vqgan = train_vqgan(
-        scenes, folder / "decoder", init=vqgan, resume=True,
+    vqgan = train_vqgan(
+        scenes, folder / "decoder", init=train_tokenizer(scenes, folder / "vqgan", steps["vqgan"], earlier), resume=True,
         training=VQGANTraining.modern(
             max_steps=steps["decoder"], **PICTURES, freeze=("encoder", "codebook"), disc_weight=0.2, disc_start=0,
             learning_rate=7e-4, whiten=False, codebook_start=0,
             validation_share=0.0,  # the last one counts: what is sharper has larger errors, pixel by pixel
         ),
     )  # fmt: skip
+    pipe = train_generator(scenes, folder / "gpt", vqgan, steps["gpt"], earlier)
+    if earlier is not None and not steps["planner"]:
+        pipe.planner = earlier.planner
+        return pipe
     pipe.planner = train_planner(
         scenes, folder / "planner", condition=[pipe.condition("segmentation"), pipe.condition("class_label")], resume=True,
         training=planner_recipe(max_steps=steps["planner"], mixed_precision="bf16"),
@@ -169,7 +173,7 @@ def train_generator(
     """The second stage."""
     kinds = conditions(scenes)
     training = GPTTraining.modern(
-        max_steps=steps, batch_size=16, token_variants=5, condition_dropout=0.1, kind_dropout=DROPOUT, crude_maps=CRUDE,
+        max_steps=steps, batch_size=16 // PROCESSES, token_variants=5, condition_dropout=0.1, kind_dropout=DROPOUT, crude_maps=CRUDE,
         **SHARED,
     )  # fmt: skip
     config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
@@ -179,7 +183,7 @@ def train_generator(
         )
     grown = grown_generator(earlier.gpt, vqgan, config)
     start = ImageSynthesisPipeline(vqgan, grown, SlidingWindowSampler(), kinds)
-    training = training.but(structured_tables=False, learning_rate=1.2e-3)
+    training = training.but(structured_tables=False, learning_rate=1.2e-3, token_variants=3)
     return train_cond_gpt(scenes, folder, init=start, training=training, resume=True)
 
 
