@@ -3,7 +3,7 @@
     python examples/train_builtin.py FOLDER                       # everything; stops and starts at will
     python examples/train_builtin.py FOLDER --hours 2             # a stretch of two hours; run it again to go on
     python examples/train_builtin.py FOLDER --steps 20 --scenes 8 # a minute, to see it run
-    python examples/train_builtin.py FOLDER --start builtin:scenes --steps vqgan=2000 gpt=6000   # further, from its weights
+    python examples/train_builtin.py FOLDER --init builtin:scenes --steps vqgan=2000 gpt=6000   # further, from its weights
 
 The steps, each of which goes on where it was:
     scenes      draws pictures with what is known of them: labels, depth, people, lines, boxes, season and hour
@@ -131,10 +131,10 @@ PICTURES = {
 }  # fmt: skip
 
 
-def train(folder: Path, steps: dict[str, int], start: str | None) -> ImageSynthesisPipeline:
+def train(folder: Path, steps: dict[str, int], init: str | None) -> ImageSynthesisPipeline:
     """The four trainings; each goes on where it was, and one that is complete is read."""
     scenes = folder / "scenes"
-    earlier = None if start is None else ImageSynthesisPipeline.from_pretrained(start)
+    earlier = None if init is None else ImageSynthesisPipeline.from_pretrained(init)
     vqgan = train_vqgan(
         scenes, folder / "decoder", init=train_tokenizer(scenes, folder / "vqgan", steps["vqgan"], earlier), resume=True,
         training=VQGANTraining.modern(
@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where scenes, states and the result are kept")
     parser.add_argument("--scenes", type=int, default=4000, help="to train on")
     parser.add_argument("--steps", nargs="+", default=(), metavar="STAGE=STEPS", help="other lengths, or one for all")
-    parser.add_argument("--start", metavar="PIPELINE", help="start from the weights of an earlier checkpoint")
+    parser.add_argument("--init", metavar="PIPELINE", help="start from the weights of an earlier checkpoint")
     parser.add_argument("--hours", type=float, help="stop after that, at a step from which the next run goes on")
     parser.add_argument("--threads", type=int, default=2, help="CPU cores to use")
     arguments = parser.parse_args()
@@ -212,7 +212,7 @@ def main() -> None:
         clock.daemon = True
         clock.start()
     write_scenes(arguments.folder / "scenes", arguments.scenes, arguments.threads)
-    pipe = train(arguments.folder, lengths(arguments.steps), arguments.start)
+    pipe = train(arguments.folder, lengths(arguments.steps), arguments.init)
     print(assemble(arguments.folder, pipe))
 
 
