@@ -4,6 +4,7 @@
     python examples/train_builtin.py FOLDER --hours 2             # a stretch of two hours; run it again to go on
     python examples/train_builtin.py FOLDER --steps 20 --scenes 8 # a minute, to see it run
     python examples/train_builtin.py FOLDER --init builtin:scenes --steps vqgan=2000 gpt=6000   # further, from its weights
+    ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 examples/train_builtin.py FOLDER --threads 1   # on two cores: the fastest
 
 The steps, each of which goes on where it was:
     scenes      draws pictures with what is known of them: labels, depth, people, lines, boxes, season and hour

@@ -120,7 +120,7 @@ def test_a_winding_path_is_never_drawn_as_its_box():
 
 def test_what_a_missing_thing_leaves_is_filled_from_beside_it_so_that_the_horizon_goes_on():
     labels = house_on_a_meadow()
-    without = crude_maps._without(labels, labels >= 2)
+    without = crude_maps.without(labels, labels >= 2)
     assert (without[:60] == 0).all() and (without[60:] == 1).all()
 
 

@@ -19,8 +19,9 @@ from vqgan_transformer import (
     SegmentationCondition,
     train_planner,
 )
+from vqgan_transformer.conditions.label_scaling import scaled_smoothly
 from vqgan_transformer.errors import CheckpointError, DataError
-from vqgan_transformer.pipeline.planner import LabelPlanner, in_order, planner_config, scaled_smoothly
+from vqgan_transformer.pipeline.planner import LabelPlanner, in_order, planner_config
 from vqgan_transformer.sampler.seeds import plan_seed
 from vqgan_transformer.training.callbacks import Callbacks
 from vqgan_transformer.training.planner_samples import coarse_plan

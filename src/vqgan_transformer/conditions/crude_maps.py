@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from .label_components import Component, Components
 from .label_scaling import enlarged, nearest, reduced
 
-__all__ = ["crude_map"]
+__all__ = ["WORKING_SIDE", "crude_map", "shares_in_cells", "without"]
 
 WORKING_SIDE = 256
 """The longest side at which maps are redrawn, in pixels."""
@@ -111,7 +111,7 @@ def painted(sheet: Sheet, labels: np.ndarray) -> np.ndarray:
     del labels  # is drawn anew
     parts, generator = sheet.components, sheet.generator
     things = sheet.things()
-    canvas = _without(sheet.labels, things[parts.numbers])
+    canvas = without(sheet.labels, things[parts.numbers])
     if generator.random() < 0.7:
         canvas = smoothed(sheet, canvas)
     if generator.random() < 0.35:
@@ -229,10 +229,10 @@ def lacking_small_things(sheet: Sheet, labels: np.ndarray) -> np.ndarray:
     """Small things are missing."""
     parts = sheet.components
     missing = sheet.things() & (parts.areas < sheet.between(0.001, 0.015) * labels.size)
-    return _without(labels, missing[parts.numbers])
+    return without(labels, missing[parts.numbers])
 
 
-def _without(labels: np.ndarray, holes: np.ndarray) -> np.ndarray:
+def without(labels: np.ndarray, holes: np.ndarray) -> np.ndarray:
     """Holes take the nearest label beside them in their row, so that horizons go on; or else above or below them."""
     filled, known = _along_rows(labels, ~holes)
     if known.all():
@@ -254,7 +254,7 @@ def _along_rows(labels: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.n
 def smoothed(sheet: Sheet, labels: np.ndarray) -> np.ndarray:
     """Smooth edges: the labels' shares in cells, scaled up smoothly, of which the largest counts."""
     cell = max(2.0, min(labels.shape) * sheet.between(0.01, 0.07))
-    shares, names = _shares_in_cells(labels, cell)
+    shares, names = shares_in_cells(labels, cell)
     height, width = labels.shape
     most, result = np.full(labels.shape, -1, dtype=np.int16), np.zeros(labels.shape, dtype=np.int32)
     for label in np.argsort(-shares.sum((0, 1)), kind="stable")[:SMOOTHED_LABELS]:
@@ -269,14 +269,14 @@ def blocky(sheet: Sheet, labels: np.ndarray) -> np.ndarray:
     """Square cells, of 1/64 to 1/12 of the height, of the most frequent label or of the one in their middle."""
     cell = max(1.0, labels.shape[0] * sheet.between(1 / 64, 1 / 12))
     if sheet.generator.random() < 0.5:
-        shares, names = _shares_in_cells(labels, cell)
+        shares, names = shares_in_cells(labels, cell)
         cells = names[shares.argmax(-1)]
     else:
         cells = nearest(labels, *(max(1, round(side / cell)) for side in labels.shape))
     return nearest(cells, *labels.shape)
 
 
-def _shares_in_cells(labels: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
+def shares_in_cells(labels: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
     """The labels' shares in square cells, uint8 (rows, columns, K), 255 for the whole; and which labels they are, (K,)."""
     rows, columns = (max(1, round(side / cell)) for side in labels.shape)
     names, kinds = np.unique(labels, return_inverse=True)

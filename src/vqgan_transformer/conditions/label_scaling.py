@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-__all__ = ["enlarged", "nearest", "reduced"]
+__all__ = ["enlarged", "nearest", "reduced", "scaled_smoothly"]
 
 
 def reduced(labels: np.ndarray, longest: int) -> np.ndarray:
@@ -36,3 +39,21 @@ def nearest(labels: np.ndarray, height: int, width: int) -> np.ndarray:
     columns = (2 * np.arange(width) + 1) * labels.shape[1] // (2 * width)
     scaled: np.ndarray = labels[rows][:, columns]
     return scaled
+
+
+def scaled_smoothly(labels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Label maps scaled up with round borders: each pixel has the label that weighs most there, bilinearly.
+
+    Args:
+        labels: int64 (B, h, w).
+        size: (height, width) of the result.
+
+    Returns:
+        int64 (B, height, width).
+    """
+    best = torch.zeros(len(labels), *size, dtype=torch.int64)
+    most = torch.full(best.shape, -1.0)
+    for label in sorted({*labels.flatten().tolist()}):
+        [weight] = F.interpolate((labels == label).float()[None], size, mode="bilinear", align_corners=False)
+        best, most = best.masked_fill(weight > most, label), torch.maximum(weight, most)
+    return best

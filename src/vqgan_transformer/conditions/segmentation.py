@@ -26,6 +26,7 @@ from .label_maps import fill_unlabelled, read_label_maps
 from .label_spaces import Colour, LabelSpace, LabelTranslation, count_labels, translate
 from .label_spaces import label_space as known_space
 from .palettes import resolve_palette
+from .plan_maps import PLANNED, plan_map
 from .segmentation_config import SegmentationConfig
 from .tokenized_map import MapLosses, TokenizedMap
 
@@ -263,8 +264,15 @@ class SegmentationCondition(TokenizedMap):
             ) from error
 
     def drawn_crudely(self, sample: Tensor, generator: np.random.Generator) -> Tensor:
-        """A label map (H, W) as people and segmenters draw it; tokens leave nothing open, so places without label are filled."""
-        crude = torch.from_numpy(crude_map(sample.numpy(), generator))
+        """A label map (H, W) as people and segmenters draw it, or as a planner.
+
+        Tokens leave nothing open, so places without label are filled.
+        """
+        labels = sample.numpy()
+        planned = generator.random() < PLANNED
+        crude = torch.from_numpy(
+            plan_map(labels, generator, self.person_label) if planned else crude_map(labels, generator)
+        )
         return crude if self.vqgan is None or not bool((crude >= 0).any()) else fill_unlabelled(crude)
 
     def encode(self, parsed: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..conditions import Condition, CoordinatesCondition, SegmentationCondition
+from ..conditions.label_scaling import scaled_smoothly
 from ..geometry import Canvas, Size
 from ..gpt.config import CondGPTConfig, ConditionInput
 from ..gpt.model import CondGPT
@@ -202,21 +203,3 @@ def in_order(plans: Tensor, below: Tensor) -> Tensor:
         changed = tried.gather(0, best)[0]
         plans = changed.where(wrong.any(-1, keepdim=True), cells).transpose(1, 2)
     return plans
-
-
-def scaled_smoothly(labels: Tensor, size: Size) -> Tensor:
-    """Label maps scaled up with round borders: each pixel has the label that weighs most there, bilinearly.
-
-    Args:
-        labels: int64 (B, h, w), from 0 on.
-        size: (height, width) of the result.
-
-    Returns:
-        int64 (B, height, width).
-    """
-    best = torch.zeros(len(labels), *size, dtype=torch.int64)
-    most = torch.full(best.shape, -1.0)
-    for label in sorted({*labels.flatten().tolist()}):
-        [weight] = F.interpolate((labels == label).float()[None], size, mode="bilinear", align_corners=False)
-        best, most = best.masked_fill(weight > most, label), torch.maximum(weight, most)
-    return best

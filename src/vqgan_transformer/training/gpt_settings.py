@@ -26,7 +26,7 @@ class GPTTraining(Training):
             it leaves out is not dropped by itself.
         crude_maps: share of the samples whose label maps are drawn crudely beside the true picture: as boxes, blobs, sticks,
             cells, with smooth or ragged edges, holes, small things missing or places unlabelled. Then a model also
-            follows maps that people paint and segmenters give. Validation is on the maps as they are.
+            follows maps that people paint, segmenters give and planners draw. Validation is on the maps as they are.
         token_variants: so many crops and flips of each picture are encoded before training, once; 0 encodes every
             batch anew.
         structured_tables: a new GPT learns embedding, head and positions as sums in which similar codes and neighbouring
