@@ -58,7 +58,7 @@ def test_arrays_are_the_same_on_every_machine():
         scene = make_scene(seed, (80, 112), people=1)
         for name in EVERYTHING:
             digest.update(getattr(scene, name).tobytes())
-    assert digest.hexdigest() == "8eb61f8f4cd0f0b9086b1a4e7ee56c347608c55a73bdf15959fc3e71f62a86d9"
+    assert digest.hexdigest() == "dbb667ed31ee6e7bdf4cdeff4d9585200532ee554c01bd30cc3409f86d4c0e27"
 
 
 def test_naming_what_was_drawn_changes_nothing():
