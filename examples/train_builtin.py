@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from PIL import Image
 from scene_folder import NAMES, write_scenes
-from warm_start import grown_generator, grown_tokenizer
+from warm_start import grown_generator, grown_tokenizer, mean_of_weights
 
 from vqgan_transformer import (
     VQGAN,
@@ -61,6 +61,7 @@ GROUPS = tuple(sorted(LABELS))  # what scenes are painted with: the labels that 
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
 STEPS = {"vqgan": 16_000, "decoder": 4_000, "gpt": 20_000, "planner": 800}
 CROP = 128
+LAST = 0.6  # the share of the last weights in the mean with the best ones on held-out scenes
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))  # an update sees as many crops, however many processes share it
 DAYS = 0.7  # the share of seeds that choose a day where a call names no class; the other hours share the rest
 DROPOUT = {
@@ -145,6 +146,9 @@ def train(folder: Path, steps: dict[str, int], init: str | None) -> ImageSynthes
         ),
     )  # fmt: skip
     pipe = train_generator(scenes, folder / "gpt", vqgan, steps["gpt"], earlier)
+    # the best one on held-out scenes and the last one err in different ways
+    *_, last = sorted((folder / "gpt" / "checkpoints").iterdir())
+    pipe.gpt = mean_of_weights(pipe.gpt, ImageSynthesisPipeline.from_pretrained(last).gpt, LAST)
     if earlier is not None and not steps["planner"]:
         pipe.planner = earlier.planner
         return pipe

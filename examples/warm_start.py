@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vqgan_transformer import VQGAN, CondGPT, CondGPTConfig
 
-__all__ = ["grown_generator", "grown_tokenizer"]
+__all__ = ["grown_generator", "grown_tokenizer", "mean_of_weights"]
 
 CODEBOOK = "quantizer.codebook.weight"
 
@@ -61,3 +61,11 @@ def grown_generator(gpt: CondGPT, vqgan: VQGAN, config: CondGPTConfig) -> CondGP
             state[name] = torch.cat([known[name][:1], known[name][1:][nearest]])
     grown.load_state_dict(state)
     return grown
+
+
+@torch.no_grad()
+def mean_of_weights(first: CondGPT, second: CondGPT, share: float) -> CondGPT:
+    """A generator whose weights are those of two of one training, the second's counting by so large a share."""
+    mean, others = CondGPT(first.config), second.state_dict()
+    mean.load_state_dict({name: torch.lerp(weight, others[name], share) for name, weight in first.state_dict().items()})
+    return mean.eval()
