@@ -29,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from PIL import Image
 from scene_folder import NAMES, write_scenes
 from warm_start import grown_generator, grown_tokenizer, mean_of_weights
@@ -216,9 +217,12 @@ def main() -> None:
         clock = threading.Timer(3600 * arguments.hours, _thread.interrupt_main, (signal.SIGTERM,))
         clock.daemon = True
         clock.start()
-    write_scenes(arguments.folder / "scenes", arguments.scenes, arguments.threads)
+    state = PartialState()
+    with state.main_process_first():
+        write_scenes(arguments.folder / "scenes", arguments.scenes, arguments.threads * PROCESSES)
     pipe = train(arguments.folder, lengths(arguments.steps), arguments.init)
-    print(assemble(arguments.folder, pipe))
+    if state.is_main_process:
+        print(assemble(arguments.folder, pipe))
 
 
 def lengths(given: Sequence[str]) -> dict[str, int]:

@@ -224,15 +224,18 @@ def test_watching_paints_again_when_the_map_is_saved_and_ctrl_c_leaves_whole_fil
     labels.write_bytes((files / "labels.png").read_bytes())
     words = command("sample", "--segmentation", labels, "--seed", "0", "--watch")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
-        picture = tmp_path / "picture.png"
-        wait_for(picture.exists)
-        first = picture.read_bytes()
-        Image.fromarray(np.full((64, 96), 156, np.uint8)).save(labels)  # all sky
-        wait_for(lambda: picture.read_bytes() != first)
-        Image.fromarray(np.full((1024, 1024), 156, np.uint8)).save(labels)
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            picture = tmp_path / "picture.png"
+            wait_for(picture.exists)
+            first = picture.read_bytes()
+            Image.fromarray(np.full((64, 96), 156, np.uint8)).save(labels)  # all sky
+            wait_for(lambda: picture.read_bytes() != first)
+            Image.fromarray(np.full((1024, 1024), 156, np.uint8)).save(labels)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()  # leaving the block waits for its end
     assert process.returncode == 0 and "stopped watching" in errors
     Image.open(picture).load()
     assert not [*tmp_path.glob(".*")]  # no drafts
@@ -243,9 +246,12 @@ def test_ctrl_c_ends_a_command_with_status_130_and_no_picture(files, tmp_path):
     words = command("sample", "--segmentation", files / "labels.png", "--size", "2048", "3072", "--progress")
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         assert process.stderr is not None
-        while "token" not in process.stderr.read(1) + process.stderr.readline(60):
-            pass
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            while "token" not in process.stderr.read(1) + process.stderr.readline(60):
+                pass
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
     assert not [*tmp_path.iterdir()]

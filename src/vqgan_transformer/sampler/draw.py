@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Noise", "filter_logits", "guide", "noise_of_steps", "place_noise", "place_noises"]
+__all__ = ["filter_logits", "guide", "noise_of_steps", "place_noise", "place_noises"]
 
 ON_HOST = ("cpu", "mps")
 """Devices whose noise the CPU makes: itself, and those without float64."""
@@ -81,52 +79,18 @@ def place_noises(seeds: Sequence[int], rows: Sequence[int], cols: Sequence[int],
     return torch.from_numpy(made).to(like.dtype).to(like.device)
 
 
-class Noise(Protocol):
-    """The noise of the places of one step, as :func:`place_noise` gives it."""
-
-    def draw(self, logits: Tensor) -> Tensor:
-        """The code with the largest logit + noise at each place: (N, size) -> int64 (N,); none whose logit is -inf."""
-
-
-@dataclass(frozen=True)
-class _NoiseAhead:
-    """Noise (N, size) that is there already."""
-
-    values: Tensor
-
-    def draw(self, logits: Tensor) -> Tensor:
-        return (logits + self.values).argmax(-1)
-
-
-@dataclass(frozen=True)
-class _NoiseOfWords:
-    """Noise that becomes numbers where codes can be drawn: most are cut, and logarithms are what takes time on a CPU."""
-
-    words: np.ndarray  # uint64 (N, size)
-
-    def draw(self, logits: Tensor) -> Tensor:
-        scores = logits.numpy().copy()
-        left = scores != -np.inf  # so is a NaN, which is not hidden
-        scores[left] += _gumbel(self.words[left]).astype(scores.dtype)
-        return torch.from_numpy(scores).argmax(-1)
-
-
-def noise_of_steps(steps: Iterable[Sequence[tuple[int, int, int]]], size: int, like: Tensor) -> Iterator[Noise]:
+def noise_of_steps(steps: Iterable[Sequence[tuple[int, int, int]]], size: int, like: Tensor) -> Iterator[Tensor]:
     """The noise of the places of one step after another, made for some steps at a time.
 
     Args:
         steps: seed, row and column of each place; no step is empty.
         size: number of codes.
-        like: floats, of the dtype and on the device of the logits.
+        like: floats.
 
     Yields:
-        The noise of each step.
+        (N, size) for each step, as :func:`place_noises` gives it.
     """
     steps = list(steps)
-    if like.device.type == "cpu":
-        for step in steps:
-            yield _NoiseOfWords(np.stack([_words(*place, size) for place in step]))
-        return
     if not steps:
         return
     seeds, rows, cols = zip(*chain.from_iterable(steps), strict=True)
@@ -141,7 +105,7 @@ def noise_of_steps(steps: Iterable[Sequence[tuple[int, int, int]]], size: int, l
             made = _noise_on_device(words[:, part], size).to(like.dtype)
         else:
             made = place_noises(seeds[part], rows[part], cols[part], size, like)
-        yield from map(_NoiseAhead, torch.split(made, some))
+        yield from torch.split(made, some)
         done = part.stop
 
 
@@ -194,10 +158,10 @@ def guide(conditional: Tensor, unconditional: Tensor, scale: float | Tensor) -> 
 
 
 def _kth_largest(logits: Tensor, k: int) -> Tensor:
-    """(..., V) -> (..., 1)."""
-    if logits.device.type == "cpu" and not logits.requires_grad and logits.dtype in (torch.float32, torch.float64):
+    """The k-th largest of the last axis: (..., V) -> (..., 1)."""
+    if logits.device.type == "cpu" and logits.dtype in (torch.float32, torch.float64):
         place = logits.shape[-1] - k  # numpy partitions with vectors, ten times as fast as torch
-        return torch.from_numpy(np.partition(logits.numpy(), place, axis=-1)[..., place : place + 1])
+        return torch.from_numpy(np.partition(logits.detach().numpy(), place, axis=-1)[..., place : place + 1])
     return logits.topk(k, dim=-1).values[..., -1:]
 
 

@@ -235,7 +235,7 @@ class SlidingWindowSampler(Pretrained):
         noises = noise_of_steps(due, min(codes, len(weight)), like)
         for places, noise, share in zip(schedule, noises, grown, strict=True):
             logits = guidance.applied(reader.logits(places)[:, :codes], share)
-            drawn = noise.draw(filter_logits(logits, **self.config.filters))
+            drawn = (filter_logits(logits, **self.config.filters) + noise).argmax(-1)
             batches = [len(grids[place.grid].seeds) for place in places]
             for place, tokens in zip(places, torch.split(drawn, batches), strict=True):
                 grids[place.grid].write(place, tokens)
