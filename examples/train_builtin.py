@@ -30,6 +30,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from PIL import Image
 from scene_folder import NAMES, write_scenes
 from warm_start import grown_generator, grown_tokenizer, mean_of_weights
@@ -217,7 +218,7 @@ def main() -> None:
         clock = threading.Timer(3600 * arguments.hours, _thread.interrupt_main, (signal.SIGTERM,))
         clock.daemon = True
         clock.start()
-    state = PartialState()
+    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
     with state.main_process_first():
         write_scenes(arguments.folder / "scenes", arguments.scenes, arguments.threads * PROCESSES)
     pipe = train(arguments.folder, lengths(arguments.steps), arguments.init)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 
 import train_builtin
 from scene_folder import drawing, layout
-from warm_start import grown_generator, grown_tokenizer
+from warm_start import grown_generator, grown_tokenizer, mean_of_weights
 
 from vqgan_transformer import VQGAN, CondGPT, CondGPTConfig, LayoutCondition, VQGANConfig
 from vqgan_transformer.gpt import ConditionInput
@@ -85,6 +85,15 @@ def test_a_generator_with_more_codes_and_kinds_begins_with_all_that_the_earlier_
     with torch.no_grad():
         before, now = gpt(tokens, given), grown(tokens, given)
     assert torch.allclose(now[..., :12], before, atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_the_mean_of_two_generators_has_the_mean_of_their_weights(share: float) -> None:
+    torch.manual_seed(0)
+    first, second = CondGPT(GENERATOR), CondGPT(GENERATOR)
+    mean = mean_of_weights(first, second, share).state_dict()
+    for name, weight in first.state_dict().items():
+        assert torch.allclose(mean[name], (1 - share) * weight + share * second.state_dict()[name], atol=1e-6)
 
 
 def test_lengths_of_trainings_are_told_for_all_or_for_some() -> None:
