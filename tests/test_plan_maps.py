@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vqgan_transformer import SegmentationCondition
-from vqgan_transformer.conditions.plan_maps import PLANNED, plan_map
+from vqgan_transformer.conditions.plan_maps import plan_map
 from vqgan_transformer.scenes import make_scene
 
 PERSON = 0  # in the numbers of COCO-Stuff, as scenes have them
@@ -57,4 +57,4 @@ def test_some_maps_of_a_training_are_plans_and_most_are_drawn_by_hand() -> None:
         plan_map(labels, np.random.default_rng(seed), PERSON) for seed in range(8)
     ]  # one for each number of rows at least
     share = np.mean([any(np.array_equal(each, plan) for plan in plans) for each in drawn])
-    assert abs(share - PLANNED) < 0.15
+    assert 0.15 < share < 0.45  # three in ten
