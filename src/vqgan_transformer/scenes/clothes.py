@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .body import (
     LEFT_ANKLE,
@@ -67,6 +67,21 @@ class Outfit:
     scarf: Colour | None
     stripes: tuple[Colour, Colour]
 
+    def on_side(self, side: int) -> Outfit:
+        """What the left (0) is seen in, as if in the sun, or the right (1), as if in the shade."""
+        tint, share = _TINTS[side]
+
+        def tinted(colour: Colour) -> Colour:
+            red, green, blue = (channel + (other - channel) * share for channel, other in zip(colour, tint, strict=True))
+            return red, green, blue
+
+        return replace(
+            self, skin=tinted(self.skin), top=tinted(self.top), bottom=tinted(self.bottom), shoes=tinted(self.shoes)
+        )
+
+
+_TINTS: tuple[tuple[Colour, float], ...] = (((1.0, 0.64, 0.34), 0.5), ((0.12, 0.30, 0.52), 0.5))
+"""Of the left and of the right: a colour that is mixed in, and its share."""
 
 _SKIN: tuple[Colour, ...] = ((0.95, 0.78, 0.66), (0.84, 0.64, 0.49), (0.64, 0.45, 0.33), (0.46, 0.31, 0.23))
 _HAIR: tuple[Colour, ...] = (
@@ -78,8 +93,8 @@ _HAIR: tuple[Colour, ...] = (
 )
 _WARM: tuple[Colour, ...] = ((0.90, 0.45, 0.17), (0.86, 0.34, 0.20))
 _COOL: tuple[Colour, ...] = ((0.34, 0.63, 0.82), (0.27, 0.62, 0.67))
-_STRIPE = 0.0195
-"""Half width of the stripe: two and a half pixels of a figure of 64."""
+_STRIPE = 0.012
+"""Half width of the stripe: a pixel and a half of a figure of 64."""
 _LIGHT: tuple[Colour, ...] = ((0.93, 0.90, 0.82), (0.82, 0.85, 0.88), (0.94, 0.86, 0.62))
 _SHOES: tuple[Colour, ...] = ((0.20, 0.16, 0.14), (0.42, 0.26, 0.16), (0.60, 0.56, 0.50))
 _JACKETS: tuple[Colour, ...] = (
@@ -147,7 +162,7 @@ _WARDROBES = {
 
 
 def dress(dice: Dice, season: str) -> Outfit:
-    """Someone in the clothes of that season, which go together and are the same on both sides but for a stripe."""
+    """Someone in the clothes of that season, which go together and are the same on both sides but for a stripe and a tint."""
     wardrobe = _WARDROBES[season]
     skirt = dice.pick(wardrobe.skirts)
     opened = dice.chance(wardrobe.opened)
@@ -193,13 +208,17 @@ def trunk_parts(figure: Figure, outfit: Outfit) -> list[Part]:
         ends = moved(place, -wide, 0), moved(place, wide, 0)
         return Part(order, *ends, (radius, radius), colour, keypoints, 0.4, (cut, cut))
 
+    # a profile shows one side
+    tops = [outfit.on_side(side if figure.far_side is None else 1 - figure.far_side).top for side in (0, 1)]
+    strips = [(half * (figure.outward(side) or 1 - 2 * side), 0.7, tops[side]) for side in (0, 1)]
+    strips.append((0.0, 1.0, tops[0]) if profile else (0.0, 0.1, top))
     parts = [
-        Part(0.0, moved(chest, right, 0), moved(waist, right * 0.72, 0), (broad, broad * 0.88), top, keypoints, rounded)
-        for right, rounded in ((-half, 0.7), (half, 0.7), (0.0, 1.0 if profile else 0.1))
+        Part(0.0, moved(chest, right, 0), moved(waist, right * 0.72, 0), (broad, broad * 0.88), cloth, keypoints, rounded)
+        for right, rounded, cloth in strips
     ]
     shoulders = moved(chest, 0.0, 0.046)
-    for shoulder in (joints[LEFT_SHOULDER], joints[RIGHT_SHOULDER]):
-        parts.append(Part(0.0, moved(shoulder, 0, -0.002), shoulders, (0.036, 0.040), top, keypoints, 0.2))
+    for cloth, shoulder in zip(tops, (joints[LEFT_SHOULDER], joints[RIGHT_SHOULDER]), strict=True):
+        parts.append(Part(0.0, moved(shoulder, 0, -0.002), shoulders, (0.036, 0.040), cloth, keypoints, 0.2))
     girth = half * 0.72 + broad * 0.88
     if outfit.tucked:
         parts += [
@@ -237,8 +256,9 @@ def trunk_parts(figure: Figure, outfit: Outfit) -> list[Part]:
 
 
 def limb_parts(figure: Figure, outfit: Outfit, side: int) -> list[Part]:
-    """Leg and arm of one side (0 is their left), in cloth, with the stripe that tells the sides apart."""
-    return _leg(figure, outfit, side) + _arm(figure, outfit, side)
+    """Leg and arm of one side (0 is their left), in cloth whose tint and stripe tell the sides apart."""
+    seen = outfit.on_side(side)
+    return _leg(figure, seen, side) + _arm(figure, seen, side)
 
 
 def _clad(

@@ -16,7 +16,7 @@ __all__ = ["paint_sky"]
 
 @dataclass(frozen=True)
 class _Disc:
-    """Sun or moon: on the side that the light comes from, at the place of the hour.
+    """Sun or moon: on the side that the light comes from, at the place of the hour, whatever the scene.
 
     Attributes:
         x: Column of its centre.
@@ -43,7 +43,7 @@ def paint_sky(canvas: Canvas, dice: Dice, light: Light, bottom: int, time_of_day
     low = time_of_day in ("dawn", "dusk")
     disc = _Disc(
         (0.5 + 0.42 * light.side) * canvas.width,
-        bottom * 0.6 if low else canvas.height * 0.16,
+        canvas.height * (0.25 if low else 0.16),
         canvas.height * (0.042 if low else 0.038),
     )
     kind = dice.pick(("clear", "cirrus", "cumulus", "broken", "overcast"), (0.15, 0.15, 0.32, 0.20, 0.18))
