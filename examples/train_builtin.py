@@ -25,6 +25,7 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,7 @@ DROPOUT = {
     "segmentation": 0.4, "depth": 0.5, "keypoints": 0.35, "condition_image": 0.6, "layout": 0.5, "class_label": 0.15,
     "coordinates": 0.05,
 }  # fmt: skip
+OCTAVES = 4  # of rows and columns, the finest a fourth of the picture long
 CRUDE = 0.5  # the share of label maps that are drawn as people and segmenters do
 
 TOKENIZER = VQGANConfig(
@@ -127,7 +129,7 @@ def palette(names: Sequence[str]) -> list[tuple[int, int, int]]:
 
 # crops at the size in which scenes are drawn; mirrored, the sun would stand on the wrong side
 SHARED = {
-    "crop_size": CROP, "scale_down": False, "flip": False, "people_share": 0.6, "mixed_precision": "bf16", "checkpoint_every": 500,
+    "crop_size": CROP, "scale_down": False, "flip": False, "people_share": 0.5, "mixed_precision": "bf16", "checkpoint_every": 500,
     "workers": 2 if PROCESSES == 1 else 0,
 }  # fmt: skip
 PICTURES = {
@@ -184,13 +186,16 @@ def train_generator(
         **SHARED,
     )  # fmt: skip
     config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
+    # so sharply told apart, places have one sun
+    octaves = [replace(kind, octaves=OCTAVES) if kind.name == "coordinates" else kind for kind in config.conditions]
+    config = replace(config, conditions=tuple(octaves))
     if earlier is None:
         return train_cond_gpt(
             scenes, folder, vqgan=vqgan, condition=kinds, config=config, training=training, resume=True
         )
     grown = grown_generator(earlier.gpt, vqgan, config)
     start = ImageSynthesisPipeline(vqgan, grown, SlidingWindowSampler(), kinds)
-    training = training.but(structured_tables=False, learning_rate=1.2e-3, token_variants=3)
+    training = training.but(structured_tables=False, learning_rate=1.2e-3, token_variants=6)
     return train_cond_gpt(scenes, folder, init=start, training=training, resume=True)
 
 
@@ -206,7 +211,7 @@ def main() -> None:
     """Reads the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where scenes, states and the result are kept")
-    parser.add_argument("--scenes", type=int, default=4000, help="to train on")
+    parser.add_argument("--scenes", type=int, default=6000, help="to train on")
     parser.add_argument("--steps", nargs="+", default=(), metavar="STAGE=STEPS", help="other lengths, or one for all")
     parser.add_argument("--init", metavar="PIPELINE", help="start from the weights of an earlier checkpoint")
     parser.add_argument("--hours", type=float, help="stop after that, at a step from which the next run goes on")

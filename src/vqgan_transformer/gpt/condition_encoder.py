@@ -7,6 +7,7 @@ band of rows by itself as in the whole.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ class ConditionEncoder(nn.Module):
             {
                 kind.name: _LabelReader(kind.size, self.patch, width // 2)
                 if kind.form == "labels"
-                else _ValueReader(kind.size, self.patch, width // 2)
+                else _ValueReader(kind.size, kind.octaves, self.patch, width // 2)
                 if kind.form == "values"
                 else _IdReader(kind.size + 1, width)
                 for kind in self.inputs
@@ -167,18 +168,21 @@ class _LabelReader(nn.Module):
 
 
 class _ValueReader(nn.Module):
-    """A linear map of patches of numbers, and of which pixels are unknown."""
+    """A linear map of patches of numbers and of their waves, and of which pixels are unknown."""
 
-    def __init__(self, channels: int, patch: int, width: int):
+    def __init__(self, channels: int, octaves: int, patch: int, width: int):
         super().__init__()
-        self.channels = channels
-        self.conv = nn.Conv2d(channels + 1, width, kernel_size=patch, stride=patch)
+        self.octaves = octaves
+        self.conv = nn.Conv2d(channels * (1 + 2 * octaves) + 1, width, kernel_size=patch, stride=patch)
 
     def forward(self, values: Tensor) -> Tensor:
         """Float (B, C, H, W) -> (B, width, H / patch, W / patch)."""
-        values = values.to(self.conv.weight)
+        weight = self.conv.weight
         known = torch.isfinite(values).all(dim=1, keepdim=True)
-        read: Tensor = self.conv(torch.cat((values.where(known, 0), (~known).to(values)), dim=1))
+        angles = [2**octave * math.pi * values for octave in range(self.octaves)]
+        waves = [wave(angle) for angle in angles for wave in (torch.sin, torch.cos)]
+        numbers = torch.cat((values, *waves), dim=1).to(weight)
+        read: Tensor = self.conv(torch.cat((numbers.where(known, 0), (~known).to(weight)), dim=1))
         return read
 
     def unknown(self) -> Tensor:

@@ -25,15 +25,19 @@ class ConditionInput:
             seen. A picture or embeddings with a NaN in them are unknown.
         size: the number of labels, channels, classes, codes, or numbers of an embedding.
         length: positions of embeddings; ``None`` for other forms.
+        octaves: of values in [0, 1], such as coordinates: sin(2^k π x) and cos(2^k π x) are read beside x, for k from 0
+            to octaves − 1, so that a place can be told from its neighbours (the positional encoding of NeRF, Mildenhall
+            et al. 2020, eq. 4).
 
     Raises:
-        ValueError: for another form, no name, no size, or a length that does not go with the form.
+        ValueError: for another form, no name, no size, or a length or octaves that do not go with the form.
     """
 
     name: str
     form: Literal["labels", "values", "class", "tokens", "picture", "embeddings"]
     size: int
     length: int | None = None
+    octaves: int = 0
 
     def __post_init__(self) -> None:
         if self.form not in _FORMS:
@@ -42,6 +46,8 @@ class ConditionInput:
             raise ValueError(f"a condition needs a name and a size from 1 on, got {self.name!r} and {self.size}.")
         if (self.length is not None) != (self.form == "embeddings") or (self.length is not None and self.length < 1):
             raise ValueError(f"length is for embeddings, from 1 on; got {self.length} for {self.form!r}.")
+        if not 0 <= self.octaves <= (16 if self.form == "values" else 0):
+            raise ValueError(f"octaves are for values, from 0 to 16; got {self.octaves} for {self.form!r}.")
 
 
 @dataclass(frozen=True)

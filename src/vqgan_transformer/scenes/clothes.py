@@ -72,7 +72,9 @@ class Outfit:
         tint, share = _TINTS[side]
 
         def tinted(colour: Colour) -> Colour:
-            red, green, blue = (channel + (other - channel) * share for channel, other in zip(colour, tint, strict=True))
+            red, green, blue = (
+                channel + (other - channel) * share for channel, other in zip(colour, tint, strict=True)
+            )
             return red, green, blue
 
         return replace(
@@ -213,7 +215,9 @@ def trunk_parts(figure: Figure, outfit: Outfit) -> list[Part]:
     strips = [(half * (figure.outward(side) or 1 - 2 * side), 0.7, tops[side]) for side in (0, 1)]
     strips.append((0.0, 1.0, tops[0]) if profile else (0.0, 0.1, top))
     parts = [
-        Part(0.0, moved(chest, right, 0), moved(waist, right * 0.72, 0), (broad, broad * 0.88), cloth, keypoints, rounded)
+        Part(
+            0.0, moved(chest, right, 0), moved(waist, right * 0.72, 0), (broad, broad * 0.88), cloth, keypoints, rounded
+        )
         for right, rounded, cloth in strips
     ]
     shoulders = moved(chest, 0.0, 0.046)

@@ -5,7 +5,7 @@ So a run's numbers depend neither on the number of processes and workers nor on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -35,6 +35,23 @@ CENTRE = -1
 def random_numbers(seed: int, *key: int) -> np.random.Generator:
     """The random numbers that belong to a key, such as (epoch, sample): the same whatever is drawn before."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, *(part + 1 for part in key)))))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A sample as read from its files, before it is cut.
+
+    Attributes:
+        sample: what the source gave.
+        picture: if pictures are wanted.
+        parts: each condition and what it read.
+        whole: (height, width) of the picture.
+    """
+
+    sample: dict[str, Any]
+    picture: Image.Image | None
+    parts: list[tuple[Condition, Any]]
+    whole: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -76,13 +93,24 @@ class Samples(Dataset[Any]):
         Raises:
             DataError: that names the sample and what is the matter with it.
         """
-        epoch = epoch if self.variants is None or epoch < 0 else epoch % self.variants
+        return self.read_epochs([epoch], index)[0]
+
+    def read_epochs(self, epochs: Sequence[int], index: int) -> list[dict[str, Tensor]]:
+        """The items of one sample in several epochs; its files are read once.
+
+        Raises:
+            DataError: that names the sample and what is the matter with it.
+        """
         try:
-            return self._read(self.source[index], epoch, index)
+            opened = self._opened(self.source[index])
+            return [
+                self._cut(opened, epoch if self.variants is None or epoch < 0 else epoch % self.variants, index)
+                for epoch in epochs
+            ]
         except (ValueError, TypeError, OSError, KeyError) as error:
             raise DataError("a sample cannot be read:", [f"{self.source.names[index]}: {_short(error)}"]) from error
 
-    def _read(self, sample: dict[str, Any], epoch: int, index: int) -> dict[str, Tensor]:
+    def _opened(self, sample: dict[str, Any]) -> _Opened:
         picture = _picture(sample["image"]) if self.with_image else None
         parts = [(condition, _read(condition, sample)) for condition in self.conditions]
         extents = {condition.name: condition.extent(part) for condition, part in parts}
@@ -93,18 +121,21 @@ class Samples(Dataset[Any]):
             shown = ", ".join(f"{name} {height}×{width}" for name, (height, width) in sizes.items())
             raise ValueError(f"sizes differ (height×width): {shown}")
         whole = next(iter(sizes.values()), None) or self._extent(sample)
-        crop = self._crop(whole, epoch, index, sample)
+        return _Opened(sample, picture, parts, whole)
+
+    def _cut(self, opened: _Opened, epoch: int, index: int) -> dict[str, Tensor]:
+        crop, parts = self._crop(opened.whole, epoch, index, opened.sample), opened.parts
         if self.crude_maps and epoch != CENTRE:
             hand = random_numbers(self.training.seed, 10, epoch, index)
             if hand.random() < self.crude_maps:
                 parts = [(condition, condition.drawn_crudely(part, hand)) for condition, part in parts]
         tensors = {}
-        if picture is not None:
-            tensors["image"] = from_pixels(crop.of_picture(picture))[0]
+        if opened.picture is not None:
+            tensors["image"] = from_pixels(crop.of_picture(opened.picture))[0]
         for condition, part in parts:
             order = random_numbers(self.training.seed, 7, epoch, index)
             cut = condition.cut if self.as_tokens else condition.cut_for_aligned
-            tensors[condition.name] = cut(part, crop, whole, order)
+            tensors[condition.name] = cut(part, crop, opened.whole, order)
         return tensors
 
     @staticmethod
@@ -290,11 +321,16 @@ class Batches:
         return epoch, int(_order(self.seed, epoch, self.count)[within])
 
 
-def loader(samples: Dataset[Any], batches: Sequence[Any] | Batches, workers: int) -> DataLoader[Any]:
-    """Batches of samples as stacked tensors, read ahead by worker processes if there are any."""
+def loader(
+    samples: Dataset[Any],
+    batches: Sequence[Any] | Batches,
+    workers: int,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> DataLoader[Any]:
+    """Batches of samples as stacked tensors (or as ``collate`` says), read ahead by worker processes if there are any."""
     options: dict[str, Any] = {"multiprocessing_context": "spawn"} if workers else {}
     options |= {"worker_init_fn": ignore_stop_signals} if workers else {}
-    return DataLoader(samples, batch_sampler=batches, num_workers=workers, collate_fn=stack, **options)
+    return DataLoader(samples, batch_sampler=batches, num_workers=workers, collate_fn=collate or stack, **options)
 
 
 def stack(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
+from ..errors import collect_notices
 from ..gpt.config import CondGPTConfig
 from ..storage.config_json import to_json
 from ..vqgan.model import VQGAN
@@ -144,8 +145,7 @@ def _encode(
     variants: int,
     progress: bool,
 ) -> None:
-    places = [(variant, index) for variant in range(variants) for index in range(len(samples))]
-    first = _tokens(stack([samples[places[0]]]), samples, vqgan, config)
+    first = _tokens(stack([samples[0, 0]]), samples, vqgan, config)
     if accelerator.is_main_process:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
@@ -155,19 +155,37 @@ def _encode(
             np.lib.format.open_memmap(draft / f"{name}.npy", mode="w+", dtype=kind, shape=shape).flush()
     accelerator.wait_for_everyone()
     arrays = {name: np.load(draft / f"{name}.npy", mmap_mode="r+") for name in first}
-    share = places[accelerator.process_index :: accelerator.num_processes]
-    size = samples.training.batch_size
-    batches = [share[start : start + size] for start in range(0, len(share), size)]
+    share = range(accelerator.process_index, len(samples), accelerator.num_processes)
+    size = max(1, samples.training.batch_size // variants)
+    batches = [list(share[start : start + size]) for start in range(0, len(share), size)]
+    pictures = _Variants(samples, variants)
     bar = tqdm(total=len(share), unit="picture", desc="tokens", disable=not (progress and accelerator.is_main_process))
     with bar:
-        for batch, parsed in zip(batches, loader(samples, batches, samples.training.workers), strict=True):
-            for name, array in _tokens(parsed, samples, vqgan, config).items():
-                for place, row in zip(batch, array, strict=True):
+        for batch, read in zip(batches, loader(pictures, batches, samples.training.workers, _all), strict=True):
+            places = [(variant, index) for index in batch for variant in range(variants)]
+            for name, array in _tokens(read, samples, vqgan, config).items():
+                for place, row in zip(places, array, strict=True):
                     arrays[name][place] = row
             bar.update(len(batch))
     for array in arrays.values():
         array.flush()
     accelerator.wait_for_everyone()
+
+
+@dataclass(frozen=True)
+class _Variants(Dataset[Any]):
+    """All crops of each picture, whose files are read once."""
+
+    samples: Samples
+    count: int
+
+    def __getitem__(self, index: int) -> list[dict[str, Tensor]]:
+        with collect_notices():  # said once, by check()
+            return self.samples.read_epochs(range(self.count), index)
+
+
+def _all(pictures: list[list[dict[str, Tensor]]]) -> dict[str, Tensor]:
+    return stack([crop for crops in pictures for crop in crops])
 
 
 def _is_whole(folder: Path, key: dict[str, Any]) -> bool:
