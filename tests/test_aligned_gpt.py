@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from aligned_models import CODES, CONDITIONS, FACTOR, aligned_gpt, logits_place_by_place, random_conditions, random_grid
 from vqgan_transformer import CondGPT, CondGPTConfig, SlidingWindowSampler
 from vqgan_transformer.gpt import ConditionInput
+from vqgan_transformer.gpt.condition_encoder import _ValueReader
 from vqgan_transformer.gpt.local_attention import Tiles
 from vqgan_transformer.gpt.positions import Rotation
 from vqgan_transformer.training.sample_dropout import SampleDropout
@@ -128,6 +131,20 @@ def test_each_pixel_of_a_map_reaches_its_surroundings_and_nothing_further():
 
 
 @torch.no_grad()
+def test_numbers_are_read_with_their_waves():
+    torch.manual_seed(0)
+    reader = _ValueReader(2, octaves=3, patch=1, width=5)
+    row, column = place = 0.3, 0.8
+    numbers = [row, column]
+    for octave in range(3):
+        for wave in (math.sin, math.cos):
+            numbers += [wave(2**octave * math.pi * number) for number in place]
+    weight, bias = reader.conv.weight[:, :, 0, 0], reader.conv.bias
+    expected = weight @ torch.tensor([*numbers, 0.0]) + bias
+    torch.testing.assert_close(reader(torch.tensor(place).view(1, 2, 1, 1))[0, :, 0, 0], expected)
+    torch.testing.assert_close(reader(torch.full((1, 2, 1, 1), torch.nan)), reader.unknown())
+
+
 def test_a_picture_is_encoded_in_bands_as_in_the_whole(monkeypatch):
     gpt = aligned_gpt()
     kinds = [one.name for one in CONDITIONS]
@@ -260,3 +277,9 @@ ALIGNED = {
 def test_configs_that_contradict_themselves_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         CondGPTConfig(**(ALIGNED | fields))
+
+
+@pytest.mark.parametrize(("form", "octaves"), [("labels", 1), ("values", 17), ("values", -1)])
+def test_waves_are_for_numbers(form, octaves):
+    with pytest.raises(ValueError, match="octaves are for values"):
+        ConditionInput("coordinates", form, 2, octaves=octaves)

@@ -87,6 +87,18 @@ def test_a_generator_with_more_codes_and_kinds_begins_with_all_that_the_earlier_
     assert torch.allclose(now[..., :12], before, atol=1e-5)
 
 
+def test_a_generator_that_reads_coordinates_in_waves_begins_as_the_one_that_reads_two_numbers() -> None:
+    torch.manual_seed(0)
+    plain, known = ConditionInput("coordinates", "values", 2), ConditionInput("known", "tokens", 12)
+    vqgan, gpt = VQGAN(TOKENIZER).eval(), CondGPT(replace(GENERATOR, conditions=(plain, known))).eval()
+    config = replace(GENERATOR, conditions=(replace(plain, octaves=3), known))
+    grown = grown_generator(gpt, vqgan, config).eval()
+    tokens = torch.randint(12, (2, 4, 4), generator=torch.Generator().manual_seed(1))
+    given = {"coordinates": torch.rand(2, 2, 16, 16, generator=torch.Generator().manual_seed(2))}
+    for conditions in (given, {}):
+        torch.testing.assert_close(grown(tokens, conditions), gpt(tokens, conditions))
+
+
 @pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
 def test_the_mean_of_two_generators_has_the_mean_of_their_weights(share: float) -> None:
     torch.manual_seed(0)

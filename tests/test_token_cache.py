@@ -12,6 +12,7 @@ import torch
 from training_data import short_gpt_training as short_training
 from training_data import tokenizer, write_pictures
 from vqgan_transformer import CoordinatesCondition, Unconditional
+from vqgan_transformer.training import samples as token_samples
 from vqgan_transformer.training import token_cache
 from vqgan_transformer.training.data import open_data
 from vqgan_transformer.training.gpt_training import fitting_config, unigram_nats
@@ -40,6 +41,15 @@ def test_cached_tokens_are_those_of_the_crops(tmp_path):
         expected = vqgan.encode(samples[epoch % 2, 3]["image"][None])[0]
         assert torch.equal(cache[epoch, 3]["tokens"], expected)
     assert not np.array_equal(cache.tokens[0], cache.tokens[1])
+
+
+def test_each_picture_is_opened_once_for_all_its_crops(tmp_path, monkeypatch):
+    write_pictures(tmp_path / "p", 5)
+    opened = []
+    open_picture = token_samples.open_picture
+    monkeypatch.setattr(token_samples, "open_picture", lambda *rest: opened.append(rest[0]) or open_picture(*rest))
+    cached(tmp_path, tokenizer())
+    assert len(opened) == 5 + 1, "and one more to see what arrays are needed"
 
 
 def test_a_worker_is_sent_where_a_cache_is_and_not_what_it_holds(tmp_path):
