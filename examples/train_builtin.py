@@ -182,7 +182,7 @@ def train_generator(
     """The second stage."""
     kinds = conditions(scenes)
     training = GPTTraining.modern(
-        max_steps=steps, batch_size=16 // PROCESSES, token_variants=5, condition_dropout=0.1, kind_dropout=DROPOUT, crude_maps=CRUDE,
+        max_steps=steps, batch_size=16 // PROCESSES, token_variants=6, condition_dropout=0.1, kind_dropout=DROPOUT, crude_maps=CRUDE,
         **SHARED,
     )  # fmt: skip
     config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
@@ -195,7 +195,7 @@ def train_generator(
         )
     grown = grown_generator(earlier.gpt, vqgan, config)
     start = ImageSynthesisPipeline(vqgan, grown, SlidingWindowSampler(), kinds)
-    training = training.but(structured_tables=False, learning_rate=1.2e-3, token_variants=6)
+    training = training.but(structured_tables=False, learning_rate=1.2e-3)
     return train_cond_gpt(scenes, folder, init=start, training=training, resume=True)
 
 
