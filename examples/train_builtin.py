@@ -201,7 +201,8 @@ def train_generator(
 
 def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
     """The pipeline as it is shipped."""
-    strength = {"keypoints": 1.25}
+    # places count less than in training: guidance would put a sun wherever one is likely
+    strength = {"keypoints": 1.25, "coordinates": 0.4}
     sampler = SlidingWindowSampler(temperature=0.95, top_k=100, guidance_scale=2.0, condition_strength=strength)
     shipped = ImageSynthesisPipeline(pipe.vqgan, pipe.gpt, sampler, pipe.conditions, planner=pipe.planner)
     return shipped.save_pretrained(folder / "pipeline", dtype=torch.float16)
