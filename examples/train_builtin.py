@@ -186,7 +186,7 @@ def train_generator(
         **SHARED,
     )  # fmt: skip
     config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
-    # so sharply told apart, places have one sun
+    # two plain numbers tell a place from its neighbours too weakly for a sun to stand where it belongs
     octaves = [replace(kind, octaves=OCTAVES) if kind.name == "coordinates" else kind for kind in config.conditions]
     config = replace(config, conditions=tuple(octaves))
     if earlier is None:

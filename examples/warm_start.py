@@ -55,9 +55,8 @@ def grown_generator(gpt: CondGPT, vqgan: VQGAN, config: CondGPTConfig) -> CondGP
             state[name] = torch.zeros_like(weight) if ".readers." in name else weight
         elif known[name].shape == weight.shape:
             state[name] = known[name]
-        elif (
-            ".conv." in name
-        ):  # waves of coordinates, between the numbers and what is unknown: at first they add nothing
+        elif ".readers." in name and ".conv." in name:
+            # waves of coordinates stand between the numbers and what is unknown; at first they add nothing
             numbers, unknown = known[name].split([known[name].shape[1] - 1, 1], dim=1)
             waves = weight.new_zeros(len(weight), weight.shape[1] - known[name].shape[1], *weight.shape[2:])
             state[name] = torch.cat([numbers, waves, unknown], dim=1)

@@ -134,8 +134,8 @@ def test_each_pixel_of_a_map_reaches_its_surroundings_and_nothing_further():
 def test_numbers_are_read_with_their_waves():
     torch.manual_seed(0)
     reader = _ValueReader(2, octaves=3, patch=1, width=5)
-    row, column = place = 0.3, 0.8
-    numbers = [row, column]
+    place = 0.3, 0.8
+    numbers = [*place]
     for octave in range(3):
         for wave in (math.sin, math.cos):
             numbers += [wave(2**octave * math.pi * number) for number in place]
@@ -145,6 +145,7 @@ def test_numbers_are_read_with_their_waves():
     torch.testing.assert_close(reader(torch.full((1, 2, 1, 1), torch.nan)), reader.unknown())
 
 
+@torch.no_grad()
 def test_a_picture_is_encoded_in_bands_as_in_the_whole(monkeypatch):
     gpt = aligned_gpt()
     kinds = [one.name for one in CONDITIONS]

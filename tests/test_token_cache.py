@@ -22,23 +22,24 @@ from vqgan_transformer.training.samples import Samples
 SMALL = {"n_layer": 1, "n_head": 2, "n_embd": 16}
 
 
-def cached(tmp_path, vqgan, training=None, condition=None, folder="tokens"):
+def cached(tmp_path, vqgan, training=None, condition=None, folder="tokens", variants=2):
     training, condition = training or short_training(), condition or Unconditional()
-    samples = Samples(open_data(tmp_path / "p", ("image",)), training, (condition,), variants=2)
+    samples = Samples(open_data(tmp_path / "p", ("image",)), training, (condition,), variants=variants)
     config = fitting_config(vqgan, condition, training, **SMALL)
     accelerator = make_accelerator(training, tmp_path)
     cache = token_cache.open_or_encode(
-        tmp_path / folder, samples, vqgan, config, accelerator, variants=2, progress=False
+        tmp_path / folder, samples, vqgan, config, accelerator, variants=variants, progress=False
     )
     return cache, samples
 
 
-def test_cached_tokens_are_those_of_the_crops(tmp_path):
+@pytest.mark.parametrize("variants", [2, 5])  # as many as a batch has crops, and more
+def test_cached_tokens_are_those_of_the_crops(variants, tmp_path):
     write_pictures(tmp_path / "p", 5)
-    cache, samples = cached(tmp_path, vqgan := tokenizer())
+    cache, samples = cached(tmp_path, vqgan := tokenizer(), variants=variants)
     assert len(cache) == 5
-    for epoch in range(4):
-        expected = vqgan.encode(samples[epoch % 2, 3]["image"][None])[0]
+    for epoch in range(7):
+        expected = vqgan.encode(samples[epoch % variants, 3]["image"][None])[0]
         assert torch.equal(cache[epoch, 3]["tokens"], expected)
     assert not np.array_equal(cache.tokens[0], cache.tokens[1])
 

@@ -321,18 +321,18 @@ class Batches:
         return epoch, int(_order(self.seed, epoch, self.count)[within])
 
 
+def stack(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Samples to a batch."""
+    return {name: torch.stack([item[name] for item in items]) for name in items[0]}
+
+
 def loader(
     samples: Dataset[Any],
     batches: Sequence[Any] | Batches,
     workers: int,
-    collate: Callable[[list[Any]], Any] | None = None,
+    collate: Callable[[list[Any]], Any] = stack,
 ) -> DataLoader[Any]:
-    """Batches of samples as stacked tensors (or as ``collate`` says), read ahead by worker processes if there are any."""
+    """Batches of samples as stacked tensors (or what ``collate`` makes of them), read ahead by worker processes if there are any."""
     options: dict[str, Any] = {"multiprocessing_context": "spawn"} if workers else {}
     options |= {"worker_init_fn": ignore_stop_signals} if workers else {}
-    return DataLoader(samples, batch_sampler=batches, num_workers=workers, collate_fn=collate or stack, **options)
-
-
-def stack(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Samples to a batch."""
-    return {name: torch.stack([item[name] for item in items]) for name in items[0]}
+    return DataLoader(samples, batch_sampler=batches, num_workers=workers, collate_fn=collate, **options)

@@ -163,9 +163,13 @@ def _encode(
     with bar:
         for batch, read in zip(batches, loader(pictures, batches, samples.training.workers, _all), strict=True):
             places = [(variant, index) for index in batch for variant in range(variants)]
-            for name, array in _tokens(read, samples, vqgan, config).items():
-                for place, row in zip(places, array, strict=True):
-                    arrays[name][place] = row
+            # a picture may have more crops than fit into memory at once
+            for start in range(0, len(places), samples.training.batch_size):
+                part = slice(start, start + samples.training.batch_size)
+                crops = {name: values[part] for name, values in read.items()}
+                for name, array in _tokens(crops, samples, vqgan, config).items():
+                    for place, row in zip(places[part], array, strict=True):
+                        arrays[name][place] = row
             bar.update(len(batch))
     for array in arrays.values():
         array.flush()
