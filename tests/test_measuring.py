@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from vqgan_transformer.evaluation.frechet import Gaussian, frechet_distance
 from vqgan_transformer.scenes import LABELS, make_scene
@@ -17,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 from measuring.distances import fine_detail, frechet, luminance, psnr, rank_correlation
 from measuring.intervals import Interval, Shares, interval_of, mean_of, relative_share
 from measuring.plausibility import is_plausible, stand_in
-from measuring.readers import Readers
+from measuring.reader_training import train_pose_reader
+from measuring.readers import PoseReader, Readers
 from measuring.report import Table
 from measuring.things import KINDS, Thing, mask_of, things_of
 
@@ -149,6 +152,25 @@ def test_things_of_a_scene_are_where_its_labels_are():
         left, top, right, bottom = (round(edge) for edge in thing.box)
         inside = scene.segmentation[max(0, top) : bottom, max(0, left) : right]
         assert (inside == LABELS[thing.kind]).mean() > 0.05
+
+
+def test_a_pose_reader_tells_sides_by_colours():
+    """A light spot is a left wrist, and a dark one a right wrist, wherever they are."""
+    dice = np.random.default_rng(0)
+    people, joints = torch.zeros(64, 3, 144, 144), torch.zeros(64, 17, 3)
+    for person, spots in zip(people, joints, strict=True):
+        for joint, shade in ((9, 1.0), (10, -1.0)):
+            column, row = dice.integers(44, 100, 2)
+            person[:, row - 6 : row + 6, column - 6 : column + 6] = shade
+            spots[joint] = torch.tensor([column, row, 2])
+    torch.manual_seed(0)
+    reader = PoseReader()
+    train_pose_reader(reader, SimpleNamespace(people=people, joints=joints), steps=40, batch_size=8)
+    pictures = F.interpolate(people[:16], size=(96, 96), mode="bilinear", antialias=True)
+    with torch.inference_mode():
+        cells = reader.eval()(pictures)[:, 9].argmax(1)
+    places = torch.stack((cells % 24, cells // 24), dim=1) * 6.0 + 3
+    assert ((places - joints[:16, 9, :2]).abs().amax(1) < 12).double().mean() > 0.8
 
 
 def test_a_table_has_checkpoints_beside_their_reconstructions():

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from vqgan_transformer import DepthCondition, SegmentationCondition, VQGANTraining
 from vqgan_transformer.images import from_pixels, open_picture
 from vqgan_transformer.scenes import Scene, make_scene
-from vqgan_transformer.training.crops import LEFT_RIGHT_PAIRS
 from vqgan_transformer.training.data import open_data
 from vqgan_transformer.training.optimizers import make_optimizer, set_learning_rate
 from vqgan_transformer.training.samples import Batches, Samples, loader
@@ -126,20 +125,13 @@ def _nothing(scene: Scene, seed: int, most: int = 3) -> list[tuple[int, Thing]]:
 
 
 def train_pose_reader(reader: PoseReader, cuts: Cuts, steps: int, batch_size: int = 32) -> None:
-    """On people, every other one mirrored."""
+    """On people as they are: mirrored, they would wear the colours of their left on their right."""
     generator = torch.Generator().manual_seed(7)
-    mirrored = torch.arange(17)
-    for left, right in LEFT_RIGHT_PAIRS:
-        mirrored[left], mirrored[right] = right, left
 
     def batches() -> Iterator[dict[str, Tensor]]:
         for _ in range(steps):
             chosen = torch.randint(len(cuts.people), (batch_size,), generator=generator)
             (people,), joints = _moved([cuts.people[chosen]], PERSON_SIDE, generator, cuts.joints[chosen].clone())
-            if torch.rand((), generator=generator) < 0.5:
-                people = people.flip(-1)
-                joints[..., 0] = PERSON_SIDE - 1 - joints[..., 0]
-                joints = joints[:, mirrored]
             yield {"people": people, "joints": joints}
 
     def loss(batch: dict[str, Tensor]) -> Tensor:
