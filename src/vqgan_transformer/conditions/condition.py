@@ -276,15 +276,16 @@ class Condition(Pretrained, nn.Module):
         return None
 
     @property
-    def aligned_inputs(self) -> tuple[tuple[str, AlignedForm, int], ...]:
-        """Name, form and size of what an aligned GPT has to know; nothing of a kind that is no condition at all.
+    def aligned_inputs(self) -> tuple[Mapping[str, Any], ...]:
+        """The arguments of each ``ConditionInput`` of an aligned GPT; nothing of a kind that is no condition at all.
 
         Raises:
             ValueError: for a kind that has no aligned form.
         """
         if self.aligned_input is None:
             raise ValueError(f"{self.name} has no aligned form: use a GPT with conditioning='prefix'.")
-        return ((self.name, *self.aligned_input),)
+        form, size = self.aligned_input
+        return ({"name": self.name, "form": form, "size": size},)
 
     def on_canvas(self, parsed: Tensor, canvas: Canvas) -> Tensor:
         """What :meth:`parse` gave, for pictures of a canvas, as :meth:`for_aligned` takes it: maps of the whole grid."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -25,19 +26,25 @@ class CoordinatesConfig:
         codebook_size: into how many tokens the range from the first to the last pixel is divided. ``None``: coordinates
             are no tokens, but the row and the column of each pixel, for aligned GPTs.
         downsample_factor: pixels that a token stands for, along each side; that of the VQGAN.
+        octaves: waves in which a new aligned GPT reads rows and columns beside the numbers themselves (see
+            ``ConditionInput``), so that it can tell a place from its neighbours; 4 make the finest a fourth of the picture
+            long.
 
     Raises:
-        ValueError: for numbers below 1.
+        ValueError: for numbers below 1, octaves below 0 or above 16, and octaves of tokens.
     """
 
     codebook_size: int | None
     downsample_factor: int = 16
+    octaves: int = 0
 
     def __post_init__(self) -> None:
         for name in ("codebook_size", "downsample_factor"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise ValueError(f"{name} must be at least 1, got {number}.")
+        if not 0 <= self.octaves <= (16 if self.codebook_size is None else 0):
+            raise ValueError(f"octaves are for codebook_size=None, from 0 to 16; got {self.octaves}.")
 
 
 class CoordinatesCondition(Condition):
@@ -50,6 +57,10 @@ class CoordinatesCondition(Condition):
     Args:
         codebook_size: the number of tokens, or ``None`` for rows and columns.
         downsample_factor: pixels that a token stands for, along each side.
+        octaves: waves of rows and columns that a new aligned GPT reads.
+
+    Raises:
+        ValueError: for numbers out of range.
     """
 
     name: ClassVar[str] = "coordinates"
@@ -58,9 +69,9 @@ class CoordinatesCondition(Condition):
     config_class: ClassVar[type] = CoordinatesConfig
     config: CoordinatesConfig
 
-    def __init__(self, codebook_size: int | None, *, downsample_factor: int = 16):
+    def __init__(self, codebook_size: int | None, *, downsample_factor: int = 16, octaves: int = 0):
         super().__init__()
-        self.config = CoordinatesConfig(codebook_size, downsample_factor)
+        self.config = CoordinatesConfig(codebook_size, downsample_factor, octaves)
 
     @property
     def vocab_size(self) -> int:
@@ -125,6 +136,12 @@ class CoordinatesCondition(Condition):
     def aligned_input(self) -> tuple[AlignedForm, int] | None:
         """One or two numbers for each pixel."""
         return "values", self.channels
+
+    @property
+    def aligned_inputs(self) -> tuple[Mapping[str, Any], ...]:
+        """As :class:`Condition` says, with the octaves; coordinates are there in every picture."""
+        (read,) = super().aligned_inputs
+        return ({**read, "octaves": self.config.octaves, "always_known": True},)
 
     def check_tokens(self) -> None:
         """Refuses rows and columns, which have no tokens.

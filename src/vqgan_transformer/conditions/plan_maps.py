@@ -1,6 +1,6 @@
 """Label maps as a planner draws them, from true ones: what a generator learns to paint plans from.
 
-A plan has some 16 rows of cells (`pipeline/planner.py`). Scaled up, a tree is a lump in it; a generator that sees such maps
+A plan has 16 to 24 rows of cells (`pipeline/planner.py`). Scaled up, a tree is a lump in it; a generator that sees such maps
 beside true pictures learns to paint a tree there.
 """
 
@@ -17,7 +17,7 @@ __all__ = ["PLANNED", "plan_map"]
 PLANNED = 0.3
 """Share of the crude maps that are drawn so; the others as people and segmenters draw."""
 
-ROWS = 15, 19
+ROWS = 15, 27
 """Rows of cells, from the first number to below the second."""
 
 

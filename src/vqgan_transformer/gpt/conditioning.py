@@ -96,8 +96,8 @@ class Conditioning(ABC):
     def comparisons(self, scale: float | Mapping[str, float], given: Iterable[str]) -> list[Comparison]:
         """What a ``guidance_scale`` means.
 
-        A number compares with no condition at all, but for tokens that are known: those of a picture to complete stay
-        known. A dictionary compares with each of its kinds dropped by itself.
+        A number compares with no condition at all, but for what is known all the same: the tokens of a picture to complete,
+        and what is always known (``ConditionInput.always_known``). A dictionary compares with each of its kinds dropped by itself.
 
         Args:
             scale: the sampler's setting.

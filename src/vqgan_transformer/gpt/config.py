@@ -28,6 +28,8 @@ class ConditionInput:
         octaves: of values in [0, 1], such as coordinates: sin(2^k π x) and cos(2^k π x) are read beside x, for k from 0
             to octaves − 1, so that a place can be told from its neighbours (the positional encoding of NeRF, Mildenhall
             et al. 2020, eq. 4).
+        always_known: whether it is there in every picture, as coordinates are: ``condition_dropout`` leaves it, and what
+            guidance compares with knows it, too.
 
     Raises:
         ValueError: for another form, no name, no size, or a length or octaves that do not go with the form.
@@ -38,6 +40,7 @@ class ConditionInput:
     size: int
     length: int | None = None
     octaves: int = 0
+    always_known: bool = False
 
     def __post_init__(self) -> None:
         if self.form not in _FORMS:
@@ -48,6 +51,11 @@ class ConditionInput:
             raise ValueError(f"length is for embeddings, from 1 on; got {self.length} for {self.form!r}.")
         if not 0 <= self.octaves <= (16 if self.form == "values" else 0):
             raise ValueError(f"octaves are for values, from 0 to 16; got {self.octaves} for {self.form!r}.")
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether guidance compares with pictures without it: neither of known tokens nor of what is always known."""
+        return self.form != "tokens" and not self.always_known
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ class DictionaryConditioning(Conditioning):
                     )
             asked = [Comparison(number, frozenset({name})) for name, number in scale.items()]
         else:
-            everything = frozenset(name for name, kind in self.kinds.items() if kind.form != "tokens")
+            everything = frozenset(name for name, kind in self.kinds.items() if kind.is_compared)
             asked = [Comparison(scale, everything)]
         there = frozenset(given)
         return [Comparison(number, names & there) for number, names in asked if number != 1 and names & there]

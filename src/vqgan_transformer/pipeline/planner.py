@@ -162,7 +162,7 @@ def planner_config(labels: Condition, whole: Sequence[Condition] = (), **sizes: 
         "attention": "local",
         "rows_above": 8,
         "columns_beside": 6,
-        "conditions": tuple(ConditionInput(*entry) for entry in read),
+        "conditions": tuple(ConditionInput(**entry) for entry in read),
         "downsample_factor": FACTOR,
         "condition_width": 64,
         "condition_depth": 0,

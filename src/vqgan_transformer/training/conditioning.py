@@ -22,7 +22,7 @@ def condition_inputs(conditions: Sequence[Condition]) -> tuple[ConditionInput, .
     Raises:
         ValueError: for a kind that has no aligned form.
     """
-    return tuple(ConditionInput(*entry) for condition in conditions for entry in condition.aligned_inputs)
+    return tuple(ConditionInput(**entry) for condition in conditions for entry in condition.aligned_inputs)
 
 
 def encode_conditions(

@@ -19,11 +19,11 @@ class GPTTraining(Training):
     Args:
         pkeep: probability with which a token that the model reads stays; the others become random ones. Targets stay.
             ``None``: what the GPT's config says.
-        condition_dropout: probability with which a sample's condition is dropped, for guidance; all kinds at once where
-            there are several. A prefix GPT needs a ``null_token`` then.
+        condition_dropout: probability with which a sample's condition is dropped, for guidance; where there are several
+            kinds, all at once but those that are always known, such as coordinates. A prefix GPT needs a ``null_token`` then.
         kind_dropout: where there are several kinds, the probability with which each is dropped by itself, beside that:
-            what lets a user give some kinds and not others. A dictionary has the probabilities by the kinds' names; what
-            it leaves out is not dropped by itself.
+            what lets a user give some kinds and not others. A number is for all but those that are always known. A dictionary
+            has the probabilities by the kinds' names; what it leaves out is not dropped by itself.
         crude_maps: share of the samples whose label maps are drawn crudely beside the true picture: as boxes, blobs, sticks,
             cells, with smooth or ragged edges, holes, small things missing or places unlabelled. Then a model also
             follows maps that people paint, segmenters give and planners draw. Validation is on the maps as they are.

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..gpt.config import CondGPTConfig
+from ..gpt.config import CondGPTConfig, ConditionInput
 from .known_areas import random_known_area
 from .samples import random_numbers
 from .settings import GPTTraining
 
-__all__ = ["NoisySamples", "kind_dropout", "kinds_of"]
+__all__ = ["NoisySamples", "kind_dropout"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,10 @@ class NoisySamples(Dataset[Any]):
         rates = kind_dropout(training, self.config)
         key, drop_all = int(generator.integers(2**62)), generator.random() < training.condition_dropout
         dropped = generator.random(len(rates)) < rates
-        noise = {"key": torch.tensor(key), "dropped": torch.from_numpy(dropped | drop_all)}
+        if drop_all:
+            # tokens in front are one kind
+            dropped |= np.array([kind.is_compared for kind in _kinds(self.config)] or [True])
+        noise = {"key": torch.tensor(key), "dropped": torch.from_numpy(dropped)}
         if any(part.form == "tokens" for part in self.config.conditions):
             noise["known"] = torch.from_numpy(random_known_area(generator, self.config.window))
         pkeep = self.config.pkeep if training.pkeep is None else training.pkeep
@@ -51,15 +54,16 @@ class NoisySamples(Dataset[Any]):
         return {**self.samples[place], **noise}
 
 
-def kinds_of(config: CondGPTConfig) -> list[str]:
+def _kinds(config: CondGPTConfig) -> list[ConditionInput]:
     """The kinds of condition that an aligned GPT reads."""
-    return [part.name for part in config.conditions if part.form != "tokens"]
+    return [part for part in config.conditions if part.form != "tokens"]
 
 
 def kind_dropout(training: GPTTraining, config: CondGPTConfig) -> np.ndarray:
     """The probability with which each kind of condition is dropped by itself, (kinds,)."""
-    names = kinds_of(config)
-    if len(names) < 2:
+    kinds, rates = _kinds(config), training.kind_dropout
+    if len(kinds) < 2:
         return np.zeros(1)
-    rates = training.kind_dropout
-    return np.array([rates.get(name, 0.0) if isinstance(rates, Mapping) else rates for name in names])
+    if isinstance(rates, Mapping):
+        return np.array([rates.get(kind.name, 0.0) for kind in kinds])
+    return np.array([0.0 if kind.always_known else rates for kind in kinds])
