@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqgan_transformer.scenes import Scene
+from vqgan_transformer.scenes import Scene, make_scene
 
 from .distances import frechet, rank_correlation
 from .intervals import Interval, Shares, interval_of, mean_of, relative_share
@@ -121,6 +121,19 @@ def compare_faithfulness(
                 table.add(f"{row} own reconstructions", name, own)
                 of_first = _frechet_relative(reading, rebuilt[first], true.reading)
                 table.add(f"{row} reconstructions by {first}", name, of_first)
+        # what a generator would reach that knows everything but what no condition tells
+        others = [_with_other_textures(scene) for scene in true.scenes]
+        for each in checkpoints:
+            painted_again = read(readers, each.reconstruct(others), true.scenes)
+            own = _frechet_relative(painted_again, rebuilt[each.name], true.reading)
+            table.add(
+                "Fréchet distance, other textures, reconstructed, relative to own reconstructions", each.name, own
+            )
+
+
+def _with_other_textures(scene: Scene) -> Scene:
+    people, size = len(scene.keypoints), (scene.image.shape[0], scene.image.shape[1])
+    return make_scene(scene.seed, size, people=people, textures=1)
 
 
 def _frechet_relative(reading: Reading, rebuilt: Reading, true: Reading) -> Interval:

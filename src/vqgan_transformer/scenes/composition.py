@@ -61,7 +61,7 @@ _BIOMES = {
 
 
 def compose(
-    seed: int, size: tuple[int, int], season: str, time_of_day: str, biome: str, people: int
+    seed: int, size: tuple[int, int], season: str, time_of_day: str, biome: str, people: int, textures: int = 0
 ) -> tuple[Canvas, Array]:
     """Paint a scene.
 
@@ -69,7 +69,7 @@ def compose(
         The canvas, and the keypoints (people, 17, 3) of the people on it.
     """
     height, width = size
-    dice = Dice(seed, biome)
+    dice = Dice(seed, biome, textures)
     recipe = _BIOMES[biome]
     light = light_of(dice.stream("light"), season, time_of_day)
     colours, leaves = season_colours(season)

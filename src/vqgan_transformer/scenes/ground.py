@@ -176,8 +176,8 @@ def paint_ground(
         The cover, uint8 label ids of rows ``first`` to the last.
     """
     cover = cover_map(dice.stream("cover"), plane, plan, first)
-    fine = _texture(dice.stream("fine"), plane, first, 1.0, 0.62, smooth=True)
-    meadow = _texture(dice.stream("meadow"), plane, first, 0.22, 0.55, smooth=True)
+    fine = _texture(dice.texture("fine"), plane, first, 1.0, 0.62, smooth=True)
+    meadow = _texture(dice.texture("meadow"), plane, first, 0.22, 0.55, smooth=True)
     rows = np.arange(first, plane.height, dtype=np.float32) + np.float32(0.5)
     depth = plane.depth(rows).astype(np.float32)[:, None]
     table = np.zeros((3, 256), np.float32)
@@ -193,7 +193,7 @@ def paint_ground(
     texture = np.float32(1) + fine * rough + meadow * np.float32(0.07)
     if grassy.any():
         upright = grassy * clamp(depth * np.float32(0.9), 0, 0.6) * np.float32(0.36)
-        texture += _blades(dice.stream("blades"), plane, meadow) * upright
+        texture += _blades(dice.texture("blades"), plane, meadow) * upright
     texture = clamp(texture, 0.4, 1.5)
     swell = np.zeros_like(meadow)
     swell[:, 1:] = (meadow[:, :-1] - meadow[:, 1:]) * np.float32(light.side * plane.height * 0.014) * depth

@@ -170,7 +170,7 @@ class _Builder:
         wall = self._tone(style.wall, lit)
         cell = 0.10 if style.rough > 0.1 else 0.25
         rows, columns = self.drawing.sprite.shape[1:]
-        grain = field(self._dice.stream("grain"), (rows, columns), max(2.0, cell / self._pixel), 3, 0.5)
+        grain = field(self._dice.texture("grain"), (rows, columns), max(2.0, cell / self._pixel), 3, 0.5)
         self.drawing.lay(corners, wall * (np.float32(1) + grain * np.float32(style.rough)))
 
     def _boards(self, face: _Face, eaves: float, lit: float) -> None:

@@ -41,16 +41,22 @@ class Dice:
     Args:
         seed: The scene's seed.
         name: What the numbers are for.
+        textures: Which textures the scene has.
     """
 
-    def __init__(self, seed: int, name: str):
+    def __init__(self, seed: int, name: str, textures: int = 0):
         self._seed = seed
         self._name = name
+        self._textures = textures
         self._generator = np.random.Generator(np.random.PCG64([seed, crc32(name.encode())]))
 
     def stream(self, name: str) -> Dice:
         """A stream for a part of this thing."""
-        return Dice(self._seed, f"{self._name}/{name}")
+        return Dice(self._seed, f"{self._name}/{name}", self._textures)
+
+    def texture(self, name: str) -> Dice:
+        """A stream for the texture of this thing, which differs between the textures of a scene."""
+        return self.stream(f"{name}/{self._textures}" if self._textures else name)
 
     def uniform(self, low: float, high: float) -> float:
         """One number in [low, high)."""

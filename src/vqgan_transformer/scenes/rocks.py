@@ -31,7 +31,7 @@ def paint_rock(
     up = (np.float32(tall - 0.5) - np.arange(tall, dtype=np.float32))[:, None] * np.float32((1 + _SUNK) / tall)
     up = up - np.float32(_SUNK)
     across = (np.arange(wide, dtype=np.float32) + np.float32(0.5 - wide / 2))[None] * np.float32(2 / wide)
-    rough = field(dice.stream("rough"), (tall, wide), max(2.0, tall * 0.55), 8, 0.5)
+    rough = field(dice.texture("rough"), (tall, wide), max(2.0, tall * 0.55), 8, 0.5)
     companion = dice.uniform(0.34, 0.46), dice.pick((-1.0, 1.0)), dice.chance(0.5)
     centre = 0.22 * companion[1] if companion[2] else 0.0
     body, right, top, forward = _dome(up, across, rough, (-centre, 0.96 - abs(centre), 0.88), dice.uniform(-0.25, 0.25))

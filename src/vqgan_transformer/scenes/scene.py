@@ -60,6 +60,7 @@ def make_scene(
     time_of_day: str | None = None,
     biome: str | None = None,
     people: int | None = None,
+    textures: int = 0,
 ) -> Scene:
     """Paint a landscape.
 
@@ -73,6 +74,8 @@ def make_scene(
         time_of_day: One of `TIMES_OF_DAY`, or None to draw one.
         biome: One of `BIOMES`, or None to draw one.
         people: How many people, or None to draw it (most scenes have none).
+        textures: Which textures; another non-negative number paints other grass, leaves, rock and waves in the same place,
+            where a pixel at the edge of a leaf or of snow may have another label.
 
     Returns:
         The scene.
@@ -83,6 +86,7 @@ def make_scene(
     """
     seed = _integer("seed", seed, 0, None)
     height, width = _sides(size)
+    textures = _integer("textures", textures, 0, None)
     dice = Dice(seed, "scene")
     # Everything is drawn, asked for or not: naming the season leaves the rest of the scene in place.
     drawn_season, drawn_time, drawn_biome = dice.pick(SEASONS), dice.pick(TIMES_OF_DAY), dice.pick(BIOMES)
@@ -91,7 +95,7 @@ def make_scene(
     time_of_day = _name("time_of_day", time_of_day, TIMES_OF_DAY, drawn_time)
     biome = _name("biome", biome, BIOMES, drawn_biome)
     count = drawn_people if people is None else _integer("people", people, 0, _MOST_PEOPLE)
-    canvas, keypoints = compose(seed, (height, width), season, time_of_day, biome, count)
+    canvas, keypoints = compose(seed, (height, width), season, time_of_day, biome, count, textures)
     depth = np.minimum(canvas.depth, np.float32(1))  # things that stand just below the lower edge are nearer
     objects = canvas.things(share=0.3, least=24 * height * width / 256**2)
     return Scene(canvas.pixels(), canvas.labels, depth, keypoints, season, time_of_day, biome, seed, objects)

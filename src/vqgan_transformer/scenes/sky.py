@@ -98,7 +98,7 @@ def _paint_disc(canvas: Canvas, dice: Dice, disc: _Disc, bottom: int, time_of_da
     near = away[top : int(disc.y + disc.radius) + 3, left : int(disc.x + disc.radius) + 3]
     core = np.broadcast_to(planes(_CORE[time_of_day]), (3, *near.shape))
     if time_of_day == "night":
-        spots = field(dice.stream("spots"), near.shape, (near.shape[0] / 4.5, near.shape[1] / 4.5), 3)
+        spots = field(dice.texture("spots"), near.shape, (near.shape[0] / 4.5, near.shape[1] / 4.5), 3)
         seas = smoothstep(0.05, 0.55, spots) * smoothstep(1.0, 0.7, near)
         core = core * (np.float32(1) - planes((0.36, 0.31, 0.22)) * seas)
     cover = clamp((np.float32(1) - near) * np.float32(disc.radius) + np.float32(0.5))

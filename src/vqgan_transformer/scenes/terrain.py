@@ -83,9 +83,9 @@ def paint_mountain(
     if bottom <= top:
         return
     shape = alpha.shape
-    relief = field(dice.stream("relief"), shape, (height * 0.16, height * 0.1), 8, 0.52)
+    relief = field(dice.texture("relief"), shape, (height * 0.16, height * 0.1), 8, 0.52)
     # The edges between lit and shaded facets start at the peaks and wander as they come down.
-    wander = field(dice.stream("wander"), shape, (height * 0.09, height * 0.14), 5)
+    wander = field(dice.texture("wander"), shape, (height * 0.09, height * 0.14), 5)
     columns = np.arange(width, dtype=np.float32) + wander * (below * np.float32(0.85 * height))
     columns += below * np.float32(height * 0.25 * dice.uniform(-1, 1))
     facets = slope[clamp(columns, 0, width - 1).astype(np.int32)] * np.float32(-light.side)
@@ -128,7 +128,7 @@ def paint_hill(
     if bottom <= top:
         return
     shape = alpha.shape
-    relief = field(dice.stream("relief"), shape, (height * 0.07, height * 0.2), 8, 0.5)
+    relief = field(dice.texture("relief"), shape, (height * 0.07, height * 0.2), 8, 0.5)
     slope = np.zeros(canvas.width, np.float32)
     span = max(1, height // 40)
     slope[span:-span] = (ridge.skyline[2 * span :] - ridge.skyline[: -2 * span]) * np.float32(0.5 / span)

@@ -81,7 +81,7 @@ class Nursery:
         columns = int(rows * (0.40, 0.46, 0.34)[variant % 3])
         down = ((np.arange(rows, dtype=np.float32) + np.float32(0.5)) / np.float32(rows))[:, None]
         across = (np.arange(columns, dtype=np.float32) + np.float32(0.5 - columns / 2)) / np.float32(rows)
-        grain = field(dice.stream("grain"), (rows, columns), (rows * 0.05, rows * 0.08), 5, 0.6)
+        grain = field(dice.texture("grain"), (rows, columns), (rows * 0.05, rows * 0.08), 5, 0.6)
         tiers = dice.uniform(7, 11)
         reach = np.abs(across) + grain * np.float32(0.016) * clamp(down * np.float32(8))
         tier = (
@@ -132,8 +132,8 @@ class Nursery:
         """
         down = ((np.arange(rows, dtype=np.float32) + np.float32(0.5)) / np.float32(rows))[:, None]
         across = ((np.arange(columns, dtype=np.float32) + np.float32(0.5 - columns / 2)) / np.float32(rows))[None]
-        grain = field(dice.stream("grain"), (rows, columns), rows * tuft, 5, 0.58)
-        leaf = field(dice.stream("leaf"), (rows, columns), rows * tuft * 0.45, 4, 0.65)
+        grain = field(dice.texture("grain"), (rows, columns), rows * tuft, 5, 0.58)
+        leaf = field(dice.texture("leaf"), (rows, columns), rows * tuft * 0.45, 4, 0.65)
         rough = grain * np.float32(0.26) + leaf * np.float32(0.18)
         best = np.full((rows, columns), -9, np.float32)
         facing = np.zeros((rows, columns), np.float32)

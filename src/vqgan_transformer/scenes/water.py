@@ -42,7 +42,7 @@ def paint_water(canvas: Canvas, dice: Dice, light: Light, plane: Plane, cover: A
     edge = (first + start + np.argmax(wet, axis=0)).astype(np.float32)
     edge = np.minimum(edge, np.float32(first + start) + np.float32(0.0 if label == "river" else 0.08 * height))
     calm = dice.uniform(0.3, 1.0) * (1.0 if label != "sea" else 1.6)
-    ripple = _ripples(dice.stream("ripples"), plane, rows[:, 0], width)
+    ripple = _ripples(dice.texture("ripples"), plane, rows[:, 0], width)
     sway = ripple * (depth * np.float32(calm * 0.055 * height) + np.float32(0.3))
     # A picture with little sky has none left to mirror near the viewer: its mirror image is squeezed instead.
     squeeze = np.minimum(
@@ -66,7 +66,7 @@ def paint_water(canvas: Canvas, dice: Dice, light: Light, plane: Plane, cover: A
     colour += (light.horizon - colour) * glint
     colour *= np.float32(1) - clamp(-ripple - np.float32(0.3)) * np.float32(0.18)
     if label == "sea":
-        crest = field(dice.stream("foam"), wet.shape, (height * 0.02, height * 0.10), 6, 0.68)
+        crest = field(dice.texture("foam"), wet.shape, (height * 0.02, height * 0.10), 6, 0.68)
         foam = smoothstep(
             0.075,
             0.0,
