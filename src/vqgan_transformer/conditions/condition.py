@@ -284,8 +284,7 @@ class Condition(Pretrained, nn.Module):
         """
         if self.aligned_input is None:
             raise ValueError(f"{self.name} has no aligned form: use a GPT with conditioning='prefix'.")
-        form, size = self.aligned_input
-        return ({"name": self.name, "form": form, "size": size},)
+        return ({"name": self.name, "form": self.aligned_input[0], "size": self.aligned_input[1]},)
 
     def on_canvas(self, parsed: Tensor, canvas: Canvas) -> Tensor:
         """What :meth:`parse` gave, for pictures of a canvas, as :meth:`for_aligned` takes it: maps of the whole grid."""

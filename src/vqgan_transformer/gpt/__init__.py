@@ -1,6 +1,7 @@
 """From the tokens so far to the logits of the next one."""
 
-from .config import CondGPTConfig, ConditionInput, PictureEncoderConfig
+from .condition_input import ConditionInput, PictureEncoderConfig
+from .config import CondGPTConfig
 from .model import CondGPT
 
 __all__ = ["CondGPT", "CondGPTConfig", "ConditionInput", "PictureEncoderConfig"]

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from .config import CondGPTConfig, ConditionInput
+from .condition_input import ConditionInput
+from .config import CondGPTConfig
 
 __all__ = ["ConditionEncoder"]
 

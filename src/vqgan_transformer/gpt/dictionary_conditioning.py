@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import nearest_name
+from .condition_input import ConditionInput
 from .conditioning import Comparison, Conditioning, Extent
-from .config import ConditionInput
 from .features import DictionaryInput
 from .front import Front
 from .transformer import Transformer

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from .condition_encoder import ConditionEncoder
-from .config import CondGPTConfig, ConditionInput
+from .condition_input import ConditionInput
+from .config import CondGPTConfig
 from .picture_encoder import PictureFeatures, projection
 
 __all__ = ["Caption", "DictionaryInput"]

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from .config import CondGPTConfig, PictureEncoderConfig
+from .condition_input import PictureEncoderConfig
+from .config import CondGPTConfig
 from .linear import Linear
 
 __all__ = ["PictureEncoder", "PictureFeatures"]

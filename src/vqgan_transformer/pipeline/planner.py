@@ -12,7 +12,8 @@ from torch import Tensor
 from ..conditions import Condition, CoordinatesCondition, SegmentationCondition
 from ..conditions.label_scaling import scaled_smoothly
 from ..geometry import Canvas, Size
-from ..gpt.config import CondGPTConfig, ConditionInput
+from ..gpt.condition_input import ConditionInput
+from ..gpt.config import CondGPTConfig
 from ..gpt.model import CondGPT
 from ..sampler.sampler import SlidingWindowSampler
 from ..sampler.seeds import plan_seed

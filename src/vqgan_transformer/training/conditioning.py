@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from ..conditions import Condition
-from ..gpt.config import CondGPTConfig, ConditionInput
+from ..gpt.condition_input import ConditionInput
+from ..gpt.config import CondGPTConfig
 
 __all__ = ["condition_inputs", "encode_conditions", "known_tokens", "read_by"]
 

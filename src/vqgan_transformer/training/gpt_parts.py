@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from ..conditions import Condition, Unconditional
-from ..gpt.config import CondGPTConfig, ConditionInput
+from ..gpt.condition_input import ConditionInput
+from ..gpt.config import CondGPTConfig
 from ..gpt.model import CondGPT
 from ..pipeline.pipeline import ImageSynthesisPipeline
 from ..sampler.sampler import SlidingWindowSampler

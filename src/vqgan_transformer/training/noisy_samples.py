@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..gpt.config import CondGPTConfig, ConditionInput
+from ..gpt.condition_input import ConditionInput
+from ..gpt.config import CondGPTConfig
 from .known_areas import random_known_area
 from .samples import random_numbers
 from .settings import GPTTraining

@@ -15,7 +15,8 @@ from typing import Any
 from ...conditions import DepthConfig, ImageConfig, SegmentationConfig
 from ...conditions.label_spaces import label_space
 from ...errors import CheckpointError, nearest_name
-from ...gpt.config import CondGPTConfig, ConditionInput, PictureEncoderConfig
+from ...gpt.condition_input import ConditionInput, PictureEncoderConfig
+from ...gpt.config import CondGPTConfig
 from ...gpt.picture_encoder import published_name
 from ...sampler.sampler import SamplerConfig
 from ...storage.config_json import read_json

@@ -8,7 +8,8 @@ from typing import Any
 
 from ...conditions import TextConfig
 from ...errors import CheckpointError
-from ...gpt.config import CondGPTConfig, ConditionInput
+from ...gpt.condition_input import ConditionInput
+from ...gpt.config import CondGPTConfig
 from ...storage.weights import StoredTensor
 from .family import Known, Tensors
 from .opened import Opened
