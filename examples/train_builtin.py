@@ -56,7 +56,6 @@ from vqgan_transformer import (
 )
 from vqgan_transformer.conditions import Condition, label_space
 from vqgan_transformer.images import from_pixels
-from vqgan_transformer.pipeline.planner import planner_config
 from vqgan_transformer.scenes import LABEL_COLOURS, LABEL_GROUPS, LABELS, SEASONS, TIMES_OF_DAY
 from vqgan_transformer.training.gpt_training import fitting_config
 from vqgan_transformer.training.planner_training import planner_recipe
@@ -65,7 +64,6 @@ GROUPS = tuple(sorted(LABELS))  # what scenes are painted with: the labels that 
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
 STEPS = {"vqgan": 16_000, "decoder": 4_000, "gpt": 20_000, "planner": 800}
 CROP = 128
-PLAN = 24, 24  # cells of a plan of a square
 LAST = 0.6  # the share of the last weights in the mean with the best ones on held-out scenes
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))  # an update sees as many crops, however many processes share it
 DAYS = 0.7  # the share of seeds that choose a day where a call names no class; the other hours share the rest
@@ -157,10 +155,9 @@ def train(folder: Path, steps: dict[str, int], init: str | None) -> ImageSynthes
     if earlier is not None and not steps["planner"]:
         pipe.planner = earlier.planner
         return pipe
-    labels, classes = pipe.condition("segmentation"), pipe.condition("class_label")
     pipe.planner = train_planner(
-        scenes, folder / "planner", condition=[labels, classes], config=planner_config(labels, [classes], window=PLAN),
-        training=planner_recipe(max_steps=steps["planner"], batch_size=32, mixed_precision="bf16"), resume=True,
+        scenes, folder / "planner", condition=[pipe.condition("segmentation"), pipe.condition("class_label")], resume=True,
+        training=planner_recipe(max_steps=steps["planner"], mixed_precision="bf16"),
     )  # fmt: skip
     return pipe
 
@@ -202,7 +199,7 @@ def train_generator(
 
 def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
     """The pipeline as it is shipped."""
-    strength = {"keypoints": 1.25}
+    strength = {"keypoints": 1.25, "segmentation": 1.1}
     sampler = SlidingWindowSampler(temperature=0.95, top_k=100, guidance_scale=2.0, condition_strength=strength)
     shipped = ImageSynthesisPipeline(pipe.vqgan, pipe.gpt, sampler, pipe.conditions, planner=pipe.planner)
     return shipped.save_pretrained(folder / "pipeline", dtype=torch.float16)
