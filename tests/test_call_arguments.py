@@ -207,9 +207,9 @@ def test_strengths_of_a_call_complete_those_of_the_checkpoint(pipe):
     scene = make_scene(3, (64, 96), people=1)
     given = {"segmentation": scene.segmentation, "keypoints": scene.keypoints, "seed": 0, "progress": False}
     own = pipe.sampler.config.condition_strength
-    assert own == {"keypoints": 1.25, "segmentation": 1.1}
+    assert own == {"keypoints": 1.25, "coordinates": 0.7}
     merged = pipe(**given, condition_strength={"segmentation": 0.5})
-    assert torch.equal(merged.tokens, pipe(**given, condition_strength={**own, "segmentation": 0.5}).tokens)
+    assert torch.equal(merged.tokens, pipe(**given, condition_strength={"segmentation": 0.5, **own}).tokens)
     assert not torch.equal(
         merged.tokens, pipe(**given, condition_strength={"segmentation": 0.5, "keypoints": 1.0}).tokens
     )
