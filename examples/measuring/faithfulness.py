@@ -114,21 +114,33 @@ def compare_faithfulness(
                         ratio = relative_share(own, painted[case.name, first].shares[name])
                         table.add(f"{row}, relative to {first}", each.name, ratio)
     if len(true.scenes) >= _LEAST_FOR_FRECHET:
-        for (case_name, name), reading in painted.items():
-            if case_name.startswith("all"):
-                row = f"Fréchet distance, {case_name}, relative to"
-                own = _frechet_relative(reading, rebuilt[name], true.reading)
-                table.add(f"{row} own reconstructions", name, own)
-                of_first = _frechet_relative(reading, rebuilt[first], true.reading)
-                table.add(f"{row} reconstructions by {first}", name, of_first)
-        # what a generator would reach that knows everything but what no condition tells
-        others = [_with_other_textures(scene) for scene in true.scenes]
-        for each in checkpoints:
-            painted_again = read(readers, each.reconstruct(others), true.scenes)
-            own = _frechet_relative(painted_again, rebuilt[each.name], true.reading)
-            table.add(
-                "Fréchet distance, other textures, reconstructed, relative to own reconstructions", each.name, own
-            )
+        _compare_distances(table, readers, true, checkpoints, rebuilt, painted)
+
+
+def _compare_distances(
+    table: Table,
+    readers: Readers,
+    true: TrueScenes,
+    checkpoints: Sequence[Checkpoint],
+    rebuilt: dict[str, Reading],
+    painted: dict[tuple[str, str], Reading],
+) -> None:
+    """Fréchet distances, and those of the same scenes with other textures, which no condition tells."""
+    first = checkpoints[0].name
+    for (case_name, name), reading in painted.items():
+        if case_name.startswith("all"):
+            row = f"Fréchet distance, {case_name}, relative to"
+            own = _frechet_relative(reading, rebuilt[name], true.reading)
+            table.add(f"{row} own reconstructions", name, own)
+            of_first = _frechet_relative(reading, rebuilt[first], true.reading)
+            table.add(f"{row} reconstructions by {first}", name, of_first)
+    others = [_with_other_textures(scene) for scene in true.scenes]
+    for each in checkpoints:
+        reading = read(readers, each.reconstruct(others), true.scenes)
+        distance = _frechet_relative(reading, rebuilt[each.name], true.reading)
+        table.add(
+            "Fréchet distance, other textures, reconstructed, relative to own reconstructions", each.name, distance
+        )
 
 
 def _with_other_textures(scene: Scene) -> Scene:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["ConditionInput", "PictureEncoderConfig"]
+__all__ = ["ConditionInput"]
 
 _FORMS = ("labels", "values", "class", "tokens", "picture", "embeddings")
 
@@ -53,44 +53,5 @@ class ConditionInput:
 
     @property
     def is_compared(self) -> bool:
-        """Whether guidance compares with pictures without it: neither of known tokens nor of what is always known."""
+        """Whether guidance compares with pictures without it. Known tokens and what is always known stay."""
         return self.form != "tokens" and not self.always_known
-
-
-@dataclass(frozen=True)
-class PictureEncoderConfig:
-    """A DINOv2 (Oquab et al. 2023) that reads conditions of the form "picture".
-
-    Args:
-        hidden_size: its width.
-        num_hidden_layers: its blocks.
-        num_attention_heads: heads of a block.
-        mlp_ratio: hidden units of a feed-forward part, in widths.
-        patch_size: pixels of a patch along each side; a picture is resized so that each token has one patch.
-        image_size: of the pictures that its table of positions is for.
-        resize: "nearest", or "bicubic" with aligned corners.
-
-    Raises:
-        ValueError: for sizes below 1, a width that is no multiple of the heads, or another way to resize.
-    """
-
-    hidden_size: int = 384
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 6
-    mlp_ratio: int = 4
-    patch_size: int = 14
-    image_size: int = 518
-    resize: Literal["nearest", "bicubic"] = "nearest"
-
-    def __post_init__(self) -> None:
-        names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "mlp_ratio", "patch_size", "image_size")
-        for name in names:
-            if getattr(self, name) < 1:
-                raise ValueError(f"PictureEncoderConfig.{name} must be at least 1, got {getattr(self, name)}.")
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size must be a multiple of num_attention_heads, got {self.hidden_size} and "
-                f"{self.num_attention_heads}."
-            )
-        if self.resize not in ("nearest", "bicubic"):
-            raise ValueError(f"resize is 'nearest' or 'bicubic', got {self.resize!r}.")

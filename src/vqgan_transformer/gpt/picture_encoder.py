@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from .condition_input import PictureEncoderConfig
-from .config import CondGPTConfig
+from .config import CondGPTConfig, PictureEncoderConfig
 from .linear import Linear
 
 __all__ = ["PictureEncoder", "PictureFeatures"]

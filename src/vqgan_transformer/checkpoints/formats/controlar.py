@@ -15,8 +15,8 @@ from typing import Any
 from ...conditions import DepthConfig, ImageConfig, SegmentationConfig
 from ...conditions.label_spaces import label_space
 from ...errors import CheckpointError, nearest_name
-from ...gpt.condition_input import ConditionInput, PictureEncoderConfig
-from ...gpt.config import CondGPTConfig
+from ...gpt.condition_input import ConditionInput
+from ...gpt.config import CondGPTConfig, PictureEncoderConfig
 from ...gpt.picture_encoder import published_name
 from ...sampler.sampler import SamplerConfig
 from ...storage.config_json import read_json
