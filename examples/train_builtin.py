@@ -4,7 +4,7 @@
     python examples/train_builtin.py FOLDER --hours 2             # a stretch of two hours; run it again to go on
     python examples/train_builtin.py FOLDER --steps 20 --scenes 8 # a minute, to see it run
     python examples/train_builtin.py FOLDER --init builtin:scenes --steps vqgan=2000 gpt=6000   # further, from its weights
-    python examples/train_builtin.py FOLDER --init builtin:scenes --steps vqgan=0 planner=0     # its tokens and planner stay
+    python examples/train_builtin.py FOLDER --init builtin:scenes --steps vqgan=0 planner=0     # tokenizer and planner stay
     ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 examples/train_builtin.py FOLDER --threads 1   # on two cores: the fastest
 
 The steps, each of which goes on where it was:
@@ -12,6 +12,7 @@ The steps, each of which goes on where it was:
     vqgan       trains the tokenizer: f = 8, local operations only, so that strips decode as the whole
     decoder     trains the tokenizer's decoder further, against a discriminator; tokens stay
     gpt         trains the generator on crops of 128 pixels, 16×16 tokens
+    distil      trains it to paint in one pass what it paints in two under guidance
     planner     trains what draws a coarse label map first, where nothing says what is where
     pipeline    puts everything together in half precision: FOLDER/pipeline
 """
@@ -23,10 +24,12 @@ import argparse
 import colorsys
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,13 +59,14 @@ from vqgan_transformer import (
 )
 from vqgan_transformer.conditions import Condition, label_space
 from vqgan_transformer.images import from_pixels
+from vqgan_transformer.pipeline.planner import planner_config
 from vqgan_transformer.scenes import LABEL_COLOURS, LABEL_GROUPS, LABELS, SEASONS, TIMES_OF_DAY
 from vqgan_transformer.training.gpt_training import fitting_config
 from vqgan_transformer.training.planner_training import planner_recipe
 
 GROUPS = tuple(sorted(LABELS))  # what scenes are painted with: the labels that the generator tells apart
 CLASSES = tuple(f"{season} {time}" for season in SEASONS for time in TIMES_OF_DAY)
-STEPS = {"vqgan": 16_000, "decoder": 4_000, "gpt": 20_000, "planner": 800}
+STEPS = {"vqgan": 16_000, "decoder": 4_000, "gpt": 20_000, "distil": 3_600, "planner": 800}
 CROP = 128
 LAST = 0.6  # the share of the last weights in the mean with the best ones on held-out scenes
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))  # an update sees as many crops, however many processes share it
@@ -77,6 +81,8 @@ TOKENIZER = VQGANConfig(
     attention_levels=(), mid_attention=False, norm="channel", latent_channels=96, codebook_size=2048, code_dim=8,
     normalize_codes=True, least_psnr=23.0,
 )  # fmt: skip
+# what the generator learns to do in one pass; places count a little less than in training: fewer skies have two suns
+TEACHER = SlidingWindowSampler(guidance_scale=2.0, condition_strength={"keypoints": 1.25, "coordinates": 0.7})
 GENERATOR = {"n_layer": 8, "n_head": 6, "n_embd": 192, "rows_above": 4, "columns_beside": 4, "condition_layers": (0, 4)}
 
 
@@ -137,27 +143,26 @@ PICTURES = {
 
 
 def train(folder: Path, steps: dict[str, int], init: str | None) -> ImageSynthesisPipeline:
-    """The four trainings; each goes on where it was, and one that is complete is read."""
+    """The five trainings; each goes on where it was, one that is complete is read, and one of no steps leaves what there was."""
     scenes = folder / "scenes"
     earlier = None if init is None else ImageSynthesisPipeline.from_pretrained(init)
-    vqgan = train_vqgan(
-        scenes, folder / "decoder", init=train_tokenizer(scenes, folder / "vqgan", steps["vqgan"], earlier), resume=True,
-        training=VQGANTraining.modern(
-            max_steps=steps["decoder"], **PICTURES, freeze=("encoder", "codebook"), disc_weight=0.25, disc_start=0,
-            learning_rate=7e-4, whiten=False, codebook_start=0,
-            validation_share=0.0,  # the last one counts: what is sharper has larger errors, pixel by pixel
-        ),
-    )  # fmt: skip
-    pipe = train_generator(scenes, folder / "gpt", vqgan, steps["gpt"], earlier)
-    # the best one on held-out scenes and the last one err in different ways
-    *_, last = sorted((folder / "gpt" / "checkpoints").iterdir())
-    pipe.gpt = mean_of_weights(pipe.gpt, ImageSynthesisPipeline.from_pretrained(last).gpt, LAST)
+    vqgan = train_tokenizer(scenes, folder / "vqgan", steps["vqgan"], earlier)
+    if steps["decoder"] or earlier is None:
+        vqgan = train_decoder(scenes, folder / "decoder", steps["decoder"], vqgan)
+    if earlier is not None and not steps["gpt"]:
+        pipe = ImageSynthesisPipeline(vqgan, earlier.gpt, earlier.sampler, earlier.conditions)
+    else:
+        pipe = train_generator(scenes, folder / "gpt", vqgan, steps["gpt"], earlier)
+    pipe.sampler = TEACHER
+    if steps["distil"] or earlier is None:
+        pipe = distil(scenes, folder / "distil", pipe, steps["distil"])
     if earlier is not None and not steps["planner"]:
         pipe.planner = earlier.planner
         return pipe
+    labels, classes = pipe.condition("segmentation"), pipe.condition("class_label")
     pipe.planner = train_planner(
-        scenes, folder / "planner", condition=[pipe.condition("segmentation"), pipe.condition("class_label")], resume=True,
-        training=planner_recipe(max_steps=steps["planner"], mixed_precision="bf16"),
+        scenes, folder / "planner", condition=[labels, classes], config=planner_config(labels, [classes], window=(24, 24)),
+        training=planner_recipe(max_steps=steps["planner"], batch_size=64 // PROCESSES, mixed_precision="bf16"), resume=True,
     )  # fmt: skip
     return pipe
 
@@ -177,31 +182,62 @@ def train_tokenizer(scenes: Path, folder: Path, steps: int, earlier: ImageSynthe
     return train_vqgan(scenes, folder, init=grown, resume=True, training=training)
 
 
+def train_decoder(scenes: Path, folder: Path, steps: int, vqgan: VQGAN) -> VQGAN:
+    """Sharper pictures of the same tokens."""
+    training = VQGANTraining.modern(
+        max_steps=steps, **PICTURES, freeze=("encoder", "codebook"), disc_weight=0.25, disc_start=0, learning_rate=7e-4,
+        whiten=False, codebook_start=0,
+        validation_share=0.0,  # the last one counts: what is sharper has larger errors, pixel by pixel
+    )  # fmt: skip
+    return train_vqgan(scenes, folder, init=vqgan, resume=True, training=training)
+
+
+def second_stage(steps: int, **changes: Any) -> GPTTraining:
+    """The recipe of the generator."""
+    recipe = {
+        "max_steps": steps, "batch_size": 16 // PROCESSES, "token_variants": 6, "condition_dropout": 0.1, "kind_dropout": DROPOUT,
+        "crude_maps": CRUDE, **SHARED,
+    }  # fmt: skip
+    return GPTTraining.modern(**{**recipe, **changes})
+
+
 def train_generator(
     scenes: Path, folder: Path, vqgan: VQGAN, steps: int, earlier: ImageSynthesisPipeline | None
 ) -> ImageSynthesisPipeline:
     """The second stage."""
     kinds = conditions(scenes)
-    training = GPTTraining.modern(
-        max_steps=steps, batch_size=16 // PROCESSES, token_variants=6, condition_dropout=0.1, kind_dropout=DROPOUT, crude_maps=CRUDE,
-        **SHARED,
-    )  # fmt: skip
+    training = second_stage(steps)
     config = fitting_config(vqgan, kinds, training, conditioning="aligned", **GENERATOR)
     if earlier is None:
-        return train_cond_gpt(
+        fresh = train_cond_gpt(
             scenes, folder, vqgan=vqgan, condition=kinds, config=config, training=training, resume=True
         )
-    grown = grown_generator(earlier.gpt, vqgan, config)
-    start = ImageSynthesisPipeline(vqgan, grown, SlidingWindowSampler(), kinds)
+        return averaged(folder, fresh)
+    start = ImageSynthesisPipeline(vqgan, grown_generator(earlier.gpt, vqgan, config), SlidingWindowSampler(), kinds)
     training = training.but(structured_tables=False, learning_rate=1.2e-3)
-    return train_cond_gpt(scenes, folder, init=start, training=training, resume=True)
+    return averaged(folder, train_cond_gpt(scenes, folder, init=start, training=training, resume=True))
+
+
+def averaged(folder: Path, best: ImageSynthesisPipeline) -> ImageSynthesisPipeline:
+    """The best one on held-out scenes and the last one err in different ways."""
+    *_, last = sorted((folder / "checkpoints").iterdir())
+    best.gpt = mean_of_weights(best.gpt, ImageSynthesisPipeline.from_pretrained(last).gpt, LAST)
+    return best
+
+
+def distil(scenes: Path, folder: Path, pipe: ImageSynthesisPipeline, steps: int) -> ImageSynthesisPipeline:
+    """Guidance in one pass: the generator learns the logits that it has in two."""
+    tokens = folder.parent / "gpt" / "tokens"
+    with PartialState().main_process_first():
+        if tokens.exists() and not folder.exists():  # crops and their tokens are those of the stage before
+            shutil.copytree(tokens, folder / "tokens", copy_function=os.link)
+    training = second_stage(steps, distill_guidance=True, structured_tables=False, learning_rate=1e-3)
+    return train_cond_gpt(scenes, folder, init=pipe, training=training, resume=True)
 
 
 def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
     """The pipeline as it is shipped."""
-    # places count a little less than in training: fewer skies have two suns
-    strength = {"keypoints": 1.25, "coordinates": 0.7}
-    sampler = SlidingWindowSampler(temperature=0.95, top_k=100, guidance_scale=2.0, condition_strength=strength)
+    sampler = SlidingWindowSampler(temperature=0.95, top_k=100)
     shipped = ImageSynthesisPipeline(pipe.vqgan, pipe.gpt, sampler, pipe.conditions, planner=pipe.planner)
     return shipped.save_pretrained(folder / "pipeline", dtype=torch.float16)
 

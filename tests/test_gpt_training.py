@@ -38,6 +38,7 @@ from vqgan_transformer.training.gpt_parts import parts_of_a_run
 from vqgan_transformer.training.gpt_training import GPTTrainer, NoisySamples, fitting_config
 from vqgan_transformer.training.known_areas import random_known_area
 from vqgan_transformer.training.loop import make_accelerator
+from vqgan_transformer.training.objective import TrueTokens
 from vqgan_transformer.training.sample_dropout import SampleDropout
 from vqgan_transformer.training.samples import Samples
 from vqgan_transformer.training.structured_tables import StructuredTables
@@ -206,7 +207,7 @@ def test_aligned_gpts_learn_to_complete_and_only_what_is_not_known_counts(tmp_pa
     known = torch.rand(1, 4, 4, generator=torch.Generator().manual_seed(0)) < 0.5
     assert torch.equal(known_tokens(config, tokens, known)["known"], tokens.where(known, -1))
     logits = torch.randn(1, 4, 4, 16)
-    nats = GPTTrainer._nats(logits, tokens, known)
+    nats = TrueTokens().loss(logits, tokens, tokens, {}, known)
     assert torch.allclose(nats, F.cross_entropy(logits[~known], tokens[~known]))
 
 

@@ -15,8 +15,9 @@ from vqgan_transformer import CoordinatesCondition, Unconditional
 from vqgan_transformer.training import samples as token_samples
 from vqgan_transformer.training import token_cache
 from vqgan_transformer.training.data import open_data
-from vqgan_transformer.training.gpt_training import fitting_config, unigram_nats
+from vqgan_transformer.training.gpt_training import fitting_config
 from vqgan_transformer.training.loop import make_accelerator
+from vqgan_transformer.training.objective import unigram_nats
 from vqgan_transformer.training.samples import Samples
 
 SMALL = {"n_layer": 1, "n_head": 2, "n_embd": 16}

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -31,6 +29,7 @@ from .gpt_samples import beside_what_they_should_be, with_evaluation
 from .gradient_checkpointing import checkpoint_gradients
 from .loop import accelerator_for, run_training
 from .noisy_samples import NoisySamples
+from .objective import Objective, TrueTokens, objective_of
 from .optimizers import make_optimizer, set_learning_rate, take_step
 from .plan import RunData, parameters
 from .run_folder import RunFolder, former_state
@@ -119,6 +118,7 @@ def train_cond_gpt(
     vqgan = opened("vqgan", vqgan, VQGAN)
     recipe = training or (GPTTraining.modern() if init is None else finetuning(init))
     vqgan, conditions, gpt = parts_of_a_run(vqgan, condition, config, init, recipe)
+    objective = objective_of(recipe, init)
     with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
         run = RunFolder(folder, resume, accelerator.is_main_process)
         recipe = run.extended(recipe)
@@ -148,7 +148,9 @@ def train_cond_gpt(
         if held_out is not None:
             chosen = spread(folder_classes(held_out.source.names), recipe.validation_samples, recipe.seed)
             validated = held_out_cache(held_out, vqgan, gpt.config, chosen)
-        trainer = GPTTrainer(gpt, vqgan, conditions, recipe, accelerator, cached, validated, fresh=init is None)
+        trainer = GPTTrainer(
+            gpt, vqgan, conditions, recipe, accelerator, cached, validated, objective=objective, fresh=init is None
+        )
         if former is not None:
             trainer.take_over(former)
         told = with_evaluation(callbacks, recipe, accelerator, run, trainer.samples_to_evaluate, len(trainer.shown))
@@ -174,6 +176,7 @@ class GPTTrainer:
         accelerator: for devices, processes and precision.
         samples: what is trained on, as tokens or as pictures.
         held_out: what is validated on.
+        objective: what logits are compared with.
         fresh: whether the GPT is untrained, so that its tables may be structured.
     """
 
@@ -187,9 +190,11 @@ class GPTTrainer:
         samples: Dataset[Any],
         held_out: TokenCache | None = None,
         *,
+        objective: Objective | None = None,
         fresh: bool = True,
     ) -> None:
-        self.training, self.accelerator = training, accelerator
+        self.training, self.accelerator, self.objective = training, accelerator, objective or TrueTokens()
+        self.objective.prepare(accelerator)
         self.vqgan = vqgan.eval().requires_grad_(False)
         self.conditions = tuple(condition.eval().requires_grad_(False) for condition in conditions)
         self.samples, self.held_out = samples, held_out
@@ -228,7 +233,7 @@ class GPTTrainer:
             )
 
     def step(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        """One update: predict each token from the condition and the tokens before it (equation 8)."""
+        """One update: predict each token from the condition and the tokens before it (equation 8), or what a teacher predicts."""
         training, accelerator = self.training, self.accelerator
         rate = learning_rate(
             training, step, training.batch_size * training.gradient_accumulation * accelerator.num_processes
@@ -243,7 +248,7 @@ class GPTTrainer:
         self.dropout.keys = batch["key"].to(tokens.device)
         with accelerator.accumulate(self.model):
             logits = self.model(read, condition)
-            loss = self._nats(logits, tokens, known)
+            loss = self.objective.loss(logits, tokens, read, condition, known)
             accelerator.backward(loss)
             record = {"nats": loss.detach()} | take_step(
                 accelerator, self.model, self.optimizer, training.clip_gradients
@@ -271,21 +276,13 @@ class GPTTrainer:
         keep, replacement = (batch[name].to(tokens.device) for name in ("keep", "replacement"))
         return torch.where(keep, tokens, replacement)
 
-    @staticmethod
-    def _nats(logits: Tensor, tokens: Tensor, known: Tensor | None = None) -> Tensor:
-        """The mean over tokens that are not known beforehand."""
-        if known is None:
-            return F.cross_entropy(logits.flatten(0, -2), tokens.flatten())
-        nats = F.cross_entropy(logits.flatten(0, -2), tokens.flatten(), reduction="none").view_as(tokens)
-        return (nats * ~known).sum() / (~known).sum().clamp(min=1)
-
     def ready(self, step: int) -> bool:
         """Any step's model may be the best."""
         del step
         return True
 
     def validate(self) -> dict[str, float]:
-        """Nats per token on the held-out samples, beside what knowing only the frequency of each token would give."""
+        """Nats per token on the held-out samples, beside what the objective names."""
         assert self.held_out is not None
         model = self.model if self.average.decay is None else self.average.module
         total, count, size = 0.0, len(self.held_out), self.training.batch_size
@@ -293,12 +290,13 @@ class GPTTrainer:
             for start in range(0, count, size):
                 batch = stack([self.held_out[CENTRE, index] for index in range(start, min(start + size, count))])
                 tokens, conditions = self.tokens(batch)
+                condition = read_by(self.config, conditions)
                 with self.accelerator.autocast():
-                    logits = model(tokens, read_by(self.config, conditions))
-                total += float(self._nats(logits.float(), tokens)) * len(tokens) / count
+                    logits = model(tokens, condition)
+                total += float(self.objective.loss(logits.float(), tokens, tokens, condition)) * len(tokens) / count
         metrics = {"score": total, "nats": total}
         if isinstance(self.samples, TokenCache):
-            metrics["unigram_nats"] = unigram_nats(self.samples.tokens, self.held_out.tokens, self.vqgan.codebook_size)
+            metrics |= self.objective.reference(self.samples.tokens, self.held_out.tokens, self.vqgan.codebook_size)
         return metrics
 
     def gpt(self) -> CondGPT:
@@ -384,9 +382,3 @@ class GPTTrainer:
     def modules(self) -> list[nn.Module]:
         """All that is trained."""
         return [self.plain]
-
-
-def unigram_nats(training: np.ndarray, held_out: np.ndarray, codebook_size: int) -> float:
-    """Nats per held-out token for somebody who knows how often each token occurs in training, and nothing else."""
-    counts = np.bincount(training.ravel(), minlength=codebook_size) + 1.0
-    return float(-np.log(counts / counts.sum())[held_out.ravel()].mean())

@@ -1,0 +1,145 @@
+"""What a GPT learns: the tokens of pictures, or the logits that a teacher has under guidance."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..gpt.model import CondGPT
+from ..pipeline.pipeline import ImageSynthesisPipeline
+from ..sampler.config import SamplerConfig
+from ..sampler.guidance import Guidance
+from .settings import GPTTraining
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["GuidedTeacher", "Objective", "TrueTokens", "objective_of", "unigram_nats"]
+
+
+class Objective(Protocol):
+    """What logits are compared with."""
+
+    def prepare(self, accelerator: Accelerator) -> None:
+        """Moves to the device, and takes on the precision, of a training that begins."""
+
+    def loss(self, logits: Tensor, tokens: Tensor, read: Tensor, condition: Any, known: Tensor | None = None) -> Tensor:
+        """The mean over places that are not known beforehand, in nats.
+
+        Args:
+            logits: float (B, h, w, V), of the GPT that learns.
+            tokens: int64 (B, h, w), of the pictures.
+            read: int64 (B, h, w), what the GPT read of them.
+            condition: what it followed, as the GPT reads it.
+            known: bool (B, h, w), where tokens are known; ``None``: nowhere.
+        """
+
+    def reference(self, training: np.ndarray, held_out: np.ndarray, codebook_size: int) -> dict[str, float]:
+        """What the loss is to be seen beside, by name, from the tokens of all samples."""
+
+
+class TrueTokens:
+    """Each token, given the condition and the tokens before it (paper, equation 8)."""
+
+    def prepare(self, accelerator: Accelerator) -> None:
+        """Nothing is to be moved."""
+
+    def loss(self, logits: Tensor, tokens: Tensor, read: Tensor, condition: Any, known: Tensor | None = None) -> Tensor:
+        """Cross-entropy, as :class:`Objective` says."""
+        nats = F.cross_entropy(logits.flatten(0, -2), tokens.flatten(), reduction="none").view_as(tokens)
+        return _mean_of_unknown(nats, known)
+
+    def reference(self, training: np.ndarray, held_out: np.ndarray, codebook_size: int) -> dict[str, float]:
+        """What knowing only the frequency of each token would give."""
+        return {"unigram_nats": unigram_nats(training, held_out, codebook_size)}
+
+
+class GuidedTeacher:
+    """The logits that a GPT has under guidance, so that one pass says what took two (Meng et al. 2023).
+
+    Args:
+        gpt: the teacher; nothing of it changes.
+        settings: of the sampler whose guidance and strengths count; its filters do not.
+
+    Raises:
+        TypeError: for guidance by name, where the condition has no name.
+        ValueError: for a kind that the GPT does not know.
+    """
+
+    def __init__(self, gpt: CondGPT, settings: SamplerConfig) -> None:
+        self.gpt, self.settings, self.precision = gpt.eval().requires_grad_(False), settings, nullcontext
+        Guidance.of(gpt, settings, gpt.conditioning.names)  # a kind that it does not know is named before work starts
+
+    def prepare(self, accelerator: Accelerator) -> None:
+        """As :class:`Objective` says."""
+        self.gpt.to(accelerator.device)
+        self.precision = accelerator.autocast
+
+    @torch.no_grad()
+    def logits(self, read: Tensor, condition: Any) -> Tensor:
+        """What is learnt, float (B, h, w, V); arguments as for :meth:`loss`."""
+        conditioning, strength = self.gpt.conditioning, self.settings.condition_strength or None
+        guidance = Guidance.of(self.gpt, self.settings, conditioning.given(condition))
+        poorer = [conditioning.without(condition, comparison.dropped) for comparison in guidance.comparisons]
+        with self.precision():
+            scored = [self.gpt(read, each, strength=strength) for each in (condition, *poorer)]
+        count = read[0].numel()
+        growth = guidance.growth(index / count for index in range(count))
+        grown = None if growth is None else growth.view(*read.shape[1:], 1).to(read.device)
+        return guidance.applied(torch.cat(scored), grown)
+
+    def loss(self, logits: Tensor, tokens: Tensor, read: Tensor, condition: Any, known: Tensor | None = None) -> Tensor:
+        """How far the logits are from the teacher's (Kullback–Leibler divergence), as :class:`Objective` says."""
+        taught = self.logits(read, condition).log_softmax(-1)
+        apart = F.kl_div(logits.to(taught.dtype).log_softmax(-1), taught, reduction="none", log_target=True)
+        return _mean_of_unknown(apart.sum(-1), known)
+
+    def reference(self, training: np.ndarray, held_out: np.ndarray, codebook_size: int) -> dict[str, float]:
+        """Nothing: without a single thing learnt the distance is that of the teacher's own logits without guidance."""
+        return {}
+
+
+def objective_of(training: GPTTraining, init: ImageSynthesisPipeline | None) -> Objective:
+    """What a run learns.
+
+    Args:
+        training: the recipe.
+        init: what the run starts from, which is the teacher where the recipe asks for one.
+
+    Raises:
+        TypeError: for guidance by name, where the condition has no name.
+        ValueError: for a recipe that asks for a teacher, and ``init`` that is none, or has no guidance to teach.
+    """
+    if not training.distill_guidance:
+        return TrueTokens()
+    if init is None:
+        raise ValueError("distill_guidance=True learns what the sampler of init= does: pass init=, a trained pipeline.")
+    settings = init.sampler.config
+    if settings.guidance_scale in (1, {}):
+        raise ValueError(
+            "distill_guidance=True has nothing to learn: the sampler of init= has guidance_scale=1. Give it the one to learn: "
+            "pipe.sampler = pipe.sampler.with_settings(guidance_scale=2.0), and init=pipe."
+        )
+    if not init.gpt.config.can_drop_conditions:
+        raise ValueError("distill_guidance=True needs a GPT that can drop conditions; that of init= has no null_token.")
+    teacher = CondGPT(init.gpt.config).to(init.gpt.head.weight.dtype)
+    teacher.load_state_dict(init.gpt.state_dict())
+    return GuidedTeacher(teacher, settings)
+
+
+def unigram_nats(training: np.ndarray, held_out: np.ndarray, codebook_size: int) -> float:
+    """Nats per held-out token for somebody who knows how often each token occurs in training, and nothing else."""
+    counts = np.bincount(training.ravel(), minlength=codebook_size) + 1.0
+    return float(-np.log(counts / counts.sum())[held_out.ravel()].mean())
+
+
+def _mean_of_unknown(nats: Tensor, known: Tensor | None) -> Tensor:
+    """The mean over places (B, h, w) that are not known beforehand."""
+    if known is None:
+        return nats.mean()
+    return (nats * ~known).sum() / (~known).sum().clamp(min=1)
