@@ -4,10 +4,10 @@
     python examples/train_builtin.py FOLDER --hours 2             # a stretch of two hours; run it again to go on
     python examples/train_builtin.py FOLDER --steps 20 --scenes 8 # a minute, to see it run
     python examples/train_builtin.py FOLDER --init builtin:scenes --steps vqgan=2000 gpt=6000   # further, from its weights
-    python examples/train_builtin.py FOLDER --init builtin:scenes --steps vqgan=0 planner=0     # tokenizer and planner stay
+    python examples/train_builtin.py FOLDER --init builtin:scenes --steps vqgan=0 planner=0     # its tokens and planner stay
     ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 examples/train_builtin.py FOLDER --threads 1   # on two cores: the fastest
 
-The steps, each of which goes on where it was:
+The steps, each of which goes on where it was; with --init, one of no updates leaves what there was:
     scenes      draws pictures with what is known of them: labels, depth, people, lines, boxes, season and hour
     vqgan       trains the tokenizer: f = 8, local operations only, so that strips decode as the whole
     decoder     trains the tokenizer's decoder further, against a discriminator; tokens stay
@@ -143,9 +143,13 @@ PICTURES = {
 
 
 def train(folder: Path, steps: dict[str, int], init: str | None) -> ImageSynthesisPipeline:
-    """The five trainings; each goes on where it was, one that is complete is read, and one of no steps leaves what there was."""
+    """The five trainings; each goes on where it was, and one that is complete is read."""
     scenes = folder / "scenes"
     earlier = None if init is None else ImageSynthesisPipeline.from_pretrained(init)
+    if earlier is not None and steps["vqgan"] and not steps["gpt"]:
+        raise SystemExit(
+            "a generator does not know the tokens of a tokenizer that is trained further: vqgan=0 or gpt=STEPS."
+        )
     vqgan = train_tokenizer(scenes, folder / "vqgan", steps["vqgan"], earlier)
     if steps["decoder"] or earlier is None:
         vqgan = train_decoder(scenes, folder / "decoder", steps["decoder"], vqgan)
@@ -153,7 +157,6 @@ def train(folder: Path, steps: dict[str, int], init: str | None) -> ImageSynthes
         pipe = ImageSynthesisPipeline(vqgan, earlier.gpt, earlier.sampler, earlier.conditions)
     else:
         pipe = train_generator(scenes, folder / "gpt", vqgan, steps["gpt"], earlier)
-    pipe.sampler = TEACHER
     if steps["distil"] or earlier is None:
         pipe = distil(scenes, folder / "distil", pipe, steps["distil"])
     if earlier is not None and not steps["planner"]:
@@ -219,9 +222,10 @@ def train_generator(
 
 
 def averaged(folder: Path, best: ImageSynthesisPipeline) -> ImageSynthesisPipeline:
-    """The best one on held-out scenes and the last one err in different ways."""
+    """The best one on held-out scenes and the last one err in different ways; guided as the next stage learns it."""
     *_, last = sorted((folder / "checkpoints").iterdir())
     best.gpt = mean_of_weights(best.gpt, ImageSynthesisPipeline.from_pretrained(last).gpt, LAST)
+    best.sampler = TEACHER
     return best
 
 
@@ -237,7 +241,7 @@ def distil(scenes: Path, folder: Path, pipe: ImageSynthesisPipeline, steps: int)
 
 def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
     """The pipeline as it is shipped."""
-    sampler = SlidingWindowSampler(temperature=0.95, top_k=100)
+    sampler = pipe.sampler.with_settings(temperature=0.95, top_k=100)
     shipped = ImageSynthesisPipeline(pipe.vqgan, pipe.gpt, sampler, pipe.conditions, planner=pipe.planner)
     return shipped.save_pretrained(folder / "pipeline", dtype=torch.float16)
 

@@ -38,9 +38,9 @@ def aligned(*conditions, seed=0, **changes) -> CondGPT:
     return gpt
 
 
-def by_class(sampler: SlidingWindowSampler = TEACHER) -> ImageSynthesisPipeline:
+def by_class(sampler: SlidingWindowSampler = TEACHER, seed: int = 0) -> ImageSynthesisPipeline:
     classes = ClassCondition(number_of_classes=2)
-    return ImageSynthesisPipeline(tokenizer().double(), aligned(classes), sampler, [classes])
+    return ImageSynthesisPipeline(tokenizer().double(), aligned(classes, seed=seed), sampler, [classes])
 
 
 def pictures() -> list[dict]:
@@ -122,13 +122,35 @@ def test_a_run_goes_on_with_the_same_teacher(tmp_path):
     assert all(torch.equal(*pair) for pair in zip(whole.gpt.parameters(), resumed.gpt.parameters(), strict=True))
 
 
+def test_a_run_does_not_go_on_with_another_teacher(tmp_path):
+    options = {"training": short_gpt_training(distill_guidance=True), "progress": False}
+    train_cond_gpt(pictures(), tmp_path / "run", init=by_class(), **options)
+    (tmp_path / "run/checkpoints/step_00000006").rename(tmp_path / "taken away")
+    for teacher in (by_class(TEACHER.with_settings(guidance_scale=9.0)), by_class(seed=1)):
+        with pytest.raises(ValueError, match=r"goes on as it began.*teacher \(was"):
+            train_cond_gpt(pictures(), tmp_path / "run", init=teacher, resume=True, **options)
+
+
 def test_what_cannot_teach_is_refused_before_a_run_begins(tmp_path):
     recipe = short_gpt_training(distill_guidance=True)
     shared = {"training": recipe, "progress": False}
     with pytest.raises(ValueError, match="pass init="):
         train_cond_gpt(pictures(), tmp_path / "run", vqgan=tokenizer(), **shared)
-    with pytest.raises(ValueError, match=r"guidance_scale=1.*with_settings\(guidance_scale=2.0\)"):
+    with pytest.raises(ValueError, match=r"nothing to learn.*guidance_scale=1.*with_settings\(guidance_scale=2.0\)"):
         train_cond_gpt(pictures(), tmp_path / "run", init=by_class(SlidingWindowSampler()), **shared)
+    with pytest.raises(ValueError, match="nothing to learn"):
+        same = SlidingWindowSampler(guidance_scale={"class_label": 1.0}, condition_strength={"class_label": 1.0})
+        train_cond_gpt(pictures(), tmp_path / "run", init=by_class(same), **shared)
+    with pytest.raises(ValueError, match="condition_strength names 'clas_label'"):
+        wrong = TEACHER.with_settings(condition_strength={"clas_label": 1.5})
+        train_cond_gpt(pictures(), tmp_path / "run", init=by_class(wrong), **shared)
+    with pytest.raises(ValueError, match="training sees crops"):
+        growing = TEACHER.with_settings(guidance_schedule=1.0)
+        train_cond_gpt(pictures(), tmp_path / "run", init=by_class(growing), **shared)
+    with pytest.raises(ValueError, match="makes other tokens"):
+        train_cond_gpt(pictures(), tmp_path / "run", init=by_class(), vqgan=tokenizer(seed=3), **shared)
+    with pytest.raises(ValueError, match="distill_guidance is True or False, got 'no'"):
+        short_gpt_training(distill_guidance="no")
     with pytest.raises(ValueError, match="has no condition 'clas_label'"):
         wrong = SlidingWindowSampler(guidance_scale={"clas_label": 2.0})
         train_cond_gpt(pictures(), tmp_path / "run", init=by_class(wrong), **shared)

@@ -16,7 +16,7 @@ from .readers import reader_for
 from .seeds import picture_seeds
 from .windows import PictureCondition, TokenGrid, WholeCondition, WindowCondition, WindowsCondition
 
-__all__ = ["check_model", "token_grids"]
+__all__ = ["check_model", "check_strengths", "token_grids"]
 
 MOST_TOKENS = 2**24
 """4096×4096 tokens, with f = 16 a picture of 65,536 pixels a side."""
@@ -75,13 +75,7 @@ def check_model(gpt: CondGPT, settings: SamplerConfig) -> None:
     Raises:
         ValueError: if not.
     """
-    kinds = gpt.conditioning.names
-    for name in settings.condition_strength:
-        if name not in kinds:
-            known = ", ".join(kinds) or "none, since it reads its condition as tokens"
-            raise ValueError(
-                f"condition_strength names {name!r}.{nearest_name(name, kinds)} The conditions of this GPT: {known}."
-            )
+    check_strengths(gpt, settings)
     reader_for(gpt).check(gpt, settings)
     if gpt.config.token_order != "row_major":
         raise ValueError(
@@ -148,3 +142,18 @@ def _check_type(tokens: Any, keep: Any) -> None:
         raise TypeError(
             f"keep is a bool tensor, True where a token stays, got {getattr(keep, 'dtype', type(keep).__name__)}."
         )
+
+
+def check_strengths(gpt: CondGPT, settings: SamplerConfig) -> None:
+    """Refuses strengths of what a model does not read.
+
+    Raises:
+        ValueError: if so.
+    """
+    kinds = gpt.conditioning.names
+    for name in settings.condition_strength:
+        if name not in kinds:
+            known = ", ".join(kinds) or "none, since it reads its condition as tokens"
+            raise ValueError(
+                f"condition_strength names {name!r}.{nearest_name(name, kinds)} The conditions of this GPT: {known}."
+            )

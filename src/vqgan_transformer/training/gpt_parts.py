@@ -81,7 +81,7 @@ def parts_of_a_run(
     """The models of a run, checked against each other and the recipe; those of ``init`` are copied."""
     if init is not None:
         if vqgan is not None:
-            _warn_of_other_tokens(init.vqgan, vqgan)
+            _compare_tokens(init.vqgan, vqgan, training)
         vqgan = vqgan if vqgan is not None else copy.deepcopy(init.vqgan)
         condition = condition if condition is not None else copy.deepcopy(init.conditions)
         if config is not None and config != init.gpt.config:
@@ -119,11 +119,16 @@ def parts_of_a_run(
     return vqgan, conditions, gpt
 
 
-def _warn_of_other_tokens(before: VQGAN, now: VQGAN) -> None:
-    """Warns where a GPT would go on with the tokens of another VQGAN than it was trained on."""
+def _compare_tokens(before: VQGAN, now: VQGAN, training: GPTTraining) -> None:
+    """Warns where a GPT would go on with the tokens of another VQGAN than it was trained on, and refuses where it cannot."""
     made_by = ("encoder.", "to_codes.", "quantizer.")
     old, new = ({n: t for n, t in vqgan.state_dict().items() if n.startswith(made_by)} for vqgan in (before, now))
     if old.keys() != new.keys() or any(not torch.equal(old[name].cpu(), new[name].cpu().to(old[name])) for name in old):
+        if training.distill_guidance:
+            raise ValueError(
+                "vqgan= makes other tokens of pictures than the VQGAN of init=, so its GPT has nothing to teach "
+                "(distill_guidance=True): leave vqgan= out, or train on the new tokens first."
+            )
         warnings.warn(
             "vqgan= makes other tokens of pictures than the VQGAN of init=, on whose tokens its GPT was trained: it has to "
             "learn them anew.",

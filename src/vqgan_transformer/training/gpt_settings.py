@@ -33,7 +33,7 @@ class GPTTraining(Training):
             places share; they are folded into ordinary tables when saved.
         distill_guidance: learn the logits that the GPT of ``init=`` has with the guidance and strengths of its sampler, so that
             one pass paints what took two (Meng et al. 2023). Nats are then the distance from these logits, and the result's
-            sampler has a guidance of 1, which stands for that of the teacher. Keep ``condition_dropout`` above 0, so that
+            sampler has a guidance of 1, which stands for that of the teacher. Needs ``init``. Keep ``condition_dropout`` above 0, so that
             the result can still be guided.
         sample_top_k: of the samples in the picture grids.
         evaluate_every: steps between evaluations, which write FID, KID, precision and recall of a few samples against

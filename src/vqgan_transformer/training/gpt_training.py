@@ -133,6 +133,7 @@ def train_cond_gpt(
         run_data = RunData.of(samples, held_out)
         if accelerator.is_main_process:
             facts = {"conditions": [part.name for part in conditions], "config": to_json(gpt.config)}
+            facts |= objective.facts()
             run.begin(recipe, facts, run_data.facts())
         accelerator.wait_for_everyone()
         vqgan.to(accelerator.device)

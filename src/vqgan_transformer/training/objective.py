@@ -14,7 +14,10 @@ from ..gpt.model import CondGPT
 from ..pipeline.pipeline import ImageSynthesisPipeline
 from ..sampler.config import SamplerConfig
 from ..sampler.guidance import Guidance
+from ..sampler.token_grids import check_strengths
+from ..storage.config_json import to_json
 from .settings import GPTTraining
+from .token_cache import digest_of_weights
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -24,6 +27,9 @@ __all__ = ["GuidedTeacher", "Objective", "TrueTokens", "objective_of", "unigram_
 
 class Objective(Protocol):
     """What logits are compared with."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the numbers of a run depend on, as JSON: a resumed run learns from the same."""
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Moves to the device, and takes on the precision, of a training that begins."""
@@ -45,6 +51,10 @@ class Objective(Protocol):
 
 class TrueTokens:
     """Each token, given the condition and the tokens before it (paper, equation 8)."""
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing that the recipe does not say."""
+        return {}
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Nothing is to be moved."""
@@ -68,12 +78,32 @@ class GuidedTeacher:
 
     Raises:
         TypeError: for guidance by name, where the condition has no name.
-        ValueError: for a kind that the GPT does not know.
+        ValueError: for a kind that the GPT does not know, settings under which it says what it says anyway, and guidance that
+            grows along a picture of which the GPT sees a crop.
     """
 
     def __init__(self, gpt: CondGPT, settings: SamplerConfig) -> None:
         self.gpt, self.settings, self.precision = gpt.eval().requires_grad_(False), settings, nullcontext
-        Guidance.of(gpt, settings, gpt.conditioning.names)  # a kind that it does not know is named before work starts
+        check_strengths(gpt, settings)
+        compared = Guidance.of(gpt, settings, gpt.conditioning.names).comparisons
+        if not compared and all(strength == 1 for strength in settings.condition_strength.values()):
+            raise ValueError(
+                f"distill_guidance=True has nothing to learn: the sampler of init= has guidance_scale={settings.guidance_scale!r} "
+                f"and condition_strength={settings.condition_strength!r}, which change nothing. Say what is to be learnt, as in "
+                'pipe.sampler = pipe.sampler.with_settings(guidance_scale=2.0) and init=pipe, or as "guidance_scale": 2.0 in '
+                "sampler/config.json of its folder."
+            )
+        if settings.guidance_schedule is not None and gpt.config.attention == "local":
+            raise ValueError(
+                f"the sampler of init= has guidance_schedule={settings.guidance_schedule}: with this GPT guidance grows along the "
+                "whole picture, of which training sees crops. Distil without it (guidance_schedule=None)."
+            )
+
+    def facts(self) -> dict[str, Any]:
+        """Its weights, and how it is guided."""
+        kept = ("guidance_scale", "guidance_schedule", "condition_strength")
+        settings = to_json(self.settings)
+        return {"teacher": {"weights": digest_of_weights(self.gpt), **{name: settings[name] for name in kept}}}
 
     def prepare(self, accelerator: Accelerator) -> None:
         """As :class:`Objective` says."""
@@ -119,17 +149,11 @@ def objective_of(training: GPTTraining, init: ImageSynthesisPipeline | None) -> 
         return TrueTokens()
     if init is None:
         raise ValueError("distill_guidance=True learns what the sampler of init= does: pass init=, a trained pipeline.")
-    settings = init.sampler.config
-    if settings.guidance_scale in (1, {}):
-        raise ValueError(
-            "distill_guidance=True has nothing to learn: the sampler of init= has guidance_scale=1. Give it the one to learn: "
-            "pipe.sampler = pipe.sampler.with_settings(guidance_scale=2.0), and init=pipe."
-        )
     if not init.gpt.config.can_drop_conditions:
         raise ValueError("distill_guidance=True needs a GPT that can drop conditions; that of init= has no null_token.")
     teacher = CondGPT(init.gpt.config).to(init.gpt.head.weight.dtype)
     teacher.load_state_dict(init.gpt.state_dict())
-    return GuidedTeacher(teacher, settings)
+    return GuidedTeacher(teacher, init.sampler.config)
 
 
 def unigram_nats(training: np.ndarray, held_out: np.ndarray, codebook_size: int) -> float:

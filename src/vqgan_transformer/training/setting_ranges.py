@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-__all__ = ["check_choices", "check_numbers", "checked_number"]
+__all__ = ["check_choices", "check_flags", "check_numbers", "checked_number"]
 
 
 def check_numbers(settings: object, kind: type[int] | type[float], ranges: Mapping[str, str]) -> None:
@@ -71,3 +71,17 @@ def check_choices(settings: object, choices: Mapping[str, tuple[Any, ...]]) -> N
     for name, known in choices.items():
         if getattr(settings, name) not in known:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {getattr(settings, name)!r}.")
+
+
+def check_flags(settings: object) -> None:
+    """Checks fields of a frozen dataclass that are on or off, as their types say.
+
+    Raises:
+        ValueError: for anything but True and False, such as "no", which would count as on.
+    """
+    for field in fields(settings):  # type: ignore[arg-type]  # any dataclass
+        value = getattr(settings, field.name)
+        if field.type in ("bool", "bool | None") and not isinstance(value, bool):
+            if value is None and field.type != "bool":
+                continue
+            raise ValueError(f"{type(settings).__name__}.{field.name} is True or False, got {value!r}.")

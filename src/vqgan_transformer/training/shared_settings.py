@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from math import cos, pi
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .setting_ranges import check_choices, check_numbers
+from .setting_ranges import check_choices, check_flags, check_numbers
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -114,6 +114,7 @@ class Training:
     trackers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_flags(self)
         whole = {name: "[1, inf)" for name in (
             "max_steps", "batch_size", "crop_size", "short_side", "gradient_accumulation", "validation_samples", "log_every",
             "validate_every", "picture_every", "checkpoint_every", "checkpoints_total_limit", "early_stopping",

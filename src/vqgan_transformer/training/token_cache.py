@@ -32,7 +32,7 @@ from .samples import CENTRE, Samples, loader, stack
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["TokenCache", "cache_key", "held_out_cache", "open_or_encode"]
+__all__ = ["TokenCache", "cache_key", "digest_of_weights", "held_out_cache", "open_or_encode"]
 
 KEY, TOKENS = "key.json", "tokens"
 
@@ -83,9 +83,9 @@ def cache_key(samples: Samples, vqgan: VQGAN, config: CondGPTConfig, variants: i
         json.dumps(
             {
                 "data": samples.source.fingerprint(),
-                "vqgan": _digest(vqgan),
+                "vqgan": digest_of_weights(vqgan),
                 "conditions": [
-                    [part.name, to_json(part.config), repr(sorted(part.options.items())), _digest(part)]
+                    [part.name, to_json(part.config), repr(sorted(part.options.items())), digest_of_weights(part)]
                     for part in samples.conditions
                 ],
                 "form": [config.conditioning, [part.name for part in config.conditions]],
@@ -222,7 +222,8 @@ def _tokens(batch: dict[str, Tensor], samples: Samples, vqgan: VQGAN, config: Co
     return {name: values.cpu().numpy() for name, values in {TOKENS: tokens, **encoded}.items()}
 
 
-def _digest(module: torch.nn.Module) -> str:
+def digest_of_weights(module: torch.nn.Module) -> str:
+    """What tells a model from others of its class: of the names, shapes, types and values of its weights."""
     digest = sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
