@@ -206,12 +206,13 @@ def test_a_tiny_temperature_draws_the_likeliest_code(pipe):
 def test_strengths_of_a_call_complete_those_of_the_checkpoint(pipe):
     scene = make_scene(3, (64, 96), people=1)
     given = {"segmentation": scene.segmentation, "keypoints": scene.keypoints, "seed": 0, "progress": False}
-    own = pipe.sampler.config.condition_strength
-    assert own == {"keypoints": 1.25, "coordinates": 0.7}
-    merged = pipe(**given, condition_strength={"segmentation": 0.5})
+    own = {"keypoints": 1.25, "coordinates": 0.7}
+    sampler = pipe.sampler.with_settings(condition_strength=own)
+    strong = ImageSynthesisPipeline(pipe.vqgan, pipe.gpt, sampler, pipe.conditions)
+    merged = strong(**given, condition_strength={"segmentation": 0.5})
     assert torch.equal(merged.tokens, pipe(**given, condition_strength={"segmentation": 0.5, **own}).tokens)
     assert not torch.equal(
-        merged.tokens, pipe(**given, condition_strength={"segmentation": 0.5, "keypoints": 0.0}).tokens
+        merged.tokens, strong(**given, condition_strength={"segmentation": 0.5, "keypoints": 0.0}).tokens
     )
 
 

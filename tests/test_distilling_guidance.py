@@ -76,12 +76,42 @@ def test_a_teacher_of_the_papers_form_is_compared_with_its_null_token():
     config = CondGPTConfig(vocab_size=17, block_size=16, window=(4, 4), null_token=16, **SMALL)
     torch.manual_seed(0)
     gpt, tokens = CondGPT(config).double().eval(), torch.randint(16, (2, 4, 4))
-    teacher = GuidedTeacher(gpt, SamplerConfig(guidance_scale=2.0, guidance_schedule=1.0))
+    teacher = GuidedTeacher(gpt, SamplerConfig(guidance_scale=3.0))
     with torch.no_grad():
         rich, poor = gpt(tokens, torch.tensor([[3], [5]])), gpt(tokens, torch.full((2, 1), 16))
-    growth = (1 - torch.cos(torch.pi * torch.arange(16, dtype=torch.float64) / 16)) / 2
-    expected = rich + growth.view(4, 4, 1) * (rich - poor)
-    torch.testing.assert_close(teacher.logits(tokens, torch.tensor([[3], [5]])), expected)
+    torch.testing.assert_close(teacher.logits(tokens, torch.tensor([[3], [5]])), poor + 3 * (rich - poor))
+
+
+@pytest.mark.parametrize(
+    ("scale", "moves"),
+    [
+        (4.0, {}),  # what it has learnt, in one pass
+        (1.0, {"depth class_label": 1 / 4}),  # none: back to a fourth of the way
+        (6.0, {"depth class_label": 6 / 4}),
+        ({}, {"depth class_label": 1 / 4}),
+        ({"class_label": 3.0}, {"depth class_label": 1 / 4, "class_label": 1 + 2 / 4}),
+    ],
+)
+def test_a_scale_means_the_same_for_a_gpt_that_has_guidance_in_its_weights(scale, moves):
+    gpt = aligned(DepthCondition(), ClassCondition(number_of_classes=2), guidance=4.0)
+    condition = {"depth": torch.rand(1, 1, 16, 16, dtype=torch.float64), "class_label": torch.tensor([1])}
+    tokens = torch.randint(16, (1, 4, 4), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        learnt = logits = gpt(tokens, condition)
+        for dropped, ratio in moves.items():
+            without = {name: value for name, value in condition.items() if name not in dropped.split()}
+            logits = logits + (ratio - 1) * (learnt - gpt(tokens, without))
+    expected = logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
+    sampler = SlidingWindowSampler(guidance_scale=scale)
+    torch.testing.assert_close(sampler.token_log_likelihood(gpt, condition, tokens), expected)
+
+
+def test_guidance_in_the_weights_does_not_grow_and_is_a_positive_number():
+    gpt, classes = aligned(ClassCondition(number_of_classes=2), guidance=2.0), {"class_label": torch.tensor([1])}
+    with pytest.raises(ValueError, match="has it in its weights: pass guidance_schedule=None"):
+        SlidingWindowSampler(guidance_schedule=1.0)(gpt, classes, (4, 4))
+    with pytest.raises(ValueError, match="guidance must be a positive number, got 0"):
+        CondGPTConfig(vocab_size=17, block_size=16, window=(4, 4), guidance=0)
 
 
 def test_one_pass_says_what_two_did(tmp_path):
@@ -95,7 +125,8 @@ def test_one_pass_says_what_two_did(tmp_path):
         pictures(), tmp_path / "run", init=init, training=recipe, validation=pictures(), progress=False
     )
     assert all(torch.equal(*pair) for pair in zip(before, init.gpt.parameters(), strict=True))
-    assert student.sampler.config.guidance_scale == 1 and not student.sampler.config.condition_strength
+    assert student.gpt.config.guidance == student.sampler.config.guidance_scale == 3.0
+    assert not student.sampler.config.condition_strength
 
     teacher = GuidedTeacher(init.gpt, init.sampler.config)
     crops = torch.stack([torch.from_numpy(picture(number)[4:20, 4:20]) for number in range(4)])
@@ -112,6 +143,16 @@ def test_one_pass_says_what_two_did(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     validated = [line for line in lines if "validation_nats" in line]
     assert validated[-1]["validation_nats"] < 0.25 * before and "validation_unigram_nats" not in validated[-1]
+
+
+def test_what_learns_from_true_tokens_again_has_no_guidance_of_its_own(tmp_path):
+    recipe = short_gpt_training(distill_guidance=True)
+    student = train_cond_gpt(pictures(), tmp_path / "run", init=by_class(), training=recipe, progress=False)
+    with pytest.raises(ValueError, match="which its GPT does in one pass already"):
+        train_cond_gpt(pictures(), tmp_path / "again", init=student, training=recipe, progress=False)
+    plain = recipe.but(distill_guidance=False)
+    tuned = train_cond_gpt(pictures(), tmp_path / "tuned", init=student, training=plain, progress=False)
+    assert tuned.gpt.config.guidance == tuned.sampler.config.guidance_scale == 1.0
 
 
 def test_a_run_goes_on_with_the_same_teacher(tmp_path):
@@ -138,22 +179,16 @@ def test_what_cannot_teach_is_refused_before_a_run_begins(tmp_path):
         train_cond_gpt(pictures(), tmp_path / "run", vqgan=tokenizer(), **shared)
     with pytest.raises(ValueError, match=r"nothing to learn.*guidance_scale=1.*with_settings\(guidance_scale=2.0\)"):
         train_cond_gpt(pictures(), tmp_path / "run", init=by_class(SlidingWindowSampler()), **shared)
-    with pytest.raises(ValueError, match="nothing to learn"):
-        same = SlidingWindowSampler(guidance_scale={"class_label": 1.0}, condition_strength={"class_label": 1.0})
-        train_cond_gpt(pictures(), tmp_path / "run", init=by_class(same), **shared)
+    for settings in ({"guidance_scale": {"class_label": 2.0}}, {"guidance_scale": 0.0}, {"guidance_schedule": 1.0}):
+        with pytest.raises(ValueError, match="teaches one guidance_scale above 0"):
+            train_cond_gpt(pictures(), tmp_path / "run", init=by_class(TEACHER.with_settings(**settings)), **shared)
     with pytest.raises(ValueError, match="condition_strength names 'clas_label'"):
         wrong = TEACHER.with_settings(condition_strength={"clas_label": 1.5})
         train_cond_gpt(pictures(), tmp_path / "run", init=by_class(wrong), **shared)
-    with pytest.raises(ValueError, match="training sees crops"):
-        growing = TEACHER.with_settings(guidance_schedule=1.0)
-        train_cond_gpt(pictures(), tmp_path / "run", init=by_class(growing), **shared)
     with pytest.raises(ValueError, match="makes other tokens"):
         train_cond_gpt(pictures(), tmp_path / "run", init=by_class(), vqgan=tokenizer(seed=3), **shared)
     with pytest.raises(ValueError, match="distill_guidance is True or False, got 'no'"):
         short_gpt_training(distill_guidance="no")
-    with pytest.raises(ValueError, match="has no condition 'clas_label'"):
-        wrong = SlidingWindowSampler(guidance_scale={"clas_label": 2.0})
-        train_cond_gpt(pictures(), tmp_path / "run", init=by_class(wrong), **shared)
     config = fitting_config(tokenizer(), Unconditional(), short_gpt_training(), **SMALL)
     plain = ImageSynthesisPipeline(
         tokenizer(), CondGPT(config), TEACHER.with_settings(condition_strength={}), [Unconditional()]

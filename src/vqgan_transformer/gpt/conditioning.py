@@ -98,6 +98,7 @@ class Conditioning(ABC):
 
         A number compares with no condition at all, but for what is known all the same: the tokens of a picture to complete,
         and what is always known (``ConditionInput.always_known``). A dictionary compares with each of its kinds dropped by itself.
+        A model whose logits have guidance by themselves (``CondGPTConfig.guidance``) is compared as far as the two differ.
 
         Args:
             scale: the sampler's setting.

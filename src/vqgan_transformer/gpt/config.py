@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal, TypeVar
 
 from .condition_input import ConditionInput
@@ -115,6 +116,8 @@ class CondGPTConfig:
             number in the window; by default those of the window. With a table a window may have any shape that holds no
             more tokens.
         picture_encoder: what reads conditions of the form "picture".
+        guidance: the scale of classifier-free guidance that the logits have by themselves, where a training taught it
+            (``GPTTraining.distill_guidance``); 1: none. Samplers with this scale read a place once, those with others twice.
 
     Raises:
         ValueError: where two fields contradict each other or one is out of range.
@@ -157,6 +160,7 @@ class CondGPTConfig:
     target_positions: bool = False
     position_table: int | None = None
     picture_encoder: PictureEncoderConfig | None = None
+    guidance: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "n_layer", "n_head", "n_embd", "rows_above", "columns_beside"):
@@ -184,6 +188,8 @@ class CondGPTConfig:
             raise ValueError(f"pkeep must lie in (0, 1], got {self.pkeep}.")
         if self.null_token is not None and not 0 <= self.null_token < self.condition_ids:
             raise ValueError(f"null_token must lie in 0..{self.condition_ids - 1}, got {self.null_token}.")
+        if isinstance(self.guidance, bool) or not isinstance(self.guidance, int | float) or not 0 < self.guidance < inf:
+            raise ValueError(f"guidance must be a positive number, got {self.guidance!r}.")
         if not 0 < self.norm_eps < 1:
             raise ValueError(f"norm_eps must lie in (0, 1), got {self.norm_eps}.")
         if self.position_table is not None and self.position != "rope2d":

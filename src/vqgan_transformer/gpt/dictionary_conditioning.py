@@ -129,6 +129,8 @@ class DictionaryConditioning(Conditioning):
 
     def comparisons(self, scale: float | Mapping[str, float], given: Iterable[str]) -> list[Comparison]:
         """As :class:`Conditioning` says."""
+        learnt = self.config.guidance
+        everything = frozenset(name for name, kind in self.kinds.items() if kind.is_compared)
         if isinstance(scale, Mapping):
             for name in scale:
                 if name not in self.kinds:
@@ -136,10 +138,11 @@ class DictionaryConditioning(Conditioning):
                     raise ValueError(
                         f"this GPT has no condition {name!r}.{nearest_name(name, self.kinds)} It reads: {known}."
                     )
-            asked = [Comparison(number, frozenset({name})) for name, number in scale.items()]
+            # what is learnt is taken back, and each kind's move is shorter than that of the learnt logits
+            asked = [Comparison(1 / learnt, everything)]
+            asked += [Comparison(1 + (number - 1) / learnt, frozenset({name})) for name, number in scale.items()]
         else:
-            everything = frozenset(name for name, kind in self.kinds.items() if kind.is_compared)
-            asked = [Comparison(scale, everything)]
+            asked = [Comparison(scale / learnt, everything)]
         there = frozenset(given)
         return [Comparison(number, names & there) for number, names in asked if number != 1 and names & there]
 

@@ -86,7 +86,8 @@ class TokenConditioning(Conditioning):
         """As :class:`Conditioning` says."""
         if isinstance(scale, Mapping):
             raise TypeError("this GPT has one condition: guidance_scale is a number, not one for each kind.")
-        return [] if scale == 1 else [Comparison(scale, frozenset())]
+        ratio = scale / self.config.guidance
+        return [] if ratio == 1 else [Comparison(ratio, frozenset())]
 
     def with_known(self, condition: Any, tokens: Tensor, known: Tensor) -> Any:
         """As :class:`Conditioning` says."""

@@ -156,8 +156,9 @@ class CallArguments(TypedDict, total=False):
 
     guidance_scale: float | dict[str, float]
     """Of the sampler: how far to move from the logits without the condition through those with it; 1 is no guidance.
-    Other values need a model that was trained with a dropped condition, and cost twice the work. For models with
-    several conditions, a dictionary from a kind's name guides by each kind by itself."""
+    Other values need a model that was trained with a dropped condition, and cost twice the work, but for the one that a
+    model has learnt (``CondGPTConfig.guidance``). For models with several conditions, a dictionary from a kind's name
+    guides by each kind by itself."""
 
     stride: int
     """Of the sampler: places, down and across, for which a window stays put. 1 is the paper's rule. A larger stride

@@ -40,8 +40,13 @@ class Guidance:
 
         Raises:
             TypeError: for scales by name, where the condition has no name.
-            ValueError: for a kind that the model does not know.
+            ValueError: for a kind that the model does not know, and a schedule where guidance is in its weights.
         """
+        if settings.guidance_schedule is not None and gpt.config.guidance != 1:
+            raise ValueError(
+                f"guidance_schedule={settings.guidance_schedule} lets guidance grow, but this GPT has it in its weights: pass "
+                "guidance_schedule=None."
+            )
         return cls(tuple(gpt.conditioning.comparisons(settings.guidance_scale, given)), settings.guidance_schedule)
 
     @property

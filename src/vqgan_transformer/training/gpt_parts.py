@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -86,7 +87,9 @@ def parts_of_a_run(
         condition = condition if condition is not None else copy.deepcopy(init.conditions)
         if config is not None and config != init.gpt.config:
             raise ValueError("init= brings the GPT's config: leave config= out.")
-        config = init.gpt.config
+        # what learns from true tokens unlearns the guidance that it had
+        learnt: Any = init.sampler.config.guidance_scale if training.distill_guidance else 1.0
+        config = replace(init.gpt.config, guidance=learnt)
     if vqgan is None:
         raise ValueError("the second stage needs vqgan=, a trained tokenizer of pictures (see train_vqgan), or init=.")
     given = condition if condition is not None else Unconditional()

@@ -52,7 +52,7 @@ def beside_what_they_should_be(
     """
     count, seeds = vqgan.codebook_size, list(range(first_seed, first_seed + len(tokens)))
     if gpt.config.token_order == "row_major":
-        sampler = SlidingWindowSampler(top_k=top_k)
+        sampler = SlidingWindowSampler(top_k=top_k, guidance_scale=gpt.config.guidance)
         drawn = sampler(gpt, condition, gpt.config.window, seed=seeds, codebook_size=count)
     else:
         assert isinstance(condition, Tensor)

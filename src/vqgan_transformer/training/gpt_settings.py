@@ -32,9 +32,8 @@ class GPTTraining(Training):
         structured_tables: a new GPT learns embedding, head and positions as sums in which similar codes and neighbouring
             places share; they are folded into ordinary tables when saved.
         distill_guidance: learn the logits that the GPT of ``init=`` has with the guidance and strengths of its sampler, so that
-            one pass paints what took two (Meng et al. 2023). Nats are then the distance from these logits, and the result's
-            sampler has a guidance of 1, which stands for that of the teacher. Needs ``init``. Keep ``condition_dropout`` above 0, so that
-            the result can still be guided.
+            one pass paints what took two (Meng et al. 2023). Nats are then the distance from these logits. Needs ``init``. Keep
+            ``condition_dropout`` above 0, so that the result can still be guided by other scales.
         sample_top_k: of the samples in the picture grids.
         evaluate_every: steps between evaluations, which write FID, KID, precision and recall of a few samples against
             held-out pictures as the tokenizer gives them back, always of the same conditions and seeds; ``None``: never.

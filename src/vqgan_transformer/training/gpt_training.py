@@ -117,8 +117,8 @@ def train_cond_gpt(
     former = None if isinstance(start, ImageSynthesisPipeline) else former_state(start)
     vqgan = opened("vqgan", vqgan, VQGAN)
     recipe = training or (GPTTraining.modern() if init is None else finetuning(init))
-    vqgan, conditions, gpt = parts_of_a_run(vqgan, condition, config, init, recipe)
     objective = objective_of(recipe, init)
+    vqgan, conditions, gpt = parts_of_a_run(vqgan, condition, config, init, recipe)
     with accelerator_for(accelerator, recipe, Path(folder)) as accelerator:
         run = RunFolder(folder, resume, accelerator.is_main_process)
         recipe = run.extended(recipe)
@@ -376,7 +376,7 @@ class GPTTrainer:
 
     def save(self, folder: Path) -> None:
         """Writes the pipeline."""
-        sampler = SlidingWindowSampler(top_k=self.training.sample_top_k)
+        sampler = SlidingWindowSampler(top_k=self.training.sample_top_k, guidance_scale=self.config.guidance)
         pipe = ImageSynthesisPipeline(vqgan=self.vqgan, gpt=self.gpt(), sampler=sampler, conditions=self.conditions)
         pipe.save_pretrained(folder)
 

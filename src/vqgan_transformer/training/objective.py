@@ -77,31 +77,29 @@ class GuidedTeacher:
         settings: of the sampler whose guidance and strengths count; its filters do not.
 
     Raises:
-        TypeError: for guidance by name, where the condition has no name.
-        ValueError: for a kind that the GPT does not know, settings under which it says what it says anyway, and guidance that
-            grows along a picture of which the GPT sees a crop.
+        ValueError: for guidance that is no single number above 0 or grows along the raster, a scale under which the GPT says what it
+            says anyway, and strengths of what it does not read.
     """
 
     def __init__(self, gpt: CondGPT, settings: SamplerConfig) -> None:
         self.gpt, self.settings, self.precision = gpt.eval().requires_grad_(False), settings, nullcontext
         check_strengths(gpt, settings)
-        compared = Guidance.of(gpt, settings, gpt.conditioning.names).comparisons
-        if not compared and all(strength == 1 for strength in settings.condition_strength.values()):
+        scale = settings.guidance_scale
+        if isinstance(scale, dict) or scale == 0 or settings.guidance_schedule is not None:
             raise ValueError(
-                f"distill_guidance=True has nothing to learn: the sampler of init= has guidance_scale={settings.guidance_scale!r} "
-                f"and condition_strength={settings.condition_strength!r}, which change nothing. Say what is to be learnt, as in "
-                'pipe.sampler = pipe.sampler.with_settings(guidance_scale=2.0) and init=pipe, or as "guidance_scale": 2.0 in '
-                "sampler/config.json of its folder."
+                "distill_guidance=True teaches one guidance_scale above 0, the same for all conditions and places, but the sampler "
+                f"of init= has guidance_scale={scale!r} and guidance_schedule={settings.guidance_schedule!r}."
             )
-        if settings.guidance_schedule is not None and gpt.config.attention == "local":
+        if not Guidance.of(gpt, settings, gpt.conditioning.names).comparisons:
             raise ValueError(
-                f"the sampler of init= has guidance_schedule={settings.guidance_schedule}: with this GPT guidance grows along the "
-                "whole picture, of which training sees crops. Distil without it (guidance_schedule=None)."
+                f"distill_guidance=True has nothing to learn: the sampler of init= has guidance_scale={scale}, which its GPT does "
+                "in one pass already. Say what is to be learnt: pipe.sampler = pipe.sampler.with_settings(guidance_scale=2.0) and "
+                'init=pipe, or "guidance_scale": 2.0 in sampler/config.json of its folder.'
             )
 
     def facts(self) -> dict[str, Any]:
         """Its weights, and how it is guided."""
-        kept = ("guidance_scale", "guidance_schedule", "condition_strength")
+        kept = ("guidance_scale", "condition_strength")
         settings = to_json(self.settings)
         return {"teacher": {"weights": digest_of_weights(self.gpt), **{name: settings[name] for name in kept}}}
 
@@ -118,10 +116,7 @@ class GuidedTeacher:
         poorer = [conditioning.without(condition, comparison.dropped) for comparison in guidance.comparisons]
         with self.precision():
             scored = [self.gpt(read, each, strength=strength) for each in (condition, *poorer)]
-        count = read[0].numel()
-        growth = guidance.growth(index / count for index in range(count))
-        grown = None if growth is None else growth.view(*read.shape[1:], 1).to(read.device)
-        return guidance.applied(torch.cat(scored), grown)
+        return guidance.applied(torch.cat(scored))
 
     def loss(self, logits: Tensor, tokens: Tensor, read: Tensor, condition: Any, known: Tensor | None = None) -> Tensor:
         """How far the logits are from the teacher's (Kullback–Leibler divergence), as :class:`Objective` says."""
@@ -142,7 +137,6 @@ def objective_of(training: GPTTraining, init: ImageSynthesisPipeline | None) -> 
         init: what the run starts from, which is the teacher where the recipe asks for one.
 
     Raises:
-        TypeError: for guidance by name, where the condition has no name.
         ValueError: for a recipe that asks for a teacher, and ``init`` that is none, or has no guidance to teach.
     """
     if not training.distill_guidance:
