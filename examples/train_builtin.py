@@ -236,12 +236,14 @@ def distil(scenes: Path, folder: Path, pipe: ImageSynthesisPipeline, steps: int)
         if tokens.exists() and not folder.exists():  # crops and their tokens are those of the stage before
             shutil.copytree(tokens, folder / "tokens", copy_function=os.link)
     training = second_stage(steps, distill_guidance=True, structured_tables=False, learning_rate=1e-3)
-    return train_cond_gpt(scenes, folder, init=pipe, training=training, resume=True)
+    student = train_cond_gpt(scenes, folder, init=pipe, training=training, resume=True)
+    student.sampler = student.sampler.with_settings(condition_strength={"keypoints": 1.1})
+    return student
 
 
 def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
     """The pipeline as it is shipped."""
-    sampler = pipe.sampler.with_settings(temperature=0.95, top_k=100)
+    sampler = pipe.sampler.with_settings(temperature=0.92, top_k=100)
     shipped = ImageSynthesisPipeline(pipe.vqgan, pipe.gpt, sampler, pipe.conditions, planner=pipe.planner)
     return shipped.save_pretrained(folder / "pipeline", dtype=torch.float16)
 
