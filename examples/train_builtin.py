@@ -243,7 +243,7 @@ def distil(scenes: Path, folder: Path, pipe: ImageSynthesisPipeline, steps: int)
 
 def assemble(folder: Path, pipe: ImageSynthesisPipeline) -> Path:
     """The pipeline as it is shipped."""
-    sampler = pipe.sampler.with_settings(temperature=0.92, top_k=100)
+    sampler = pipe.sampler.with_settings(temperature=0.92, top_k=100, min_p=0.005)
     shipped = ImageSynthesisPipeline(pipe.vqgan, pipe.gpt, sampler, pipe.conditions, planner=pipe.planner)
     return shipped.save_pretrained(folder / "pipeline", dtype=torch.float16)
 

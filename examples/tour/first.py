@@ -26,9 +26,9 @@ shown = [
 ]
 painted = [
     *pipe(segmentation=scene.segmentation, class_label="summer day", seed=0).images,
-    *pipe(segmentation=drawing, unlabelled=OPEN, class_label="winter day", seed=5).images,
-    *pipe(layout=LAYOUTS[0], class_label="spring day", size=SIZE, seed=5).images,
-    *pipe(class_label=word, size=SIZE, seed=0).images,
+    *pipe(segmentation=drawing, unlabelled=OPEN, class_label="winter day", seed=3).images,
+    *pipe(layout=LAYOUTS[0], class_label="spring day", size=SIZE, seed=6).images,
+    *pipe(class_label=word, size=SIZE, seed=4).images,
 ]
 
 folder = Path("outputs/tour")
