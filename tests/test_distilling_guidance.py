@@ -142,6 +142,7 @@ def test_one_pass_says_what_two_did(tmp_path):
     assert teacher.loss(plain, tokens, tokens, unknown) < 0.25 * before
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     validated = [line for line in lines if "validation_nats" in line]
+    assert validated[0]["step"] == 100  # what has learnt nothing is not guided, and never the best
     assert validated[-1]["validation_nats"] < 0.25 * before and "validation_unigram_nats" not in validated[-1]
 
 

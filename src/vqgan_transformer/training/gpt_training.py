@@ -157,7 +157,7 @@ def train_cond_gpt(
         told = with_evaluation(callbacks, recipe, accelerator, run, trainer.samples_to_evaluate, len(trainer.shown))
         run_training(
             trainer, NoisySamples(cached, recipe, gpt.config, vqgan.codebook_size), run, recipe, accelerator, data=run_data,
-            resume=resume, progress=progress, name="gpt", from_checkpoint=init is not None, callbacks=told,
+            resume=resume, progress=progress, name="gpt", from_checkpoint=init is not None and objective.init_may_be_best, callbacks=told,
         )  # fmt: skip
         is_main = accelerator.is_main_process
     result = ImageSynthesisPipeline.from_pretrained(run.path)

@@ -26,7 +26,13 @@ __all__ = ["GuidedTeacher", "Objective", "TrueTokens", "objective_of", "unigram_
 
 
 class Objective(Protocol):
-    """What logits are compared with."""
+    """What logits are compared with.
+
+    Attributes:
+        init_may_be_best: whether what a run starts from may be its result, if nothing that it learns is better.
+    """
+
+    init_may_be_best: bool
 
     def facts(self) -> dict[str, Any]:
         """What the numbers of a run depend on, as JSON: a resumed run learns from the same."""
@@ -51,6 +57,8 @@ class Objective(Protocol):
 
 class TrueTokens:
     """Each token, given the condition and the tokens before it (paper, equation 8)."""
+
+    init_may_be_best = True
 
     def facts(self) -> dict[str, Any]:
         """Nothing that the recipe does not say."""
@@ -80,6 +88,8 @@ class GuidedTeacher:
         ValueError: for guidance that is no single number above 0 or grows along the raster, a scale under which the GPT says what it
             says anyway, and strengths of what it does not read.
     """
+
+    init_may_be_best = False  # it has no guidance of its own, which the result is said to have
 
     def __init__(self, gpt: CondGPT, settings: SamplerConfig) -> None:
         self.gpt, self.settings, self.precision = gpt.eval().requires_grad_(False), settings, nullcontext
