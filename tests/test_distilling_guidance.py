@@ -106,6 +106,19 @@ def test_a_scale_means_the_same_for_a_gpt_that_has_guidance_in_its_weights(scale
     torch.testing.assert_close(sampler.token_log_likelihood(gpt, condition, tokens), expected)
 
 
+def test_a_scale_means_the_same_in_the_papers_form():
+    config = CondGPTConfig(vocab_size=17, block_size=16, window=(4, 4), null_token=16, guidance=4.0, **SMALL)
+    torch.manual_seed(0)
+    gpt, tokens, condition = CondGPT(config).double().eval(), torch.randint(16, (1, 4, 4)), torch.tensor([[3]])
+    with torch.no_grad():
+        learnt, without = gpt(tokens, condition), gpt(tokens, torch.tensor([[16]]))
+    for scale, ratio in ((4.0, 1.0), (1.0, 1 / 4), (6.0, 6 / 4)):
+        logits = without + ratio * (learnt - without)
+        expected = logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
+        sampler = SlidingWindowSampler(guidance_scale=scale)
+        torch.testing.assert_close(sampler.token_log_likelihood(gpt, condition, tokens), expected)
+
+
 def test_guidance_in_the_weights_does_not_grow_and_is_a_positive_number():
     gpt, classes = aligned(ClassCondition(number_of_classes=2), guidance=2.0), {"class_label": torch.tensor([1])}
     with pytest.raises(ValueError, match="has it in its weights: pass guidance_schedule=None"):

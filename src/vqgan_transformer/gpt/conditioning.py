@@ -98,7 +98,9 @@ class Conditioning(ABC):
 
         A number compares with no condition at all, but for what is known all the same: the tokens of a picture to complete,
         and what is always known (``ConditionInput.always_known``). A dictionary compares with each of its kinds dropped by itself.
-        A model whose logits have guidance by themselves (``CondGPTConfig.guidance``) is compared as far as the two differ.
+
+        A model that has learnt guidance by g (``CondGPTConfig.guidance``) gives l = u + g·(c - u), where u are the logits without
+        and c those with conditions, before it learnt. So guidance by s, u + s·(c - u), is u + s/g·(l - u).
 
         Args:
             scale: the sampler's setting.

@@ -138,7 +138,7 @@ class DictionaryConditioning(Conditioning):
                     raise ValueError(
                         f"this GPT has no condition {name!r}.{nearest_name(name, self.kinds)} It reads: {known}."
                     )
-            # what is learnt is taken back, and each kind's move is shorter than that of the learnt logits
+            # back to the logits without guidance, then further by each kind, whose moves are g times as long in what is learnt
             asked = [Comparison(1 / learnt, everything)]
             asked += [Comparison(1 + (number - 1) / learnt, frozenset({name})) for name, number in scale.items()]
         else:

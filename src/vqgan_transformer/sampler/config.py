@@ -22,7 +22,8 @@ class SamplerConfig:
         top_p: then among the likeliest codes that together reach probability p.
         guidance_scale: how far to move from the logits without the condition through those with it; 1 is no guidance.
             Other values need a model that was trained with a dropped condition, and cost twice the work, but for the one
-            that a model has learnt (``CondGPTConfig.guidance``). For models with several conditions, a dictionary from a kind's name guides by each kind by itself.
+            that a model has learnt (``CondGPTConfig.guidance``). For models with several conditions, a dictionary from a
+            kind's name guides by each kind by itself.
         stride: places, down and across, for which a window stays put. 1 is the paper's rule. A larger stride saves
             most of the work but lets a place see less of one side: an approximation.
         centre: row and column inside a window (that no border holds back) of the place it draws; half of the window's
